@@ -1,0 +1,1 @@
+"""An impartial referee for retrieval paradigms: text ↔ image, audio, video."""

@@ -1,0 +1,179 @@
+"""Contents, linked pairs, splits and datasets: what the referee and the contestants both speak of.
+
+Nothing here is loaded before it is asked for: a `Contents` of a million clips costs its positions, no more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Protocol, overload
+
+import numpy as np
+
+Modality = Literal["text", "image", "audio", "video"]
+MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "video")
+
+
+class Waveform(NamedTuple):
+    """Mono sound."""
+
+    samples: np.ndarray  # float32 [n], within -1..1
+    rate: int  # samples a second
+
+
+@dataclass(frozen=True)
+class Contents(Sequence[Any]):
+    """A sequence of things of one modality, each fetched when it is asked for.
+
+    What comes out: `str` (text), uint8 [H, W, 3] (image), `Waveform` (audio), uint8 [T, H, W, 3] (video).
+    """
+
+    modality: Modality
+    fetch: Callable[[int], Any]  # source position → the thing itself
+    positions: np.ndarray  # int64 [n]: which of the source's things, in which order
+    source: str  # names the source and all that shaped it: its provenance, and part of every digest
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @overload
+    def __getitem__(self, key: int) -> Any: ...
+    @overload
+    def __getitem__(self, key: slice | np.ndarray) -> Contents: ...
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice | np.ndarray):
+            return Contents(self.modality, self.fetch, self.positions[key], self.source)
+        return self.fetch(int(self.positions[key]))
+
+    def __iter__(self) -> Iterator[Any]:
+        fetch = self.fetch
+        return (fetch(position) for position in self.positions.tolist())
+
+    @cached_property
+    def digest(self) -> str:
+        """Names these things in this order; equal digests mean equal contents."""
+        hasher = hashlib.sha256(f"{self.modality}\0{self.source}\0".encode())
+        hasher.update(np.ascontiguousarray(self.positions, dtype="<i8").tobytes())
+        return hasher.hexdigest()
+
+
+def texts(strings: Sequence[str], source: str | None = None) -> Contents:
+    """Contents of text. Without a `source` the strings themselves are the digest's source."""
+    strings = tuple(strings)
+    if source is None:
+        hasher = hashlib.sha256()
+        for string in strings:
+            encoded = string.encode()
+            hasher.update(len(encoded).to_bytes(8, "little") + encoded)
+        source = f"strings:{hasher.hexdigest()}"
+    return Contents("text", strings.__getitem__, np.arange(len(strings)), source)
+
+
+@dataclass(frozen=True)
+class Links:
+    """Which candidates are right for each query, as flat arrays: `targets[starts[q]:starts[q + 1]]`."""
+
+    starts: np.ndarray  # int64 [Q + 1]
+    targets: np.ndarray  # int64 [links]: positions among the candidates
+
+    @staticmethod
+    def single(targets: np.ndarray) -> Links:
+        """Exactly one right candidate for each query."""
+        return Links(np.arange(len(targets) + 1), np.asarray(targets, dtype=np.int64))
+
+    @staticmethod
+    def grouped(groups: np.ndarray, count: int) -> Links:
+        """The mirror of `single`: query q is linked to every position i with `groups[i] == q`."""
+        groups = np.asarray(groups, dtype=np.int64)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=count))])
+        return Links(starts.astype(np.int64), np.argsort(groups, kind="stable").astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def of(self, query: int) -> np.ndarray:
+        return self.targets[self.starts[query] : self.starts[query + 1]]
+
+    @property
+    def counts(self) -> np.ndarray:  # int64 [Q]
+        return np.diff(self.starts)
+
+    @property
+    def queries(self) -> np.ndarray:
+        """int64 [links]: the query that each target belongs to."""
+        return np.repeat(np.arange(len(self)), self.counts)
+
+    def take(self, queries: np.ndarray) -> Links:
+        """The links of some of the queries, renumbered 0, 1, …"""
+        counts = self.counts[queries]
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        offsets = np.repeat(self.starts[queries] - starts[:-1], counts)
+        return Links(starts, self.targets[np.arange(starts[-1]) + offsets])
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Queries, candidates and who matches whom: what a retriever may learn from."""
+
+    queries: Contents
+    candidates: Contents
+    links: Links
+
+    @staticmethod
+    def empty(query_modality: Modality, candidate_modality: Modality) -> Pairs:
+        def nothing(modality: Modality) -> Contents:
+            return Contents(modality, lambda position: None, np.empty(0, np.int64), "nothing")
+
+        none = np.empty(0, np.int64)
+        return Pairs(nothing(query_modality), nothing(candidate_modality), Links(np.zeros(1, np.int64), none))
+
+    @cached_property
+    def digest(self) -> str:
+        hasher = hashlib.sha256(f"{self.queries.digest}{self.candidates.digest}".encode())
+        hasher.update(np.ascontiguousarray(self.links.starts, dtype="<i8").tobytes())
+        hasher.update(np.ascontiguousarray(self.links.targets, dtype="<i8").tobytes())
+        return hasher.hexdigest()
+
+
+@dataclass(frozen=True)
+class Split:
+    """Media items and their captions."""
+
+    name: str
+    items: Contents
+    item_names: Sequence[str]
+    captions: Contents
+    owner: np.ndarray  # int64 [captions]: the item that each caption describes
+    # Embedded datasets know what their captions mean: how many of these items (positions) fit each caption, int64
+    # [captions]. It gives the ceiling: no listener can do better than pick among those that fit.
+    fitting: Callable[[np.ndarray], np.ndarray] | None = None
+    dropped: Sequence[str] = field(default=())  # names of items that should be here and are not
+
+    def pairs(self, direction: str) -> Pairs:
+        """This split asked in a direction such as `text-audio` (captions are the queries) or `audio-text`."""
+        if direction == f"text-{self.items.modality}":
+            return Pairs(self.captions, self.items, Links.single(self.owner))
+        if direction == f"{self.items.modality}-text":
+            return Pairs(self.items, self.captions, Links.grouped(self.owner, len(self.items)))
+        raise ValueError(
+            f"direction {direction!r}: this dataset holds text and {self.items.modality}, so it can be asked "
+            f"text-{self.items.modality} or {self.items.modality}-text"
+        )
+
+
+class Unavailable(Exception):
+    """Something isn't here (data, a package, a checkpoint); the message says how to get it."""
+
+
+class Dataset(Protocol):
+    """One file in `harness/datasets/` each. Building one is cheap; `split` may read annotation files."""
+
+    name: str
+    modality: Modality
+    generated: bool  # made by a program, not recorded in the world: every table says so
+    digest: str  # of everything that shapes its contents
+
+    def split(self, name: Literal["train", "validation", "test"]) -> Split: ...
