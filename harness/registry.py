@@ -1,0 +1,205 @@
+"""Which kinds there are, where each lives and what it takes: static facts, so that planning imports no contestant.
+
+A new retriever, dataset or instrument is one file and one entry here. Another package joins through the entry points
+`harness.retrievers`, `harness.datasets`, `harness.encoders` or `harness.captioners`, each naming an `Entry`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+Section = Literal["retrievers", "datasets", "encoders", "captioners"]
+SECTIONS: tuple[Section, ...] = ("retrievers", "datasets", "encoders", "captioners")
+REQUIRED: Any = ...
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One key that a kind accepts in a suite. A list in place of the value makes a variant for each member."""
+
+    # `Any` type that pydantic can check, or "dataset", "encoder", "captioner", "retriever": the name of another
+    # component of the suite (or that component itself, written in place).
+    type: Any
+    default: Any = REQUIRED
+    above: float | None = None  # the value must be greater
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    kind: str
+    target: str  # package.module:Class, imported when the first one is built; empty: this version can't build it
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    about: str = ""
+    version: int = 1  # raise it whenever the same configuration gives other results: what was made before is made anew
+    seeded: bool = True  # false: the seed changes nothing, so that all seeds share one
+    modalities: tuple[str, ...] = ("image", "audio", "video")  # the media it can handle
+    needs: tuple[str, ...] = ()  # handed to its constructor by name: encoder, captioner, store; and `links` to controls
+    paradigm: str = ""  # retrievers: one of harness.retriever.PARADIGMS
+    requires: tuple[str, ...] = ()  # modules that must be importable
+    install: str = ""  # the command that brings them
+    generated: bool = False  # datasets: made by a program
+    folder: str = ""  # datasets: where it lies below the data root
+    obtain: str = ""  # datasets: where it comes from, under which licence
+
+    def missing(self) -> str | None:
+        """Why it can't be used on this machine, and what to do; None when it can."""
+        absent = [module for module in self.requires if importlib.util.find_spec(module) is None]
+        if absent:
+            return f"{self.kind} needs the package {', '.join(absent)}: {self.install}"
+        return None
+
+    def load(self) -> Any:
+        """Import the class."""
+        module, _, name = self.target.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+WHOLE = {"at_least": 1, "at_most": 50_000_000}
+SIZES = {
+    "train": Argument(int, 8000, **WHOLE),
+    "validation": Argument(int, 500, **WHOLE),
+    "test": Argument(int, 1000, **WHOLE),
+    "seed": Argument(int, 0, at_least=0, at_most=2**32 - 1),
+}
+
+DATASETS = [
+    Entry(
+        "soundscapes",
+        "harness.datasets.soundscapes:Soundscapes",
+        SIZES,
+        about="two or three ordered events in 4 s of sound",
+        modalities=("audio",),
+        generated=True,
+    ),
+    Entry(
+        "shapes",
+        "harness.datasets.shapes:Shapes",
+        SIZES,
+        about="two or three coloured, textured shapes and how they stand to each other",
+        modalities=("image",),
+        generated=True,
+    ),
+    Entry(
+        "motions",
+        "harness.datasets.motions:Motions",
+        SIZES,
+        about="shapes that move, turn, grow and meet",
+        modalities=("video",),
+        generated=True,
+    ),
+    Entry(
+        "coco",
+        "",
+        modalities=("image",),
+        folder="coco",
+        obtain="images and annotations from cocodataset.org, split file dataset_coco.json by Karpathy; annotations "
+        "CC BY 4.0, images under Flickr's terms",
+    ),
+    Entry(
+        "flickr30k",
+        "",
+        modalities=("image",),
+        folder="flickr30k",
+        obtain="request the images from the University of Illinois, split file dataset_flickr30k.json by Karpathy; "
+        "non-commercial research",
+    ),
+    Entry(
+        "audiocaps",
+        "",
+        modalities=("audio",),
+        folder="audiocaps",
+        obtain="captions from github.com/cdjkim/audiocaps, clips from YouTube; academic use",
+    ),
+    Entry(
+        "clotho",
+        "",
+        modalities=("audio",),
+        folder="clotho",
+        obtain="clips and captions from Zenodo, record 4783391 (v2.1); Tampere University licence",
+    ),
+    Entry(
+        "msrvtt",
+        "",
+        modalities=("video",),
+        folder="msrvtt",
+        obtain="videos and MSRVTT_data.json as prepared for CLIP4Clip; no licence stated",
+    ),
+    Entry(
+        "msvd",
+        "",
+        modalities=("video",),
+        folder="msvd",
+        obtain="videos from the University of Texas (YouTubeClips), captions as prepared for CLIP4Clip",
+    ),
+]
+
+ENCODERS = [
+    Entry(
+        "small",
+        "baselines.encoders.small:SmallEncoder",
+        {
+            "trained_on": Argument("dataset"),
+            "modality": Argument(Literal["image", "audio", "video"], None),
+            "steps": Argument(int, 500, at_least=1, at_most=1_000_000),
+            "batch": Argument(int, 256, at_least=2, at_most=65_536),
+            "dim": Argument(int, 256, at_least=8, at_most=4096),
+            "lr": Argument(float, 1e-3, above=0, at_most=1),
+        },
+        about="a text transformer and a CNN, trained here from scratch",
+    ),
+]
+
+CAPTIONERS: list[Entry] = []
+
+RETRIEVERS = [
+    Entry(
+        "dual_tower",
+        "baselines.dual_tower:DualTower",
+        {"index": Argument(str, "exact"), "search": Argument(dict[str, int], {})},
+        about="encodes query and candidates apart and looks up the nearest: exact, or any FAISS factory string",
+        paradigm="dual-tower",
+        needs=("encoder",),
+    ),
+    Entry(
+        "null", "baselines.controls:Null", about="answers nothing: what the referee itself costs", paradigm="control"
+    ),
+    Entry("random", "baselines.controls:Random", about="a random order for each query", paradigm="control"),
+    Entry("constant", "baselines.controls:Constant", about="the same order for every query", paradigm="control"),
+    Entry("oracle", "baselines.controls:Oracle", about="is told the answers", paradigm="control", needs=("links",)),
+]
+
+OUR_OWN: dict[Section, list[Entry]] = {
+    "retrievers": RETRIEVERS,
+    "datasets": DATASETS,
+    "encoders": ENCODERS,
+    "captioners": CAPTIONERS,
+}
+
+
+@cache
+def kinds(section: Section) -> Mapping[str, Entry]:
+    """Every kind of a section by name: ours first, then those of installed packages, which can't replace ours."""
+    known = {entry.kind: entry for entry in OUR_OWN[section]}
+    for point in entry_points(group=f"harness.{section}"):
+        known.setdefault(point.name, _outside(section, point))
+    return known
+
+
+def _outside(section: Section, point: Any) -> Entry:
+    """The entry that a package announces; one that can't be loaded says so when it is used."""
+    try:
+        entry = point.load()
+    except Exception as error:  # a broken package must not break `list` or other people's suites
+        return Entry(point.name, "", about=f"entry point harness.{section}: {point.value} can't be loaded: {error!r}")
+    if isinstance(entry, Entry):
+        return entry
+    problem = f"entry point harness.{section}: {point.value} is no harness.registry.Entry but {type(entry).__name__}"
+    return Entry(point.name, "", about=problem)
