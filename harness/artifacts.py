@@ -1,0 +1,290 @@
+"""The content-addressed store of whatever is expensive to make: trained weights, vectors, indexes.
+
+An artifact is a folder named by everything that shaped it. It is written once, under a lock, moved into place when it
+is whole, verified when it is read, and carries the seconds and the memory that it cost, so that reuse hides no cost.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness import files
+from harness.progress import say
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an artifact is made from. Equal recipes give equal artifacts."""
+
+    kind: str  # encoder, embeddings, captions, identifiers, retriever, …
+    label: str  # for people: which one
+    config: Mapping[str, Any]  # plain values: settings, versions, seed, digests of data and of parents
+
+    @cached_property
+    def digest(self) -> str:
+        return files.digest({"kind": self.kind, "config": self.config})
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What it took to make one artifact, without the artifacts that it is made from."""
+
+    label: str
+    digest: str
+    phase: str  # fit or index: in which of the two it was needed
+    seconds: float
+    peak_mb: float | None  # how far memory rose meanwhile
+
+
+@dataclass(frozen=True)
+class Artifact:
+    folder: Path
+    manifest: Mapping[str, Any]
+
+
+@dataclass
+class Frame:
+    """The book kept of one piece of work while it goes on: its own seconds, and the artifacts that it used."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    used: dict[str, dict[str, Any]] = field(default_factory=dict)  # digest → {kind, label, phase}
+    phase: str = "fit"
+    since: float = field(default_factory=time.perf_counter)
+    peak: float = 0.0
+
+    def settle(self) -> None:
+        """Book the seconds since the last call to the phase in progress."""
+        now = time.perf_counter()
+        self.seconds[self.phase] = self.seconds.get(self.phase, 0.0) + now - self.since
+        self.since = now
+
+
+class Broken(Exception):
+    """A stored artifact isn't what was written."""
+
+
+class Store:
+    """All artifacts below one folder. Several processes may share it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.frames: list[Frame] = []
+        self.verified: dict[str, Artifact] = {}
+
+    def folder(self, recipe: Recipe) -> Path:
+        return self.root / recipe.kind / recipe.digest[:40]
+
+    def make(self, recipe: Recipe, build: Callable[[Path], None]) -> Artifact:
+        """The artifact of this recipe: found, or built into an empty folder by `build`."""
+        if self.frames:
+            self.frames[-1].settle()
+        try:
+            artifact = self.verified.get(recipe.digest)
+            if artifact is None or not artifact.folder.exists():
+                with self._lock(recipe):
+                    artifact = self._find(recipe) or self._build(recipe, build)
+            self.verified[recipe.digest] = artifact
+        finally:
+            if self.frames:
+                self.frames[-1].since = time.perf_counter()  # what it cost is in its own book
+        if self.frames:
+            top = self.frames[-1]
+            top.used.setdefault(recipe.digest, {"kind": recipe.kind, "label": recipe.label, "phase": top.phase})
+        return artifact
+
+    @contextmanager
+    def ledger(self) -> Iterator[Frame]:
+        """Keep book of the artifacts that are used meanwhile."""
+        frame = Frame()
+        self.frames.append(frame)
+        try:
+            yield frame
+            frame.settle()
+        finally:
+            self.frames.pop()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Book what happens meanwhile under `name`: fit or index."""
+        if not self.frames:
+            yield
+            return
+        frame = self.frames[-1]
+        frame.settle()
+        before, frame.phase = frame.phase, name
+        try:
+            yield
+        finally:
+            frame.settle()
+            frame.phase = before
+
+    def costs(self, used: Mapping[str, Mapping[str, Any]], under: str | None = None) -> list[Cost]:
+        """What everything in a book cost, down to the last ancestor; each artifact once."""
+        found: dict[tuple[str, str], Cost] = {}
+        for name, entry in used.items():
+            phase = under if under == "index" else entry["phase"]  # what an index is made from is a cost of indexing
+            manifest = self._manifest(self.root / entry["kind"] / name[:40])
+            for own_phase, seconds in manifest["seconds"].items():
+                booked = "index" if "index" in (phase, own_phase) else "fit"
+                key = (name, booked)
+                if key not in found:
+                    found[key] = Cost(entry["label"], name, booked, seconds, manifest["peak_mb"])
+            for cost in self.costs(manifest["used"], phase):
+                found.setdefault((cost.digest, cost.phase), cost)
+        return list(found.values())
+
+    @contextmanager
+    def _lock(self, recipe: Recipe) -> Iterator[None]:
+        """Held while an artifact is looked for and made; the system releases it when a process dies."""
+        locks = self.root / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with (locks / f"{recipe.digest[:40]}.lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"    waiting: another process is making {recipe.kind} {recipe.label}")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def _find(self, recipe: Recipe) -> Artifact | None:
+        folder = self.folder(recipe)
+        if not folder.exists():
+            return None
+        try:
+            return Artifact(folder, self._verify(folder))
+        except Broken as problem:
+            aside = self.root / "set-aside" / f"{recipe.kind}-{recipe.digest[:16]}-{uuid.uuid4().hex[:6]}"
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(aside)
+            say(f"    {recipe.kind} {recipe.label}: {problem}; set aside as {aside}, made again now")
+            return None
+
+    def _verify(self, folder: Path) -> Mapping[str, Any]:
+        manifest = self._manifest(folder)
+        present = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
+        if present != set(manifest["files"]):
+            wrong = ", ".join(sorted(present ^ set(manifest["files"])))
+            raise Broken(f"{folder}: files missing or surplus: {wrong}")
+        for name, expected in manifest["files"].items():
+            path = folder / name
+            if path.stat().st_size != expected["bytes"]:
+                raise Broken(f"{path} has {path.stat().st_size} bytes, {expected['bytes']} were written")
+            if files.file_digest(path) != expected["sha256"]:
+                raise Broken(f"{path} was altered since it was written (its SHA-256 differs)")
+        return manifest
+
+    def _manifest(self, folder: Path) -> dict[str, Any]:
+        path = folder / MANIFEST
+        try:
+            manifest = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise Broken(f"{path} can't be read ({error})") from error
+        if not files.unbroken(manifest) or manifest.get("schema") != SCHEMA:
+            raise Broken(f"{path} was altered since it was written")
+        return manifest
+
+    def _build(self, recipe: Recipe, build: Callable[[Path], None]) -> Artifact:
+        folder = self.folder(recipe)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for stale in folder.parent.glob(f".{folder.name}.*"):  # we hold the lock: whoever began it is dead
+            shutil.rmtree(stale, ignore_errors=True)
+        half = folder.parent / f".{folder.name}.{os.getpid()}"
+        half.mkdir()
+        memory = Memory(self.frames)
+        try:
+            with self.ledger() as frame:
+                build(half)
+            frame.peak = max(frame.peak, memory.risen())
+            manifest = self._describe(recipe, half, frame, memory.known)
+            files.write_json(half / MANIFEST, manifest)
+            half.rename(folder)
+            files.sync(folder.parent)
+        except BaseException:
+            shutil.rmtree(half, ignore_errors=True)
+            raise
+        finally:
+            memory.hand_back()
+        return Artifact(folder, manifest)
+
+    def _describe(self, recipe: Recipe, folder: Path, frame: Frame, known: bool) -> dict[str, Any]:
+        listed = {}
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            files.sync(path)
+            listed[str(path.relative_to(folder))] = {"bytes": path.stat().st_size, "sha256": files.file_digest(path)}
+        manifest = {
+            "schema": SCHEMA,
+            "kind": recipe.kind,
+            "label": recipe.label,
+            "digest": recipe.digest,
+            "config": recipe.config,
+            "seconds": {phase: round(seconds, 4) for phase, seconds in frame.seconds.items()},
+            "peak_mb": round(frame.peak, 1) if known else None,
+            "used": frame.used,
+            "files": listed,
+            "made": {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **made_by()},
+        }
+        return files.sealed(manifest)
+
+
+class Memory:
+    """How far this process's memory rises while something is built, where the system lets us reset its mark."""
+
+    def __init__(self, frames: list[Frame]) -> None:
+        self.frames = frames
+        if frames:  # the work around this one loses its mark too: book what it has reached
+            frames[-1].peak = max(frames[-1].peak, _memory("VmHWM") - _memory("VmRSS"))
+        self.known = _reset_mark()
+        self.start = _memory("VmRSS")
+
+    def risen(self) -> float:
+        return max(0.0, _memory("VmHWM") - self.start)
+
+    def hand_back(self) -> None:
+        if self.frames:
+            self.frames[-1].peak = max(self.frames[-1].peak, self.risen())
+        _reset_mark()
+
+
+def _reset_mark() -> bool:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _memory(field: str) -> float:
+    """MB, from the system's own book of this process."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), 0.0)
+
+
+def made_by() -> dict[str, Any]:
+    """Who made an artifact: not part of its name, but of its story."""
+    from harness import compute, environment
+
+    settled = compute.current()
+    return {
+        "device": settled.device,
+        "threads": settled.threads,
+        "processor": environment.processor(),
+        "versions": environment.versions(),
+        **environment.commit(),
+    }

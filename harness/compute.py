@@ -1,0 +1,126 @@
+"""One device, one number of threads, one precision and the same kernels for every contestant."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Compute:
+    device: str = "cpu"
+    threads: int = 1
+
+
+class NoDevice(Exception):
+    """The device that was asked for isn't there."""
+
+
+_current = Compute()
+_spans: dict[str, float] = {}
+
+
+def available_threads() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def configure(device: str = "auto", threads: int | None = None) -> Compute:
+    """Settle device and threads for this process: torch, and every BLAS or OpenMP that reads the environment."""
+    global _current
+    threads = threads or available_threads()
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = str(threads)
+    import torch
+
+    torch.set_num_threads(threads)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise NoDevice("--device cuda: torch finds no CUDA device here; use --device cpu, or install torch for CUDA")
+    _current = Compute(device, threads)
+    return _current
+
+
+def current() -> Compute:
+    return _current
+
+
+def faiss() -> Any:
+    """The faiss module, held to the same number of threads as everyone."""
+    import faiss as module
+
+    module.omp_set_num_threads(_current.threads)
+    return module
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """A named span of a search; the seconds of each name are summed up until `take_stages`."""
+    begun = time.perf_counter()
+    try:
+        yield
+    finally:
+        if _current.device == "cuda":
+            import torch
+
+            torch.cuda.synchronize()
+        _spans[name] = _spans.get(name, 0.0) + time.perf_counter() - begun
+
+
+def take_stages() -> dict[str, float]:
+    """Seconds spent in each stage since the last call."""
+    taken = dict(_spans)
+    _spans.clear()
+    return taken
+
+
+def ready(module: nn.Module) -> nn.Module:
+    """A trained module made fit for searching: evaluation mode, on the device, with fast linear layers on a CPU.
+
+    PyTorch's default fp32 product goes to a library that takes a slow path on some processors; the pre-packed oneDNN
+    product doesn't. Whoever searches calls this, so that no paradigm wins by its kernels.
+    """
+    module = module.eval().requires_grad_(False).to(_current.device)
+    if _current.device == "cpu":
+        _pack(module)
+    return module
+
+
+def _pack(module: nn.Module) -> None:
+    import torch
+    from torch import nn
+
+    if not torch.backends.mkldnn.is_available():
+        return
+    for name, child in module.named_children():
+        if type(child) is nn.Linear and child.weight.dtype == torch.float32:
+            setattr(module, name, packed_linear(child))
+        else:
+            _pack(child)
+
+
+def packed_linear(linear: nn.Linear) -> nn.Module:
+    """The same linear map with its weight laid out for oneDNN once."""
+    import torch
+    from torch import nn
+
+    class PackedLinear(nn.Module):
+        def __init__(self, linear: nn.Linear) -> None:
+            super().__init__()
+            self.out_features = linear.out_features
+            self.packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
+            self.bias = None if linear.bias is None else linear.bias.detach()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:  # (…, in) → (…, out)
+            flat = x.reshape(-1, x.shape[-1])
+            out = torch.ops.mkldnn._linear_pointwise(flat, self.packed, self.bias, "none", [], "")
+            return out.view(*x.shape[:-1], self.out_features)
+
+    return PackedLinear(linear)

@@ -1,0 +1,86 @@
+"""Writing so that nobody ever reads half a file, and telling afterwards whether a file is still what was written."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import math
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def canonical(value: Any) -> bytes:
+    """One spelling for one value: what digests are taken of."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Have a file, or a folder's list of names, reach the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write(path: Path, data: bytes) -> None:
+    """The whole file or nothing, whenever the process is killed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
+    try:
+        with half.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        half.replace(path)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: they become null."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(member) for member in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    write(path, json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+
+
+def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+    """With a digest of itself, so that any change to it shows."""
+    bare = {key: member for key, member in finite(value).items() if key != "seal"}
+    return {**bare, "seal": digest(bare)}
+
+
+def unbroken(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("seal") == sealed(value)["seal"]
+
+
+def pack_json(value: Any) -> bytes:
+    """Gzipped JSON, the same bytes for the same value."""
+    return gzip.compress(json.dumps(finite(value), ensure_ascii=False, allow_nan=False).encode(), mtime=0)
+
+
+def unpack_json(data: bytes) -> Any:
+    return json.loads(gzip.decompress(data))
