@@ -113,19 +113,14 @@ def per_query(ids: np.ndarray, links: Links, ks: Sequence[int], gallery: int) ->
     if ids.ndim != 2 or ids.dtype != np.int64:
         raise ValueError(f"ids are {ids.dtype} {list(ids.shape)}: expected int64 [queries, depth]")
     if len(ids) != len(links):
-        raise ValueError(
-            f"ids rank {len(ids)} queries, links know {len(links)}: every query needs its row, PAD if empty"
-        )
+        raise ValueError(f"{len(ids)} rows of ids for {len(links)} queries: every query needs its row, PAD where empty")
     if wrong := [k for k in ks if k < 1]:
         raise ValueError(f"k = {wrong[0]}: a cutoff is 1 or more")
     positives = links.counts
     if np.any(positives == 0):
         query = int(np.argmin(positives))
         raise ValueError(f"query {query} has no positive: nothing it gets could be right, so leave it out of the task")
-    if len(links.targets) and not (0 <= links.targets.min() and links.targets.max() < gallery):
-        raise ValueError(
-            f"links reach from {links.targets.min()} to {links.targets.max()}: expected 0 to {gallery - 1}"
-        )
+    _check_range("links", links.targets, 0, gallery)
     if ids.size == 0:
         none = np.empty(0, np.int64)
         return _scored(_Hits(none, none), positives, ks)
@@ -143,14 +138,11 @@ def summary(metrics: Mapping[str, np.ndarray]) -> dict[str, float | None]:
     """
     if any(len(values) == 0 for values in metrics.values()):
         raise ValueError("no queries: there is nothing to summarise")
-    numbers: dict[str, float | None] = {
-        name: float(values.mean()) for name, values in metrics.items() if name != "rank"
-    }
+    numbers = {name: float(values.mean()) for name, values in metrics.items() if name != "rank"}
     if "rank" in metrics:
-        median, mean = float(np.median(metrics["rank"])), float(metrics["rank"].mean())
-        numbers["median_rank"] = median if np.isfinite(median) else None
-        numbers["mean_rank"] = mean if np.isfinite(mean) else None
-    return numbers
+        numbers["median_rank"] = float(np.median(metrics["rank"]))
+        numbers["mean_rank"] = float(metrics["rank"].mean())
+    return {name: number if np.isfinite(number) else None for name, number in numbers.items()}
 
 
 def _offences(ids: np.ndarray, scores: np.ndarray, gallery: int) -> dict[str, np.ndarray]:

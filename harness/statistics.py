@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
 
 _BLOCK = 1 << 21  # resampled entries held at once: bounds the memory, whatever the number of draws
 _FEW_KINDS = 64  # up to here one multinomial draw is cheaper than picking the clusters one by one
@@ -31,9 +31,12 @@ class Difference(NamedTuple):
     p: float  # two-sided, before `holm`
 
 
-def _weights(clusters: int, draws: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """How often each cluster comes up in each draw: int64 [some, clusters], `draws` rows in all."""
-    step = max(1, _BLOCK // clusters)
+def _weights(clusters: int, draws: int, rng: np.random.Generator, width: int = 0) -> Iterator[np.ndarray]:
+    """How often each cluster comes up in each draw: int64 [some, clusters], `draws` rows in all.
+
+    So few at a time that rows of `width`, which the caller may make of them, fit the memory too.
+    """
+    step = max(1, _BLOCK // max(clusters, width))
     for start in range(0, draws, step):
         rows = min(step, draws - start)
         picked = rng.integers(0, clusters, size=(rows, clusters), dtype=np.int32)
@@ -54,7 +57,7 @@ def _resampled_sums(table: np.ndarray, draws: int, rng: np.random.Generator) -> 
 
 
 def _cluster_table(values: np.ndarray, cluster: np.ndarray, clusters: int) -> np.ndarray:
-    """All that a mean needs of its queries: the sum of each seed, and the number of queries, float64 [clusters, S+1]."""
+    """All that a mean needs of its queries: each seed's sum, and how many they are: float64 [clusters, S + 1]."""
     sums = [np.bincount(cluster, row, minlength=clusters) for row in values]
     return np.stack([*sums, np.bincount(cluster, minlength=clusters)], axis=1).astype(np.float64)
 
@@ -97,17 +100,158 @@ def _bca_quantiles(boot: _Bootstrap, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _interval(table: np.ndarray, boot: _Bootstrap, level: float, bounds: tuple[float, float]) -> Interval:
+def _mean_interval(table: np.ndarray, boot: _Bootstrap, level: float, bounds: tuple[float, float]) -> Interval:
     clusters, seeds = len(table), table.shape[1] - 1
     value = float(table[:, :-1].sum() / seeds / table[:, -1].sum())
-    if clusters == 1:
-        return Interval(value, np.nan, np.nan)
     if np.ptp(boot.draws) <= 1e-12 * max(1.0, abs(value)):
-        unseen = 1 - ((1 - level) / 2) ** (1 / clusters)
+        unseen = 1 - ((1 - level) / 2) ** (1 / clusters)  # a larger share of other clusters would have shown itself
         return Interval(value, value - unseen * (value - bounds[0]), value + unseen * (bounds[1] - value))
     low, high = _bca_quantiles(boot, level)
     # The draws vary by (C - 1) / C of the variance they stand for, and their quantiles know nothing of Student's t.
-    wider = stats.t.ppf((1 + level) / 2, boot.freedom) / stats.norm.ppf((1 + level) / 2)
+    wider = float(stats.t.ppf((1 + level) / 2, boot.freedom) / stats.norm.ppf((1 + level) / 2))
     wider *= np.sqrt(clusters / (clusters - 1))
     low, high = value - wider * (value - low), value + wider * (high - value)
-    return Interval(value, max(bounds[0], low), min(bounds[1], high))
+    return Interval(value, float(max(bounds[0], low)), float(min(bounds[1], high)))
+
+
+def _flipped(sums: np.ndarray, flips: int, rng: np.random.Generator) -> float:
+    """Two-sided p of a total of `sums` if each cluster's sign were a coin's: a and b swapped, cluster by cluster."""
+    sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
+    if len(sizes) <= _FEW_KINDS:  # clusters of equal size: only how many of them turn up positive matters
+        totals = (2 * rng.binomial(counts, 0.5, size=(flips, len(counts))) - counts) @ sizes
+    else:
+        step = max(1, _BLOCK // len(sums))
+        rows = [min(step, flips - start) for start in range(0, flips, step)]
+        positive = [rng.integers(0, 2, size=(some, len(sums)), dtype=np.int8) @ sums for some in rows]
+        totals = 2 * np.concatenate(positive) - sums.sum()
+    reached = np.abs(totals) >= abs(sums.sum()) - 1e-9 * np.abs(sums).sum()  # rounding must not break a tie
+    return float((1 + reached.sum()) / (1 + flips))  # what was seen is one of the flips: p is never 0
+
+
+def _checked(values: np.ndarray, cluster: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, int]:
+    """Values float64 [S, Q], cluster of each query as 0, 1, …, and the number of clusters."""
+    values, cluster = np.atleast_2d(np.asarray(values, dtype=np.float64)), np.asarray(cluster)
+    if values.ndim != 2 or values.shape[1:] != cluster.shape:
+        found = f"values have shape {list(values.shape)}, cluster {list(cluster.shape)}"
+        raise ValueError(f"{found}: expected [Q] or [seeds, Q], and [Q], the same queries in the same order")
+    if values.size == 0:
+        raise ValueError("no queries: there is nothing to be uncertain of")
+    if np.isnan(values).any():
+        query = int(np.argmax(np.isnan(values).any(axis=0)))
+        raise ValueError(
+            f"query {query} has no number (nan): a query without an answer counts as a miss, 0 (rank: inf)"
+        )
+    if not 0 < level < 1:
+        raise ValueError(f"level = {level}: expected a share between 0 and 1, such as 0.95")
+    names, cluster = np.unique(cluster, return_inverse=True)
+    return values, cluster, len(names)
+
+
+def _check_bounds(values: np.ndarray, bounds: tuple[float, float]) -> None:
+    low, high = values.min(), values.max()
+    if low < bounds[0] or high > bounds[1]:
+        found = f"values reach from {low:g} to {high:g}, beyond bounds = {bounds}"
+        raise ValueError(f"{found}: say within which bounds they must lie, e.g. (1, gallery) for ranks without misses")
+
+
+def mean_interval(
+    values: np.ndarray,  # [Q], or [seeds, Q]
+    cluster: np.ndarray,  # int [Q]: queries of equal number stand or fall together
+    level: float = 0.95,
+    draws: int = 4000,
+    seed: int = 0,
+    bounds: tuple[float, float] = (0.0, 1.0),  # what a query's value can be at all
+) -> Interval:
+    """The mean over queries (and seeds), with its bootstrap interval, clustered by item.
+
+    Whole clusters are resampled. The quantiles are BCa's, since a plain percentile interval lies too low where hits
+    are rare; then stretched by sqrt(C / (C - 1)) and from the normal's to Student's t, since it is too narrow where
+    clusters are few. One or two seeds are averaged; three or more are resampled too, crossed with the clusters, which
+    errs to the wide side where seeds hardly differ.
+
+    Where all clusters agree, a bootstrap would claim certainty. We say instead what C of them in agreement exclude
+    (Clopper–Pearson: at 95 %, that more than about 3.7 / C of all clusters are otherwise). A single cluster: nan.
+    """
+    values, cluster, clusters = _checked(values, cluster, level)
+    _check_bounds(values, bounds)
+    if clusters == 1:
+        return Interval(float(values.mean()), np.nan, np.nan)
+    table = _cluster_table(values, cluster, clusters)
+    return _mean_interval(table, _bootstrap_mean(table, draws, np.random.default_rng(seed)), level, bounds)
+
+
+def median_interval(
+    values: np.ndarray, cluster: np.ndarray, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> Interval:
+    """The median over queries (and seeds, pooled) with its percentile interval, resampled like a mean.
+
+    For ranks: inf (never found) is a value like any other, and may be the median or a limit. A single cluster: nan.
+    """
+    values, cluster, clusters = _checked(values, cluster, level)
+    median = float(np.median(values))
+    if clusters == 1:
+        return Interval(median, np.nan, np.nan)
+    seeds, rng = len(values), np.random.default_rng(seed)
+    kinds, kind = np.unique(values, return_inverse=True)
+    ones, size = np.ones(values.shape[1], np.int64), (len(kinds), clusters)
+    held = [sparse.csr_array((ones, (row, cluster)), shape=size) for row in kind.reshape(values.shape)]  # [kinds, C]
+    medians = []
+    for weights in _weights(clusters, draws, rng, width=len(kinds)):
+        shares = np.ones((len(weights), seeds), np.int64)
+        if seeds >= _SEEDS_TO_RESAMPLE:
+            shares = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(weights))
+        counts = sum((table @ weights.T) * share for table, share in zip(held, shares.T, strict=True))
+        reached = np.cumsum(counts, axis=0)  # [kinds, draws]
+        lower = (2 * reached >= reached[-1]).argmax(axis=0)
+        upper = (2 * reached > reached[-1]).argmax(axis=0)
+        medians.append((kinds[lower] + kinds[upper]) / 2)
+    tail = (1 - level) / 2
+    low = np.quantile(np.concatenate(medians), tail, method="lower")  # no interpolation: it would meet inf - inf
+    high = np.quantile(np.concatenate(medians), 1 - tail, method="higher")
+    return Interval(median, float(low), float(high))
+
+
+def paired_difference(
+    a: np.ndarray,
+    b: np.ndarray,
+    cluster: np.ndarray,
+    level: float = 0.95,
+    draws: int = 4000,
+    flips: int = 9999,
+    seed: int = 0,
+    bounds: tuple[float, float] = (-1.0, 1.0),  # what a query's difference can be at all
+) -> Difference:
+    """How much more a scores than b on the same queries, [Q] or [seeds, Q] each, in the same order.
+
+    The interval is `mean_interval`'s, of the differences. p tests "a and b are interchangeable" by flipping the signs
+    of whole clusters; with three or more seeds, by Student's t with the bootstrap's spread, for it must hold beyond
+    these seeds. One p of many: pass them all through `holm`.
+    """
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if a.shape != b.shape:
+        raise ValueError(f"a is {list(a.shape)}, b {list(b.shape)}: compare on shared queries (and seeds) only")
+    values, cluster, clusters = _checked(a - b, cluster, level)
+    _check_bounds(values, bounds)
+    if clusters == 1:
+        return Difference(float(values.mean()), np.nan, np.nan, 1.0)
+    rng = np.random.default_rng(seed)
+    table = _cluster_table(values, cluster, clusters)
+    boot = _bootstrap_mean(table, draws, rng)
+    interval = _mean_interval(table, boot, level, bounds)
+    spread = float(boot.draws.std()) * np.sqrt(clusters / (clusters - 1))
+    if len(values) >= _SEEDS_TO_RESAMPLE and spread > 1e-12:
+        p = float(2 * stats.t.sf(abs(interval.value) / spread, boot.freedom))
+    else:
+        p = _flipped(table[:, :-1].mean(axis=1), flips, rng)
+    return Difference(*interval, p)
+
+
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """p-values adjusted so that the chance of any false alarm among them all stays below the level (Holm 1979)."""
+    p = np.asarray(p_values, dtype=np.float64)
+    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p-values {p.tolist()}: expected a list of numbers from 0 to 1")
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted

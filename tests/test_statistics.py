@@ -1,0 +1,236 @@
+"""Intervals that cover what they say, p-values that are flat when nothing is there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from harness.statistics import holm, mean_interval, median_interval, paired_difference
+
+P = 0.4
+
+
+def clustered_hits(rng: np.random.Generator, sizes: np.ndarray, p: float = P) -> tuple[np.ndarray, np.ndarray]:
+    """Hits of queries about items, some of which are easy and some hard: correlation 0.5 within an item."""
+    cluster = np.repeat(np.arange(len(sizes)), sizes)
+    easy = rng.beta(p, 1 - p, len(sizes))
+    return (rng.random(len(cluster)) < easy[cluster]).astype(np.float64), cluster
+
+
+def coverage(clusters: int, size: int | None, runs: int, p: float = P, ignore_clusters: bool = False) -> float:
+    rng = np.random.default_rng(11)
+    covered = 0
+    for run in range(runs):
+        sizes = rng.integers(1, 10, clusters) if size is None else np.full(clusters, size)
+        values, cluster = clustered_hits(rng, sizes, p)
+        if ignore_clusters:
+            cluster = np.arange(len(values))
+        interval = mean_interval(values, cluster, draws=1000, seed=run)
+        covered += interval.low <= p <= interval.high
+    return covered / runs
+
+
+@pytest.mark.parametrize(
+    ("clusters", "size", "p", "runs"),
+    [(200, 5, P, 4000), (200, None, P, 3000), (1000, 5, P, 3000), (200, 5, 0.02, 3000)],
+    ids=["equal", "unequal", "many", "rare"],
+)
+def test_95_percent_covers_in_95_percent(clusters: int, size: int | None, p: float, runs: int) -> None:
+    assert 0.94 <= coverage(clusters, size, runs, p) <= 0.96
+
+
+def test_taking_captions_for_separate_facts_would_not_cover() -> None:
+    assert coverage(200, 5, runs=500, ignore_clusters=True) < 0.85
+
+
+def test_the_mean_is_over_queries_not_over_clusters() -> None:
+    values, cluster = np.array([1.0, 1, 1, 0]), np.array([7, 7, 7, 3])
+    assert mean_interval(values, cluster).value == 0.75
+
+
+def test_seeds_of_chance_decide_nothing_and_repeat_themselves() -> None:
+    values, cluster = clustered_hits(np.random.default_rng(0), np.full(100, 5))
+    assert mean_interval(values, cluster, seed=3) == mean_interval(values, cluster, seed=3)
+    again = mean_interval(values, cluster, seed=4)
+    assert again != mean_interval(values, cluster, seed=3)
+    np.testing.assert_allclose(again, mean_interval(values, cluster, seed=3), atol=0.005)
+    ranks = 1 / np.maximum(values, 0.1)
+    assert median_interval(ranks, cluster, seed=3) == median_interval(ranks, cluster, seed=3)
+    assert paired_difference(values, values[::-1], cluster) == paired_difference(values, values[::-1], cluster)
+
+
+def test_counting_kinds_of_clusters_is_the_same_as_picking_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    values, cluster = clustered_hits(rng, rng.integers(1, 4, 300))
+    other, _ = clustered_hits(rng, np.bincount(cluster))
+    counted = mean_interval(values, cluster, draws=20_000), paired_difference(values, other, cluster, draws=20_000)
+    monkeypatch.setattr("harness.statistics._FEW_KINDS", 0)
+    picked = mean_interval(values, cluster, draws=20_000), paired_difference(values, other, cluster, draws=20_000)
+    np.testing.assert_allclose(counted[0], picked[0], atol=0.002)
+    np.testing.assert_allclose(counted[1], picked[1], atol=0.015)
+
+
+def test_seeds_that_differ_widen_the_interval_from_three_on() -> None:
+    rng = np.random.default_rng(2)
+    cluster = np.repeat(np.arange(200), 5)
+    lucky = np.array([0.3, 0.4, 0.5])[:, None]
+    values = (rng.random((3, 1000)) < lucky).astype(np.float64)
+
+    def width(rows: np.ndarray) -> float:
+        interval = mean_interval(rows, cluster)
+        assert interval.value == pytest.approx(rows.mean())
+        return interval.high - interval.low
+
+    assert width(values[:2]) < 0.08  # two seeds say nothing of a third
+    assert width(values) > 0.2
+    assert width(values) > 2 * width(values.mean(axis=0))
+    ranks = np.where(values > 0, 1.0, 5.0 + np.arange(3)[:, None])
+    three, pooled = median_interval(ranks, cluster), median_interval(ranks[:2], cluster)
+    assert three.high - three.low > pooled.high - pooled.low
+
+
+def test_three_seeds_cover_when_seeds_matter() -> None:
+    rng = np.random.default_rng(3)
+    covered = 0
+    for run in range(600):
+        luck = 0.05 * rng.standard_normal((3, 1))
+        cluster = np.repeat(np.arange(200), 5)
+        easy = rng.uniform(0.2, 0.6, 200)
+        values = (rng.random((3, 1000)) < easy[cluster] + luck).astype(np.float64)
+        interval = mean_interval(values, cluster, draws=1000, seed=run)
+        covered += interval.low <= P <= interval.high
+    assert 0.92 <= covered / 600 <= 0.97
+
+
+@pytest.mark.parametrize("hit", [0.0, 1.0])
+def test_unanimous_clusters_are_not_certainty(hit: float) -> None:
+    cluster = np.repeat(np.arange(50), 5)
+    interval = mean_interval(np.full(250, hit), cluster)
+    exact = stats.binomtest(int(50 * hit), 50).proportion_ci(0.95)
+    np.testing.assert_allclose(interval, [hit, exact.low, exact.high])
+
+
+def test_a_retriever_beside_itself() -> None:
+    hits, cluster = clustered_hits(np.random.default_rng(0), np.full(100, 5))
+    same = paired_difference(hits, hits, cluster)
+    assert same.value == 0
+    assert same.p == 1
+    assert -0.04 < same.low < 0 < same.high < 0.04
+
+
+def test_one_cluster_tells_nothing_of_the_spread() -> None:
+    one = np.zeros(4, np.int64)
+    for interval in (mean_interval(np.array([0, 1, 1, 1]), one), median_interval(np.array([1, 2, 2, 9]), one)):
+        assert np.isfinite(interval.value)
+        assert np.isnan([interval.low, interval.high]).all()
+    assert paired_difference(np.ones((3, 4)), np.zeros((3, 4)), one).p == 1
+
+
+def test_the_interval_stays_within_what_is_possible() -> None:
+    rare = np.zeros(300)
+    rare[0] = 1
+    interval = mean_interval(rare, np.arange(300))
+    assert 0 <= interval.low < 1 / 300 < interval.high < 0.03
+
+
+@pytest.mark.parametrize("queries", [400, 401])
+def test_median_of_ranks_with_and_without_misses(queries: int) -> None:
+    rng = np.random.default_rng(5)
+    ranks = np.ceil(rng.exponential(20, queries))
+    cluster = np.arange(queries) // 5
+    interval = median_interval(ranks, cluster)
+    assert interval.value == np.median(ranks)
+    assert interval.low < interval.value < interval.high
+    # The same by the plainest means: resample clusters, take numpy's median.
+    members = [np.flatnonzero(cluster == c) for c in range(cluster[-1] + 1)]
+    picks = rng.integers(0, len(members), (2000, len(members)))
+    plain = [np.median(ranks[np.concatenate([members[c] for c in pick])]) for pick in picks]
+    np.testing.assert_allclose(interval[1:], np.quantile(plain, [0.025, 0.975]), atol=1)
+
+    half_missed = ranks.copy()
+    half_missed[rng.permutation(queries)[: int(0.48 * queries)]] = np.inf
+    assert median_interval(half_missed, cluster).high == np.inf
+    assert np.isfinite(median_interval(half_missed, cluster).low)
+
+
+def test_the_median_of_an_even_number_is_the_middle_of_two() -> None:
+    # Two clusters, drawn twice: 1 and 1, 1 and 3, 3 and 3 in a quarter, a half, a quarter of the draws.
+    assert median_interval(np.array([1, 3]), np.arange(2), level=0.4) == (2, 2, 2)
+
+
+def test_the_median_covers() -> None:
+    rng = np.random.default_rng(6)
+    cluster, covered = np.repeat(np.arange(150), 3), 0
+    for run in range(800):
+        ranks = np.exp(rng.standard_normal(150)[cluster] + rng.standard_normal(450))  # true median 1
+        interval = median_interval(ranks, cluster, draws=500, seed=run)
+        covered += interval.low <= 1 <= interval.high
+    assert 0.93 <= covered / 800 <= 0.97
+
+
+@pytest.mark.parametrize("clusters", [40, 120])  # either side of where signs are drawn one by one
+def test_p_is_uniform_when_nothing_is_there(clusters: int) -> None:
+    rng = np.random.default_rng(7)
+    cluster, ps = np.repeat(np.arange(clusters), 5), []
+    for run in range(1000):
+        a, b = np.clip(0.5 + 0.1 * rng.standard_normal((2, clusters))[:, cluster], 0, 1)
+        ps.append(paired_difference(a, b, cluster, draws=100, flips=499, seed=run).p)
+    assert stats.kstest(ps, "uniform").pvalue > 0.01
+    assert 0.035 <= np.mean(np.array(ps) <= 0.05) <= 0.065
+
+
+def test_p_of_few_clusters_is_exact() -> None:
+    a, b = np.array([1.0, 1, 1, 1, 1, 0]), np.zeros(6)  # five of five for a: 2 / 2^5
+    assert paired_difference(a, b, np.arange(6), flips=200_000).p == pytest.approx(1 / 16, abs=0.003)
+
+
+def test_a_real_difference_is_seen_and_its_sign_is_right() -> None:
+    rng = np.random.default_rng(8)
+    a, cluster = clustered_hits(rng, np.full(300, 5))
+    b = a * (rng.random(len(a)) < 0.8)
+    difference = paired_difference(a, b, cluster)
+    assert difference.value == pytest.approx((a - b).mean())
+    assert difference.low > 0
+    assert difference.p < 0.001
+    mirrored = paired_difference(b, a, cluster)
+    assert mirrored.high < 0
+    three = paired_difference(np.stack([a, a, b]), np.stack([b, b, a]), cluster)  # two seeds for, one against
+    assert three.low < 0 < three.high
+    assert three.p > 0.2
+
+
+def test_holm_by_hand() -> None:
+    # 4 × 0.005, 3 × 0.01, 2 × 0.03, and 0.04 that may not fall below the one before it.
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.6, 0.9]), [1, 1])
+    assert holm([]).shape == (0,)
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        holm([0.1, np.nan])
+
+
+def test_holm_keeps_false_alarms_below_the_level() -> None:
+    ps = np.random.default_rng(9).random((2000, 10))
+    assert np.mean([holm(row).min() <= 0.05 for row in ps]) == pytest.approx(0.05, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("values", "cluster", "message"),
+    [
+        (np.zeros(3), np.zeros(4), r"values have shape \[1, 3\], cluster \[4\]"),
+        (np.zeros((2, 2, 2)), np.zeros(2), r"expected \[Q\] or \[seeds, Q\]"),
+        (np.zeros(0), np.zeros(0), "no queries"),
+        (np.array([0, np.nan]), np.zeros(2), "query 1 has no number"),
+        (np.array([0.0, 7.0]), np.zeros(2), r"reach from 0 to 7, beyond bounds = \(0.0, 1.0\)"),
+    ],
+)
+def test_says_what_is_wrong(values: np.ndarray, cluster: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        mean_interval(values, cluster)
+
+
+def test_compares_on_shared_queries_only() -> None:
+    with pytest.raises(ValueError, match=r"a is \[3\], b \[4\]: compare on shared queries"):
+        paired_difference(np.zeros(3), np.zeros(4), np.zeros(3))
+    with pytest.raises(ValueError, match="level = 95"):
+        mean_interval(np.zeros(3), np.arange(3), level=95)
