@@ -1,0 +1,210 @@
+"""A suite: which retrievers answer which tasks, at which seeds. `load` reads one from YAML; the runner takes its cells.
+
+Everything here is frozen, plain and cheap: loading a suite imports no contestant and touches no data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from harness.problems import Problem, SuiteError, meant
+from harness.registry import Entry, Section
+
+__all__ = ["Cell", "Component", "Problem", "RetrieverSpec", "Suite", "SuiteError", "TaskSpec", "load"]
+
+INSTRUMENTS = ("encoder", "captioner")
+
+
+@dataclass(frozen=True)
+class Component:
+    """A dataset, encoder, captioner or retriever as configured."""
+
+    name: str
+    section: Section
+    kind: str
+    arguments: Mapping[str, Any] = field(hash=False)  # checked, defaults filled in; a value may be a Component
+    line: int | None = field(compare=False)
+    entry: Entry = field(hash=False)
+    # A retriever inside another one may bring its own encoder or captioner; the outermost keeps its own in its
+    # RetrieverSpec.
+    instruments: Mapping[str, Component] = field(default_factory=dict, hash=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all that shapes what it does. Names and lines are not among it."""
+        target = self.entry.target if self.kind == "python" else None  # ours may move without being another one
+        arguments = {key: _digested(value) for key, value in self.arguments.items()}
+        instruments = {key: value.digest for key, value in self.instruments.items()}
+        return _sha256([self.section, self.kind, target, self.entry.version, arguments, instruments])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """For records: what could be written in a suite to get this very component."""
+        arguments = {key: _configured(value) for key, value in self.arguments.items()}
+        instruments = {key: value.config for key, value in self.instruments.items()}
+        if self.kind == "python":
+            return {"kind": "python", "target": self.entry.target, "arguments": arguments, **instruments}
+        return {"kind": self.kind, **arguments, **instruments}
+
+    @cached_property
+    def wants(self) -> frozenset[str]:
+        """The instruments that a task has to hand in: for itself or for a retriever inside it."""
+        own = {need for need in self.entry.needs if need in INSTRUMENTS and need not in self.instruments}
+        inside = [*self.arguments.values(), *self.instruments.values()]
+        return frozenset(own).union(*(value.wants for value in inside if isinstance(value, Component)))
+
+    @cached_property
+    def modality(self) -> str | None:
+        """The medium it is bound to: a dataset's, or that of what an instrument was trained on. None: any."""
+        if self.section == "datasets":
+            return self.entry.modalities[0]
+        if isinstance(self.arguments.get("modality"), str):
+            return str(self.arguments["modality"])
+        inner = (value.modality for value in self.arguments.values() if isinstance(value, Component))
+        return next((modality for modality in inner if modality), None)
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What is asked: a dataset's split in one direction, and the instruments that retrievers get unless they differ."""
+
+    dataset: Component
+    split: str
+    direction: str
+    encoder: Component | None
+    captioner: Component | None
+    line: int | None = field(compare=False)
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset.name}/{self.split}/{self.direction}"
+
+
+@dataclass(frozen=True)
+class RetrieverSpec:
+    """One retriever, or one variant of it, with the instruments that it insists on."""
+
+    component: Component
+    encoder: Component | None
+    captioner: Component | None
+    name: str  # `dual-hnsw@efSearch=16`
+    base: str  # `dual-hnsw`
+
+    @property
+    def line(self) -> int | None:
+        return self.component.line
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One retriever at one task with one seed: the unit that is run, recorded and resumed."""
+
+    task: TaskSpec
+    retriever: RetrieverSpec
+    seed: int
+
+    @property
+    def encoder(self) -> Component | None:
+        """The encoder that this cell uses; None where nothing in it needs one."""
+        captioner = self.captioner
+        wanted = "encoder" in self.retriever.component.wants or (captioner and "encoder" in captioner.wants)
+        return (self.retriever.encoder or self.task.encoder) if wanted else None
+
+    @property
+    def captioner(self) -> Component | None:
+        wanted = "captioner" in self.retriever.component.wants
+        return (self.retriever.captioner or self.task.captioner) if wanted else None
+
+    @property
+    def name(self) -> str:
+        return f"{self.task.name}.{self.retriever.name}.{self.seed}"
+
+    @property
+    def file(self) -> str:
+        """The name as files bear it, without an ending."""
+        return self.name.replace("/", "_")
+
+    def key(self, k: Any, **more: Any) -> str:
+        """A digest of everything configured that shapes this cell's result; names are not among it."""
+        instruments = [used.digest if used else None for used in (self.encoder, self.captioner)]
+        task = [self.task.dataset.digest, self.task.split, self.task.direction]
+        return _sha256([task, self.retriever.component.digest, instruments, self.seed, k, more])
+
+
+@dataclass(frozen=True)
+class Suite:
+    name: str
+    k: tuple[int, ...]  # ascending
+    seeds: tuple[int, ...]
+    scenarios: Mapping[str, Mapping[str, Any]] = field(hash=False)
+    tasks: tuple[TaskSpec, ...]
+    retrievers: tuple[RetrieverSpec, ...]
+    path: Path
+    text: str = field(repr=False)  # the file as read
+    chosen: frozenset[str] | None = None  # names of cells; None: all of them
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Contest by contest: task, then seed, then the retrievers in the file's order."""
+        every = (
+            Cell(task, retriever, seed) for task in self.tasks for seed in self.seeds for retriever in self.retrievers
+        )
+        return tuple(cell for cell in every if self.chosen is None or cell.name in self.chosen)
+
+    def select(self, patterns: str) -> Suite:
+        """The same suite with fewer cells: those that one of the globs, separated by commas, names.
+
+        A glob may name a cell, a task, a retriever's variant or a retriever with all its variants.
+        """
+        names = {cell: (cell.retriever.base, cell.task.name, cell.retriever.name, cell.name) for cell in self.cells()}
+        chosen: set[Cell] = set()
+        problems = []
+        for pattern in (part.strip() for part in patterns.split(",")):
+            found = [cell for cell, known in names.items() if any(fnmatchcase(name, pattern) for name in known)]
+            chosen.update(found)
+            if not found:
+                columns = list(zip(*names.values(), strict=True))
+                words = list(dict.fromkeys(word for column in columns for word in column))
+                listed = ", ".join(dict.fromkeys(columns[0] + columns[1]))
+                message = (
+                    f"'{pattern}' names no cell; expected retrievers, tasks or cells of this suite: {listed}; "
+                    f"correct the pattern{meant(pattern, words)}"
+                )
+                problems.append(Problem(str(self.path), None, message))
+        if problems:
+            raise SuiteError(problems)
+        return replace(
+            self,
+            tasks=tuple(task for task in self.tasks if task in {cell.task for cell in chosen}),
+            retrievers=tuple(spec for spec in self.retrievers if spec in {cell.retriever for cell in chosen}),
+            seeds=tuple(seed for seed in self.seeds if seed in {cell.seed for cell in chosen}),
+            chosen=frozenset(cell.name for cell in chosen),
+        )
+
+
+def load(path: str | Path) -> Suite:
+    """Read a suite; all that is wrong with the file comes in one SuiteError."""
+    from harness.suite_reading import read_suite  # it needs the types above
+
+    return read_suite(path)
+
+
+def _digested(value: Any) -> Any:
+    return {"component": value.digest} if isinstance(value, Component) else value
+
+
+def _configured(value: Any) -> Any:
+    return value.config if isinstance(value, Component) else to_jsonable_python(value)
+
+
+def _sha256(value: Any) -> str:
+    canonical = json.dumps(to_jsonable_python(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
