@@ -1,18 +1,22 @@
 """The generated datasets: no scene twice, captions that never lie, a known ceiling, attributes one can see or hear."""
 
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import label
 
 from harness.dataset import Waveform
 from harness.datasets.chance import Dice, permute
 from harness.datasets.generated import BLOCKS, CAPTIONS, Generated, Names, Scenes, ceiling
+from harness.datasets.motions import Motions
+from harness.datasets.shapes import Shapes
 from harness.datasets.soundscapes import RATE, Soundscapes
 
-KINDS = [Soundscapes]
+KINDS = [Soundscapes, Shapes, Motions]
 SPLITS = tuple(BLOCKS)
 
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__.lower())
@@ -63,6 +67,20 @@ def test_the_smaller_scenes_run_out_without_repeating(kind):
         few = world.counts[0]
         start, end = Scenes.block(world.size(few), "validation")
         assert (sizes == few).sum() == min(end - start, 75_000)
+
+
+@every
+def test_three_full_splits_deal_out_every_scene_once(kind):
+    world = kind().world
+    tiny = dataclasses.replace(
+        world, kind=world.kind._replace(values=2 * world.family), attributes=world.attributes[-1:]
+    )
+    splits = [Scenes(tiny, 0, split, Scenes.room(tiny, split)) for split in SPLITS]
+    dealt = np.concatenate([np.stack(scenes.numbers, axis=1) for scenes in splits])
+    wanted = [(count, number) for count in tiny.counts for number in range(tiny.size(count))]
+    assert sorted(map(tuple, dealt.tolist())) == wanted
+    facts = np.concatenate([scenes.facts for scenes in splits])
+    assert len(np.unique(facts, axis=0)) == len(wanted)
 
 
 @every
@@ -144,6 +162,20 @@ def test_every_caption_fits_its_own_item(kind):
 
 
 @every
+def test_two_things_of_one_family_are_called_by_their_kinds(kind):
+    """Else "a round shape and a round shape" would be matched by place, which the words don't tell."""
+    scenes = kind(test=500).scenes("test")
+    vague = 0
+    for row in scenes.meaning(np.arange(2500)).tolist():
+        things = scenes.world.things(row)
+        families = [thing[0] for thing in things]
+        for family, named, *_ in things:
+            assert family >= 0 and (named >= 0 or families.count(family) == 1)
+            vague += named < 0
+    assert vague > 500
+
+
+@every
 def test_fitting_agrees_with_comparing_one_by_one(kind):
     scenes = kind(test=120).scenes("test")
     items = np.random.default_rng(0).permutation(120)[:70]
@@ -179,7 +211,7 @@ def test_captions_are_short_english_with_few_words(kind):
     assert 10 < np.mean([len(caption) for caption in words]) < 20
     assert len(set(captions)) > 0.95 * len(captions)
     for caption in captions:
-        assert not re.search(r"\ba [aeio]|\ban [^aeio]|  |\ba \w+s\b(?<!ss)", caption.lower()), caption
+        assert not re.search(r"\ba [aeiou]|\ban [^aeiou]|  ", caption.lower()), caption
 
 
 @every
@@ -243,3 +275,64 @@ def test_loud_and_soft_are_twelve_decibels_apart():
             row[3 + slot * width] = loudness
         power.append(float((world.render(row, Dice(4)).samples ** 2).sum()))
     assert 10 < 10 * np.log10(power[1] / power[0]) < 14
+
+
+@pytest.mark.parametrize(("kind", "shape"), [(Shapes, (64, 64, 3)), (Motions, (8, 40, 40, 3))])
+def test_pictures_and_videos_hold_bright_figures_on_a_dark_ground(kind, shape):
+    for item in kind(test=60).split("test").items:
+        assert item.shape == shape and item.dtype == np.uint8
+        lit = item.max(-1) > 100
+        frames = lit.reshape(-1, *shape[-3:-1]).mean((1, 2))
+        assert (frames > 0.01).all() and (frames < 0.5).all()
+        assert np.median(item) < 60
+
+
+def test_figures_that_meet_touch_at_last_and_others_never_do():
+    scenes = Motions(test=300).scenes("test")
+    pieces: dict[int, list[int]] = {0: [], 1: []}
+    for position, row in enumerate(scenes.facts.tolist()):
+        video = scenes.item(position)
+        frames = video if row[-1] == 0 else video[-1:]
+        # not in every frame: a figure may still be coming in at the edge
+        pieces[row[-1]].append(max(label(frame.max(-1) > 70, np.ones((3, 3)))[1] for frame in frames))
+        if row[-1] == 0:
+            assert min(label(frame.max(-1) > 70, np.ones((3, 3)))[1] for frame in frames) == 2, (position, row)
+    assert np.mean(np.array(pieces[1]) == 1) > 0.97
+    assert len(pieces[0]) > 100 < len(pieces[1])
+
+
+def test_paths_and_speeds_show_in_the_pixels():
+    """The bright pixels' middle goes where the facts say, by as much."""
+    world = Motions().world
+    row = world.facts(2, np.array([0]))[0].tolist()
+    width = 2 + len(world.attributes)
+    for slot in range(2):  # solid colour, no spin, no growth
+        row[3 + slot * width : 7 + slot * width] = [slot * 2, 0, 0, 0]
+    steps = {0: (0, 1), 1: (0, -1), 2: (1, 0), 3: (-1, 0)}  # rows, columns
+    for path, step in steps.items():
+        shifts = []
+        for speed in (0, 1):
+            row[6] = row[6 + width] = speed
+            row[-3:] = [path, path, 0]
+            video = world.render(row, Dice(9)).max(-1) > 100
+            middles = [np.argwhere(frame).mean(0) for frame in (video[0], video[-1])]
+            shift = middles[1] - middles[0]
+            shifts.append(float(shift @ np.array(step)))
+            assert abs(shift @ np.array(step[::-1])) < 1
+        assert 4 < shifts[0] < 8 and 12 < shifts[1] < 18
+
+
+def test_the_arrangement_shows_in_the_pixels():
+    world = Shapes().world
+    row = world.facts(2, np.array([0]))[0].tolist()
+    width = 2 + len(world.attributes)
+    row[3], row[3 + width] = 0, 4  # red and blue
+    wanted = [(0, 1), (1, 0), (1, 1), (-1, 1)]  # from first to second: rows, columns
+    for arrangement in range(8):
+        row[-1] = arrangement
+        picture = world.render(row, Dice(2)).astype(int)
+        red = np.argwhere(picture[..., 0] > picture[..., 2] + 60).mean(0)
+        blue = np.argwhere(picture[..., 2] > picture[..., 0] + 60).mean(0)
+        direction, swapped = divmod(arrangement, 2)
+        step = (red - blue if swapped else blue - red) / 28
+        assert np.abs(step - wanted[direction]).max() < 0.2
