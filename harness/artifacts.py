@@ -40,17 +40,6 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What it took to make one artifact, without the artifacts that it is made from."""
-
-    label: str
-    digest: str
-    phase: str  # fit or index: in which of the two it was needed
-    seconds: float
-    peak_mb: float | None  # how far memory rose meanwhile
-
-
-@dataclass(frozen=True)
 class Artifact:
     folder: Path
     manifest: Mapping[str, Any]
@@ -61,7 +50,7 @@ class Frame:
     """The book kept of one piece of work while it goes on: its own seconds, and the artifacts that it used."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    used: dict[str, dict[str, Any]] = field(default_factory=dict)  # digest → {kind, label, phase}
+    used: dict[str, dict[str, Any]] = field(default_factory=dict)  # digest → {kind, label, seconds by phase, peak_mb}
     phase: str = "fit"
     since: float = field(default_factory=time.perf_counter)
     peak: float = 0.0
@@ -71,6 +60,15 @@ class Frame:
         now = time.perf_counter()
         self.seconds[self.phase] = self.seconds.get(self.phase, 0.0) + now - self.since
         self.since = now
+
+    def book(self, manifest: Mapping[str, Any]) -> None:
+        """Book an artifact and its ancestors. Whatever an index is made from is a cost of indexing."""
+        for name, entry in [(manifest["digest"], manifest), *manifest["used"].items()]:
+            seconds = entry["seconds"]
+            if self.phase == "index":
+                seconds = {"index": sum(seconds.values())}
+            entry = {"kind": entry["kind"], "label": entry["label"], "seconds": seconds, "peak_mb": entry["peak_mb"]}
+            self.used.setdefault(name, entry)
 
 
 class Broken(Exception):
@@ -102,8 +100,7 @@ class Store:
             if self.frames:
                 self.frames[-1].since = time.perf_counter()  # what it cost is in its own book
         if self.frames:
-            top = self.frames[-1]
-            top.used.setdefault(recipe.digest, {"kind": recipe.kind, "label": recipe.label, "phase": top.phase})
+            self.frames[-1].book(artifact.manifest)
         return artifact
 
     @contextmanager
@@ -131,21 +128,6 @@ class Store:
         finally:
             frame.settle()
             frame.phase = before
-
-    def costs(self, used: Mapping[str, Mapping[str, Any]], under: str | None = None) -> list[Cost]:
-        """What everything in a book cost, down to the last ancestor; each artifact once."""
-        found: dict[tuple[str, str], Cost] = {}
-        for name, entry in used.items():
-            phase = under if under == "index" else entry["phase"]  # what an index is made from is a cost of indexing
-            manifest = self._manifest(self.root / entry["kind"] / name[:40])
-            for own_phase, seconds in manifest["seconds"].items():
-                booked = "index" if "index" in (phase, own_phase) else "fit"
-                key = (name, booked)
-                if key not in found:
-                    found[key] = Cost(entry["label"], name, booked, seconds, manifest["peak_mb"])
-            for cost in self.costs(manifest["used"], phase):
-                found.setdefault((cost.digest, cost.phase), cost)
-        return list(found.values())
 
     @contextmanager
     def _lock(self, recipe: Recipe) -> Iterator[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO, TypeVar
 
@@ -122,7 +122,7 @@ def track(
     steps: Iterable[T], label: str, total: int | None = None, note: Callable[[], str] | None = None
 ) -> Iterator[T]:
     """Pass the steps through and show how far they are; `note` is asked for a word beside the bar."""
-    if total is None and hasattr(steps, "__len__"):
+    if total is None and isinstance(steps, Sized):
         total = len(steps)
     with _reporter.follow(label, total) as update:
         for done, step in enumerate(steps):

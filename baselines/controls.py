@@ -1,0 +1,90 @@
+"""Contestants that keep the referee honest: their results are known beforehand.
+
+`null` answers nothing and costs nothing, `random` and `constant` find by chance, `oracle` is told the answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from harness.dataset import Contents, Links
+from harness.retriever import PAD, Footprint, Ranking, Retriever, padded
+
+
+class Control(Retriever):
+    """What they share: all they keep of a gallery is its size."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self.size = 0
+
+    def index(self, gallery: Contents) -> None:
+        self.size = len(gallery)
+
+    def add(self, contents: Contents) -> None:
+        self.size += len(contents)
+
+    def save(self, folder: Path) -> None:
+        (folder / "control.json").write_text(json.dumps({"size": self.size}))
+
+    def load(self, folder: Path) -> None:
+        self.size = json.loads((folder / "control.json").read_text())["size"]
+
+    def footprint(self) -> Footprint:
+        return Footprint(0, 0)
+
+
+class Null(Control):
+    """Answers nothing: what it takes is what the referee takes."""
+
+    def search(self, queries: Contents, k: int) -> Ranking:
+        shape = (len(queries), k)
+        return Ranking(np.full(shape, PAD, np.int64), np.full(shape, -np.inf, np.float32))
+
+
+class Random(Control):
+    """An order drawn for each query from its own text or bytes, so that it doesn't depend on the batch."""
+
+    def search(self, queries: Contents, k: int) -> Ranking:
+        found = min(k, self.size)
+        ids = np.stack([self._draw(query, found) for query in queries]) if len(queries) else np.empty((0, found), int)
+        return padded(ids, np.broadcast_to(-np.arange(found, dtype=np.float32), ids.shape), len(queries), k)
+
+    def _draw(self, query: object, count: int) -> np.ndarray:
+        key = query.encode() if isinstance(query, str) else np.asarray(getattr(query, "samples", query)).tobytes()
+        words = hashlib.sha256(key).digest()
+        rng = np.random.default_rng([self.seed, int.from_bytes(words[:8], "little")])
+        return rng.choice(self.size, count, replace=False)
+
+
+class Constant(Control):
+    """The same order for every query, all scores equal: what ties earn."""
+
+    def search(self, queries: Contents, k: int) -> Ranking:
+        found = min(k, self.size)
+        ids = np.broadcast_to(np.arange(found), (len(queries), found))
+        return padded(ids, np.zeros(ids.shape, np.float32), len(queries), k)
+
+
+class Oracle(Control):
+    """Is told who matches whom, through the one door that the runner has for it."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__(seed)
+        self.answers: dict[int, np.ndarray] = {}
+
+    def peek(self, queries: Contents, links: Links) -> None:
+        """The door: the queries to come and their right answers. By position, since texts may occur twice."""
+        self.answers = {place: links.of(query) for query, place in enumerate(queries.positions.tolist())}
+
+    def search(self, queries: Contents, k: int) -> Ranking:
+        ids = np.full((len(queries), k), PAD, np.int64)
+        nothing = np.empty(0, np.int64)
+        for row, place in enumerate(queries.positions.tolist()):
+            right = self.answers.get(place, nothing)[:k]
+            ids[row, : len(right)] = right
+        return padded(ids, np.zeros(ids.shape, np.float32), len(queries), k)

@@ -1,0 +1,200 @@
+"""The `small` encoder: a text transformer and a CNN for sound, pictures or video, trained from scratch by contrast.
+
+It stands in where no pretrained model can be had: two cores train it in minutes. The loss is CLIP's, symmetric over a
+batch of matching pairs (Radford et al., 2021).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from baselines.encoders import features
+from baselines.encoders.features import Shape
+from baselines.encoders.towers import MediaTower, TextTower
+from baselines.encoders.words import PAD, Vocabulary, pad
+from harness import compute
+from harness.dataset import Contents, Links, Pairs
+from harness.instruments import TokenEncoder
+from harness.layers import parameter_count
+from harness.progress import track
+
+TEXT_BATCH, MEDIA_BATCH = 512, 128
+
+
+class SmallEncoder(TokenEncoder):
+    def __init__(self, steps: int, batch: int, dim: int, lr: float, seed: int = 0) -> None:
+        self.steps, self.batch, self.dim, self.lr, self.seed = steps, batch, dim, lr, seed
+
+    # -- training ---------------------------------------------------------------------------------------------------
+
+    def fit(self, train: Pairs, validation: Pairs) -> None:
+        if not len(train.queries):
+            raise ValueError("the small encoder learns from scratch and got an empty training split: name another one")
+        first = train.candidates[0]
+        vocabulary = Vocabulary.learn(train.queries)
+        torch.manual_seed(self.seed)
+        self._assemble(vocabulary, features.shape_of(train.candidates.modality, first))
+        device = compute.current().device
+        self.text.to(device)
+        self.media.to(device)
+        rows = pad([vocabulary.tokens(text) for text in train.queries])
+        planes = features.planes(train.candidates, self.shape)
+        self._learn(rows, planes, train.links.targets, validation)
+        self._finish()
+
+    def _learn(self, rows: Tensor, planes: Tensor, owner: np.ndarray, validation: Pairs) -> None:
+        rng = np.random.default_rng(self.seed)
+        scale = nn.Parameter(torch.tensor(2.5, device=compute.current().device))
+        parameters = [*self.text.parameters(), *self.media.parameters(), scale]
+        optimizer = torch.optim.AdamW(parameters, lr=self.lr, weight_decay=0.01, betas=(0.9, 0.98))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.lr, total_steps=self.steps + 1, pct_start=min(0.15, 60 / self.steps)
+        )
+        checks = _Validation(self, validation)
+        grouped = Links.grouped(owner, int(owner.max()) + 1)
+        for step in track(range(self.steps), "training small", note=checks.words):
+            captions = _one_caption_each(grouped, self.batch, rng)
+            texts = self.text(_trim(rows[captions]).to(scale.device))
+            media = self.media(planes[owner[captions]].to(scale.device, torch.float32))
+            logits = scale.exp().clamp(max=100) * texts @ media.T  # (B, B)
+            right = torch.arange(len(captions), device=scale.device)
+            loss = checks.loss = (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            schedule.step()
+            if step + 1 == self.steps or (step + 1) % max(50, self.steps // 5) == 0:
+                checks.look()
+        checks.keep_best()
+
+    def _assemble(self, vocabulary: Vocabulary, shape: Shape) -> None:
+        self.vocabulary, self.shape = vocabulary, shape
+        self.modalities = ("text", shape.modality)
+        self.text = TextTower(len(vocabulary), vocabulary.longest, self.dim)
+        self.media = MediaTower(shape, self.dim)
+
+    def _finish(self) -> None:
+        self.parameters = parameter_count(self.text) + parameter_count(self.media)
+        self._trained = {f"text.{name}": tensor for name, tensor in self.text.state_dict().items()}
+        self._trained |= {f"media.{name}": tensor for name, tensor in self.media.state_dict().items()}
+        self.text, self.media = copy.deepcopy(self.text), copy.deepcopy(self.media)
+        compute.ready(self.text)
+        compute.ready(self.media)
+
+    # -- use --------------------------------------------------------------------------------------------------------
+
+    def encode(self, contents: Contents) -> np.ndarray:
+        if contents.modality == "text":
+            return self._by_length(contents)
+        with torch.inference_mode():
+            parts = [self.media(batch).cpu().numpy() for batch in self._media_batches(contents)]
+        return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
+
+    def _by_length(self, contents: Contents) -> np.ndarray:
+        """Texts of a length together, so that little is padded."""
+        rows = [self.vocabulary.tokens(text) for text in contents]
+        order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+        out = np.empty((len(rows), self.dim), np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(rows), TEXT_BATCH):
+                chosen = order[start : start + TEXT_BATCH]
+                batch = pad([rows[row] for row in chosen]).to(compute.current().device)
+                out[chosen] = self.text(batch).cpu().numpy()
+        return out
+
+    def _media_batches(self, contents: Contents) -> Iterator[Tensor]:
+        if contents.modality != self.shape.modality:
+            raise ValueError(
+                f"this small encoder was trained on text and {self.shape.modality}; it can't encode {contents.modality}"
+            )
+        for start in range(0, len(contents), MEDIA_BATCH):
+            planes = features.planes(contents[start : start + MEDIA_BATCH], self.shape)
+            yield planes.to(compute.current().device, torch.float32)
+
+    def tokens(self, contents: Contents) -> tuple[np.ndarray, np.ndarray]:
+        with torch.inference_mode():
+            if contents.modality == "text":
+                batch = self.vocabulary.batch(list(contents)).to(compute.current().device)
+                return self.text.states(batch).cpu().numpy(), (batch != PAD).cpu().numpy()
+            parts = [self.media.states(batch).cpu().numpy() for batch in self._media_batches(contents)]
+        states = np.concatenate(parts)
+        return states, np.ones(states.shape[:2], bool)
+
+    # -- keeping ----------------------------------------------------------------------------------------------------
+
+    def save(self, folder: Path) -> None:
+        save_file(
+            {name: tensor.cpu().contiguous() for name, tensor in self._trained.items()}, folder / "small.safetensors"
+        )
+        config = {"vocabulary": self.vocabulary.words, "longest": self.vocabulary.longest, "shape": asdict(self.shape)}
+        (folder / "small.json").write_text(json.dumps(config))
+
+    def load(self, folder: Path) -> None:
+        config = json.loads((folder / "small.json").read_text())
+        self._assemble(Vocabulary(tuple(config["vocabulary"]), config["longest"]), Shape(**config["shape"]))
+        weights = load_file(folder / "small.safetensors")
+        self.text.load_state_dict({k.removeprefix("text."): v for k, v in weights.items() if k.startswith("text.")})
+        self.media.load_state_dict({k.removeprefix("media."): v for k, v in weights.items() if k.startswith("media.")})
+        self._finish()
+
+
+class _Validation:
+    """Keeps the weights that ranked best on the validation split."""
+
+    def __init__(self, encoder: SmallEncoder, pairs: Pairs) -> None:
+        self.encoder, self.best, self.note = encoder, -1.0, ""
+        self.loss = torch.zeros(())
+        self.pairs = pairs if len(pairs.queries) else None
+        self.planes = features.planes(pairs.candidates, encoder.shape) if self.pairs else None
+        self.kept: list[dict[str, Tensor]] = []
+
+    def words(self) -> str:
+        return f"loss {self.loss.item():.2f}{self.note}"
+
+    def look(self) -> None:
+        if self.pairs is None or self.planes is None:
+            return
+        encoder = self.encoder
+        encoder.text.eval()
+        encoder.media.eval()
+        with torch.inference_mode():
+            texts = torch.from_numpy(encoder._by_length(self.pairs.queries))
+            device = compute.current().device
+            parts = self.planes.split(MEDIA_BATCH)
+            media = torch.cat([encoder.media(part.to(device, torch.float32)).cpu() for part in parts])
+            scores = texts @ media.T
+            right = scores.gather(1, torch.from_numpy(self.pairs.links.targets)[:, None])
+            reciprocal = (1.0 / (scores > right).sum(1).add(1)).mean().item()
+        encoder.text.train()
+        encoder.media.train()
+        self.note = f", validation MRR {reciprocal:.2f}"
+        if reciprocal > self.best:
+            self.best = reciprocal
+            self.kept = [copy.deepcopy(tower.state_dict()) for tower in (encoder.text, encoder.media)]
+
+    def keep_best(self) -> None:
+        for tower, state in zip((self.encoder.text, self.encoder.media), self.kept, strict=False):
+            tower.load_state_dict(state)
+
+
+def _one_caption_each(captions: Links, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Captions of different items: two of one item in a batch would be told apart though both are right."""
+    items = rng.permutation(len(captions))[:count]
+    counts = captions.counts[items]
+    chosen = captions.starts[items] + (rng.random(len(items)) * counts).astype(np.int64)
+    return captions.targets[chosen[counts > 0]]
+
+
+def _trim(rows: Tensor) -> Tensor:
+    return rows[:, : int((rows != PAD).sum(1).max())]

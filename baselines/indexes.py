@@ -1,0 +1,141 @@
+"""Nearest neighbours by inner product: `exact` (one product and a top-k), or whatever a FAISS factory string names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+
+from harness import compute
+from harness.retriever import Ranking, padded
+
+BLOCK = 1 << 24  # scores held at once: 64 MB
+
+
+class Index(Protocol):
+    """Vectors in, neighbours out. Built by `make`; knows nothing of encoders."""
+
+    def build(self, vectors: np.ndarray) -> None: ...
+    def add(self, vectors: np.ndarray) -> None: ...
+    def search(self, queries: np.ndarray, k: int) -> Ranking: ...
+    def save(self, folder: Path) -> None: ...
+    def load(self, folder: Path) -> None: ...
+    def bytes(self) -> int: ...
+
+
+class ExactIndex:
+    """Scores every candidate. The product goes through the same kernels as everybody's linear layers."""
+
+    def __init__(self) -> None:
+        self.vectors = np.empty((0, 0), np.float32)
+
+    def build(self, vectors: np.ndarray) -> None:
+        self.vectors = np.ascontiguousarray(vectors, np.float32)
+        self.product = compute.product(torch.from_numpy(self.vectors)) if len(vectors) else None
+
+    def add(self, vectors: np.ndarray) -> None:
+        self.build(np.concatenate([self.vectors, vectors]) if self.vectors.size else vectors)
+
+    def search(self, queries: np.ndarray, k: int) -> Ranking:
+        count, found = len(queries), min(k, len(self.vectors))
+        if not count or not found or self.product is None:
+            return padded(np.empty((count, 0), np.int64), np.empty((count, 0), np.float32), count, k)
+        block = max(1, BLOCK // len(self.vectors))
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, count, block):
+                asked = torch.from_numpy(queries[start : start + block]).to(compute.current().device)
+                parts.append(torch.topk(self.product(asked), found))
+            ids = torch.cat([part.indices for part in parts]).cpu().numpy()
+            scores = torch.cat([part.values for part in parts]).cpu().numpy()
+        return padded(ids, scores, count, k)
+
+    def save(self, folder: Path) -> None:
+        save_file({"vectors": self.vectors}, folder / "exact.safetensors")
+
+    def load(self, folder: Path) -> None:
+        self.build(load_file(folder / "exact.safetensors")["vectors"])
+
+    def bytes(self) -> int:
+        return self.vectors.nbytes
+
+
+class FaissIndex:
+    """Any factory string, such as `Flat`, `HNSW32,Flat` or `OPQ16,IVF64,PQ16`, with its search settings."""
+
+    def __init__(self, factory: str, settings: Mapping[str, int]) -> None:
+        self.factory = factory
+        self.settings = settings
+        self.index: Any = None
+
+    def build(self, vectors: np.ndarray) -> None:
+        faiss = compute.faiss()
+        vectors = np.ascontiguousarray(vectors, np.float32)
+        try:
+            self.index = faiss.index_factory(vectors.shape[1], self.factory, faiss.METRIC_INNER_PRODUCT)
+        except RuntimeError as error:
+            raise ValueError(
+                f"index {self.factory!r}: FAISS knows no such factory string for vectors of dimension "
+                f"{vectors.shape[1]} ({_first_line(error)}); write `exact`, `Flat`, `HNSW32,Flat` or `IVF64,Flat`, say"
+            ) from error
+        if len(vectors):
+            try:
+                self.index.train(vectors)
+                self.index.add(vectors)
+            except RuntimeError as error:
+                raise ValueError(
+                    f"index {self.factory!r} can't be built from {len(vectors)} vectors ({_first_line(error)}); "
+                    "use fewer cells or codes, or a larger gallery"
+                ) from error
+        self._settle()
+
+    def add(self, vectors: np.ndarray) -> None:
+        if self.index is None or not self.index.is_trained:
+            self.build(vectors)
+        else:
+            self.index.add(np.ascontiguousarray(vectors, np.float32))
+
+    def search(self, queries: np.ndarray, k: int) -> Ranking:
+        count = len(queries)
+        if not count or self.index is None or not self.index.ntotal:
+            return padded(np.empty((count, 0), np.int64), np.empty((count, 0), np.float32), count, k)
+        scores, ids = self.index.search(np.ascontiguousarray(queries, np.float32), min(k, self.index.ntotal))
+        return padded(ids, scores, count, k)
+
+    def save(self, folder: Path) -> None:
+        compute.faiss().write_index(self.index, str(folder / "index.faiss"))
+
+    def load(self, folder: Path) -> None:
+        self.index = compute.faiss().read_index(str(folder / "index.faiss"))
+        self._settle()
+
+    def bytes(self) -> int:
+        return 0 if self.index is None else int(compute.faiss().serialize_index(self.index).nbytes)
+
+    def _settle(self) -> None:
+        """Search settings by their FAISS names: nprobe, efSearch, …"""
+        space = compute.faiss().ParameterSpace()
+        for name, value in self.settings.items():
+            try:
+                space.set_index_parameter(self.index, name, value)
+            except RuntimeError as error:
+                raise ValueError(
+                    f"search setting {name}: {value}: index {self.factory!r} has no such setting "
+                    f"({_first_line(error)}); HNSW takes efSearch, IVF takes nprobe"
+                ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1].removeprefix("Error: ")[:160]
+
+
+def make(factory: str, settings: Mapping[str, int]) -> Index:
+    if factory == "exact":
+        if settings:
+            raise ValueError(f"index exact searches everything: it takes no setting, found {dict(settings)}")
+        return ExactIndex()
+    return FaissIndex(factory, settings)

@@ -1,0 +1,53 @@
+"""Transformer layers for whatever is trained here: one implementation, so that no contestant has better bricks."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Multi-head attention over `memory`, or over x itself."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(dim, dim)
+        self.keyvalue = nn.Linear(dim, 2 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, memory: Tensor | None = None) -> Tensor:
+        memory = x if memory is None else memory
+        q = self._split(self.query(x))  # (B, h, L, d/h)
+        k, v = (self._split(half) for half in self.keyvalue(memory).chunk(2, -1))  # (B, h, M, d/h)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.out(y.transpose(1, 2).flatten(2))  # (B, L, d)
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Pre-norm self-attention and a feed-forward layer."""
+
+    def __init__(self, dim: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.attention = Attention(dim, heads)
+        self.feed_norm = nn.LayerNorm(dim)
+        self.feed = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:  # (B, L, d) → (B, L, d)
+        x = x + self.dropout(self.attention(self.norm(x), mask))
+        return x + self.dropout(self.feed(self.feed_norm(x)))
+
+
+def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
+    """The mean of the states where `mask` [B, L] is true: (B, L, d) → (B, d)."""
+    weight = mask.unsqueeze(-1).to(x.dtype)
+    return (x * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+
+def parameter_count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

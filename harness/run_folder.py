@@ -1,0 +1,115 @@
+"""A run's folder: all that report and gate need, and nothing that needs a model or a dataset to be read."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import files, record
+from harness.progress import say
+from harness.record import Record, RecordError
+from harness.retriever import Ranking
+
+
+class FolderBusy(Exception):
+    """Another run is writing here."""
+
+
+def safe(name: str) -> str:
+    return name.replace("/", "_")
+
+
+def cell_name(task: str, retriever: str, seed: int) -> str:
+    return safe(f"{task}.{retriever}.{seed}")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    root: Path
+
+    def record_path(self, name: str) -> Path:
+        return self.root / "records" / f"{name}.json"
+
+    def ranking_path(self, name: str) -> Path:
+        return self.root / "rankings" / f"{name}.npz"
+
+    def task_path(self, task: str) -> Path:
+        return self.root / "tasks" / f"{safe(task)}.json.gz"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One run at a time; the system lets go when a process dies."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FolderBusy(
+                    f"{self.root}: another run is writing here; wait for it, or give --out another folder"
+                ) from None
+            yield
+
+    def write_ranking(self, name: str, ranking: Ranking, queries: np.ndarray) -> str:
+        """Written whole; the SHA-256 goes into the record."""
+        buffer = io.BytesIO()
+        arrays = {"ids": ranking.ids, "scores": ranking.scores, "query": queries, **ranking.trace}
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for key, array in arrays.items():
+                part = io.BytesIO()
+                np.save(part, np.ascontiguousarray(array))
+                archive.writestr(
+                    zipfile.ZipInfo(f"{key}.npy"), part.getvalue()
+                )  # no clock in it: equal arrays, equal bytes
+        path = self.ranking_path(name)
+        files.write(path, buffer.getvalue())
+        return files.file_digest(path)
+
+    def read_ranking(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """ids, scores, query."""
+        with np.load(self.ranking_path(name), allow_pickle=False) as arrays:
+            return arrays["ids"], arrays["scores"], arrays["query"]
+
+    def read_task(self, task: str) -> dict[str, Any]:
+        return files.unpack_json(self.task_path(task).read_bytes())
+
+    def record(self, name: str) -> Record | None:
+        """The record of a cell if there is a sound one; a broken one is named and passed over."""
+        path = self.record_path(name)
+        if not path.exists():
+            return None
+        try:
+            found = record.load(path)
+        except RecordError as problem:
+            say(f"    {problem}")
+            return None
+        if found["status"] == "ok":
+            ranking = self.ranking_path(name)
+            if not ranking.exists() or files.file_digest(ranking) != found["rankings"]:
+                say(f"    {ranking}: missing, or altered since it was written; this cell is measured again")
+                return None
+        return found
+
+    def records(self) -> list[Record]:
+        """Every sound record, in the order of their names."""
+        found = [self.record(path.stem) for path in sorted((self.root / "records").glob("*.json"))]
+        return [each for each in found if each is not None]
+
+    def journal(self) -> dict[str, Any]:
+        """`run.json`: sessions, newest last."""
+        try:
+            journal = json.loads((self.root / "run.json").read_bytes())
+        except (OSError, ValueError):
+            return {"sessions": []}
+        return journal if isinstance(journal, dict) and "sessions" in journal else {"sessions": []}
+
+    def write_journal(self, journal: dict[str, Any]) -> None:
+        files.write_json(self.root / "run.json", journal)

@@ -1,0 +1,250 @@
+"""Runs a suite: contest by contest, prepares the contestants one by one, has them timed together, writes records.
+
+Finished work is kept: artifacts in the store, cells in the run's folder. A contest that lacks a contestant is timed anew
+as a whole, since rates compare within one session only.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import record
+from harness.artifacts import Frame, Store
+from harness.dataset import Unavailable
+from harness.measure import Contestant, Questions, contest
+from harness.progress import say
+from harness.record import Record
+from harness.run_folder import RunFolder
+from harness.scoring import broken_control, chance, score
+from harness.suite import Cell, Suite
+from harness.task import Task, open_task, write_page
+from harness.workshop import Workshop
+
+LEAST_DEPTH = 10  # MRR@10, mAP@10 and nDCG@10 need ten answers
+
+
+@dataclass(frozen=True)
+class Session:
+    """One call of `run`: what all its records say about where they were made."""
+
+    id: str
+    suite: Suite
+    folder: RunFolder
+    store: Store
+    data: Path
+    environment: dict[str, Any]
+    fresh: bool = False
+
+    @property
+    def depth(self) -> int:
+        return max(LEAST_DEPTH, *self.suite.k)
+
+    def key(self, cell: Cell) -> str:
+        return cell_key(self.suite, cell)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    failed: int
+    unavailable: int
+    reused: int
+    broken: tuple[str, ...]  # controls that were not where they must be
+
+
+def cell_key(suite: Suite, cell: Cell) -> str:
+    """Names everything asked of a cell, so that an equal key in a record means that it is done."""
+    return cell.key(suite.k, scenarios={name: dict(settings) for name, settings in suite.scenarios.items()})
+
+
+def run(session: Session) -> Outcome:
+    """Every cell of the suite ends as a record: ok, failed or unavailable."""
+    workshop = Workshop(session.store, session.data)
+    contests: dict[tuple[str, int], list[Cell]] = {}
+    for cell in session.suite.cells():
+        contests.setdefault((cell.task.name, cell.seed), []).append(cell)
+    reused = 0
+    for number, ((name, seed), cells) in enumerate(contests.items(), 1):
+        say(f"[{number}/{len(contests)}] {name}, seed {seed}: {len(cells)} cells")
+        reused += _contest(session, workshop, cells)
+    records = [session.folder.record(cell.file) for cell in session.suite.cells()]
+    return Outcome(
+        failed=sum(1 for each in records if each is None or each["status"] == "failed"),
+        unavailable=sum(1 for each in records if each is not None and each["status"] == "unavailable"),
+        reused=reused,
+        broken=tuple(filter(None, (broken_control(each) for each in records if each is not None))),
+    )
+
+
+def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
+    """One task and seed; returns how many finished cells were kept as they are."""
+    try:
+        spec = cells[0].task
+        task = open_task(spec.name, workshop.dataset(spec.dataset), spec.split, spec.direction)
+    except Unavailable as reason:
+        say(f"  unavailable: {reason}")
+        _give_up(session, cells, "unavailable", str(reason))
+        return 0
+    except Exception:
+        say(f"  failed: {traceback.format_exc(limit=-1).strip().splitlines()[-1]}")
+        _give_up(session, cells, "failed", traceback.format_exc())
+        return 0
+    done = {cell for cell in cells if not session.fresh and _finished(session, cell, task)}
+    ready = _prepare(session, workshop, task, [cell for cell in cells if cell not in done])
+    if not ready:
+        if done:
+            say(f"  {len(done)} cells reused, with the timing of the session that made them")
+        return len(done)
+    ready |= _prepare(session, workshop, task, [cell for cell in cells if cell in done])
+    _measure(session, workshop, task, [(cell, *ready[cell]) for cell in cells if cell in ready])
+    return 0
+
+
+def _finished(session: Session, cell: Cell, task: Task) -> bool:
+    found = session.folder.record(cell.file)
+    return (
+        found is not None
+        and found["status"] == "ok"
+        and found["key"] == session.key(cell)
+        and (found["data"] or {}).get("digest") == task.digest
+        and session.folder.task_path(task.name).exists()
+    )
+
+
+def _prepare(
+    session: Session, workshop: Workshop, task: Task, cells: list[Cell]
+) -> dict[Cell, tuple[Contestant, Frame]]:
+    """Fit and index, through the store. Who fails or can't be had is recorded at once, and the others go on."""
+    ready = {}
+    for cell in cells:
+        begun = time.monotonic()
+        try:
+            with session.store.ledger() as book:
+                retriever = workshop.retriever(cell, task)
+        except Unavailable as reason:
+            say(f"  {cell.retriever.name}: unavailable: {reason}")
+            _give_up(session, [cell], "unavailable", str(reason), task)
+            continue
+        except Exception as error:
+            say(f"  {cell.retriever.name}: failed: {error}")
+            _give_up(session, [cell], "failed", traceback.format_exc(), task)
+            continue
+        cost = sum(sum(entry["seconds"].values()) for entry in book.used.values())
+        say(f"  {cell.retriever.name}: ready in {time.monotonic() - begun:.1f} s (its preparation cost {cost:.1f} s)")
+        ready[cell] = (Contestant(cell.retriever.name, retriever), book)
+    return ready
+
+
+def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple[Cell, Contestant, Frame]]) -> None:
+    from harness import environment
+
+    say(f"  timing {len(ready)} contestants")
+    questions = _questions(session, workshop, task, ready[0][0])
+    before = environment.busy()
+    contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
+    noise = environment.noise(before, environment.busy())
+    write_page(session.folder.task_path(task.name), task)
+    for cell, contestant, book in ready:
+        if contestant.failure is not None:
+            say(f"  {cell.retriever.name}: failed: {contestant.failure.strip().splitlines()[-1]}")
+            _give_up(session, [cell], "failed", contestant.failure, task)
+        else:
+            _succeed(session, cell, task, contestant, book, noise)
+
+
+def _questions(session: Session, workshop: Workshop, task: Task, cell: Cell) -> Questions:
+    """Other queries to warm up with: validation's, else train's, else there is nothing but the task's own."""
+    train, validation = workshop.pairs(cell.task.dataset, cell.task.direction)
+    for name, pairs in (("validation", validation), ("train", train)):
+        if len(pairs.queries):
+            return Questions(task.queries, pairs.queries[:1000], name, task.items, session.depth, cell.seed)
+    return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
+
+
+def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: str | None) -> Record:
+    component = cell.retriever.component
+    data: Any = None
+    if task is not None:
+        data = {
+            "modality": task.modality,
+            "generated": task.generated,
+            "items": task.items,
+            "queries": len(task.queries),
+            "dropped": len(task.dropped),
+            "digest": task.digest,
+            "ceiling": task.ceiling,
+            "chance": chance(task.links, session.suite.k, task.items),
+            "sampled_queries": None,
+        }
+    instruments = {"encoder": cell.encoder, "captioner": cell.captioner}
+    return {
+        "schema_version": record.SCHEMA_VERSION,
+        "suite": session.suite.name,
+        "task": cell.task.name,
+        "dataset": cell.task.dataset.name,
+        "retriever": cell.retriever.name,
+        "paradigm": component.entry.paradigm,
+        "seed": cell.seed,
+        "status": status,
+        "reason": reason,
+        "data": data,
+        "metrics": {},
+        "speed": None,
+        "cost": None,
+        "counts": {},
+        "config": {
+            "retriever": component.config,
+            "dataset": cell.task.dataset.config,
+            **{name: used.config for name, used in instruments.items() if used},
+        },
+        "environment": session.environment,
+        "key": session.key(cell),
+        "rankings": None,
+        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _give_up(session: Session, cells: list[Cell], status: str, reason: str, task: Task | None = None) -> None:
+    for cell in cells:
+        record.save(session.folder.record_path(cell.file), _base(session, cell, task, status, reason))
+
+
+def _succeed(
+    session: Session, cell: Cell, task: Task, contestant: Contestant, book: Frame, noise: dict[str, Any]
+) -> None:
+    ranking, asked = contestant.ranking, contestant.queries
+    written = _base(session, cell, task, "ok", None)
+    if written["data"] and len(asked) < len(task.queries):
+        written["data"]["sampled_queries"] = len(asked)
+    written["metrics"] = score(ranking.ids, task.links.take(asked), task.cluster[asked], session.suite.k, task.items)
+    written["speed"] = {"session": session.id, **contestant.speed, "noise": noise}  # type: ignore[typeddict-item]
+    written["cost"] = _cost(book, contestant)
+    written["counts"] = dict(contestant.counts)
+    written["rankings"] = session.folder.write_ranking(cell.file, ranking, asked)
+    record.save(session.folder.record_path(cell.file), written)
+    problem = broken_control(written)
+    if problem:
+        say(f"  BROKEN: {problem}")
+
+
+def _cost(book: Frame, contestant: Contestant) -> Any:
+    footprint = contestant.retriever.footprint()
+    artifacts = {}
+    for digest, entry in book.used.items():
+        name = f"{entry['kind']} {entry['label']}"
+        artifacts[name if name not in artifacts else f"{name} {digest[:8]}"] = {
+            "s": sum(entry["seconds"].values()),
+            "peak_mb": entry["peak_mb"],
+            "phase": ", ".join(sorted(entry["seconds"])),
+            "digest": digest,
+        }
+    return {
+        "fit_s": sum(entry["seconds"].get("fit", 0.0) for entry in book.used.values()),
+        "index_s": sum(entry["seconds"].get("index", 0.0) for entry in book.used.values()),
+        "artifacts": artifacts,
+        "index_bytes": footprint.index_bytes,
+        "parameters": footprint.parameters,
+    }

@@ -1,0 +1,173 @@
+"""Makes what a suite names: datasets, instruments, prepared retrievers. Everything expensive goes through the store.
+
+The runner asks; nothing else builds a contestant. What isn't here comes out as `Unavailable`, with what to do.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.artifacts import Recipe, Store
+from harness.dataset import Contents, Dataset, Pairs, Unavailable
+from harness.instruments import Captioner, Encoder, Instrument
+from harness.retriever import Retriever
+from harness.suite import Cell, Component
+from harness.task import Task
+
+
+class Workshop:
+    def __init__(self, store: Store, data: Path) -> None:
+        self.store = store
+        self.data = data
+        self._datasets: dict[str, Dataset] = {}
+        self._instruments: dict[tuple[str, int], Instrument] = {}
+
+    def dataset(self, component: Component) -> Dataset:
+        if component.digest not in self._datasets:
+            entry = component.entry
+            check_available(component)
+            root = self.data / entry.folder
+            if entry.folder and not root.is_dir():
+                raise Unavailable(
+                    f"{component.kind}: nothing at {root}; get {entry.obtain}; put it there, or name the folder above "
+                    "it with --data or HARNESS_DATA"
+                )
+            if not entry.target:
+                raise Unavailable(f"{component.kind}: {entry.about or 'this version has no loader for it yet'}")
+            arguments = {"root": root} if entry.folder else {}
+            self._datasets[component.digest] = entry.load()(**arguments, **component.arguments)
+        return self._datasets[component.digest]
+
+    def pairs(self, component: Component, direction: str) -> tuple[Pairs, Pairs]:
+        """What may be learned from a dataset: its train and validation splits."""
+        dataset = self.dataset(component)
+        return dataset.split("train").pairs(direction), dataset.split("validation").pairs(direction)
+
+    def encoder(self, component: Component, seed: int) -> Encoder:
+        encoder = self._instrument(component, seed)
+        assert isinstance(encoder, Encoder), f"{component.entry.target} is no harness.instruments.Encoder"
+        encoder.stored = self._stored
+        return encoder
+
+    def captioner(self, component: Component, seed: int) -> Captioner:
+        captioner = self._instrument(component, seed)
+        assert isinstance(captioner, Captioner), f"{component.entry.target} is no harness.instruments.Captioner"
+        return captioner
+
+    def _instrument(self, component: Component, seed: int) -> Instrument:
+        """Trained or loaded through the store, once for all who are handed it."""
+        check_available(component)
+        seed = seed if component.entry.seeded else 0
+        key = (component.digest, seed)
+        train, validation = self._lessons(component)
+        recipe = Recipe(
+            component.section.removesuffix("s"),
+            component.name,
+            {"component": component.digest, "about": component.config, "seed": seed}
+            | {"train": train.digest, "validation": validation.digest},
+        )
+
+        def build(folder: Path) -> None:
+            instrument = self._construct(component, seed)
+            instrument.fit(train, validation)
+            instrument.save(folder)
+
+        artifact = self.store.make(recipe, build)  # asked for every time: whoever uses it books its cost
+        if key not in self._instruments:
+            instrument = self._construct(component, seed)
+            instrument.load(artifact.folder)
+            instrument.digest = recipe.digest
+            self._instruments[key] = instrument
+        return self._instruments[key]
+
+    def _lessons(self, component: Component) -> tuple[Pairs, Pairs]:
+        for value in component.arguments.values():
+            if isinstance(value, Component) and value.section == "datasets":
+                return self.pairs(value, f"text-{value.modality}")
+        return Pairs.empty("text", "text"), Pairs.empty("text", "text")
+
+    def _stored(self, encoder: Encoder, contents: Contents) -> np.ndarray:
+        """The vectors of contents, memory-mapped from the store."""
+        label = contents.source.split(":")[0] if ":" in contents.source else contents.source
+        recipe = Recipe("embeddings", label, {"encoder": encoder.digest, "contents": contents.digest})
+
+        def build(folder: Path) -> None:
+            vectors = encoder.encode(contents)
+            check_vectors(vectors, len(contents), encoder.dim)
+            np.save(folder / "vectors.npy", vectors)
+
+        return np.load(self.store.make(recipe, build).folder / "vectors.npy", mmap_mode="r")
+
+    def retriever(self, cell: Cell, task: Task) -> Retriever:
+        """Fitted, indexed and ready to search: always as loaded from its artifact, so that a resumed run is no other."""
+        component = cell.retriever.component
+        check_available(component)
+        train, validation = self.pairs(cell.task.dataset, cell.task.direction)
+        make = {"encoder": (cell.encoder, self.encoder), "captioner": (cell.captioner, self.captioner)}
+        handed = {
+            name: build(used, cell.seed)
+            for name, (used, build) in make.items()
+            if used and name in component.entry.needs
+        }
+        seed = cell.seed if component.entry.seeded else 0
+        recipe = Recipe(
+            "retriever",
+            cell.retriever.name,
+            {"component": component.digest, "about": component.config, "seed": seed}
+            | {name: instrument.digest for name, instrument in handed.items()}
+            | {"train": train.digest, "validation": validation.digest, "gallery": task.gallery.digest},
+        )
+
+        def build(folder: Path) -> None:
+            retriever = self._construct(component, seed, **handed)
+            retriever.fit(train, validation)
+            with self.store.phase("index"):
+                retriever.index(task.gallery)
+                retriever.save(folder)
+
+        artifact = self.store.make(recipe, build)
+        retriever: Retriever = self._construct(component, seed, **handed)
+        retriever.load(artifact.folder)
+        if "links" in component.entry.needs:
+            retriever.peek(task.queries, task.links)  # type: ignore[attr-defined]  # the oracle's door, nobody else's
+        return retriever
+
+    def _construct(self, component: Component, seed: int, **handed: Any) -> Any:
+        """Plain arguments from the suite, instruments as they are; seed and store where the constructor asks for them."""
+        target: Callable[..., Any] = component.entry.load()
+        plain = {key: value for key, value in component.arguments.items() if not isinstance(value, Component)}
+        optional = {"seed": seed, "store": self.store}
+        asked = inspect.signature(target).parameters
+        return target(**plain, **handed, **{name: value for name, value in optional.items() if name in asked})
+
+
+def check_available(component: Component) -> None:
+    """Raise `Unavailable` if this machine or this version can't build it."""
+    entry = component.entry
+    reason = entry.missing()
+    if reason:
+        raise Unavailable(reason)
+    if component.section != "datasets":
+        if not entry.target:
+            raise Unavailable(f"{component.kind}: {entry.about or 'this version can not build it yet'}")
+        try:
+            importlib.import_module(entry.target.partition(":")[0])
+        except ModuleNotFoundError as error:
+            raise Unavailable(f"{component.kind}: {entry.target} can't be imported ({error}); install it") from error
+
+
+def check_vectors(vectors: np.ndarray, count: int, dim: int) -> None:
+    if vectors.shape != (count, dim):
+        raise ValueError(f"the encoder gave vectors of shape {vectors.shape}, expected {(count, dim)}")
+    broken = ~np.isfinite(vectors).all(axis=1)
+    if broken.any():
+        raise ValueError(
+            f"the encoder gave NaN or infinity for {broken.sum()} of {count} contents, first at position "
+            f"{int(np.argmax(broken))}: look at that file, or at the encoder's weights"
+        )
