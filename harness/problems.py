@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-
 MOST_PROBLEMS = 100  # nobody reads more at once
 MOST_WORDS = 300  # among which a misspelt one is looked for
 

@@ -33,12 +33,10 @@ SCENARIOS: Mapping[str, Mapping[str, Argument]] = {
     "offline": {  # all queries at once: throughput
         "rounds": Argument(int, 5, at_least=1, at_most=1000),
         "cap_s": Argument(float, 60.0, above=0, at_most=86_400),
-        "warmup": Argument(int, 64, at_least=0, at_most=1_000_000),  # queries that nobody times
     },
     "single": {  # one query after the other: latency
         "queries": Argument(int, 200, at_least=1, at_most=10_000_000),
         "cap_s": Argument(float, 30.0, above=0, at_most=86_400),
-        "warmup": Argument(int, 20, at_least=0, at_most=1_000_000),
     },
 }
 

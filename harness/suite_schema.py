@@ -81,9 +81,9 @@ def mapping(node: Node, where: str, problems: Problems) -> dict[str, Node] | Non
     if node.value is None and not node.broken:
         return {}
     if not node.broken:
-        problems.add(
-            node.line, f"{where} is {found(node)}; expected a mapping; write for instance `{where}: {{key: value}}`"
-        )
+        key = where.rpartition(".")[2]
+        example = "{kind: …}" if where.partition(".")[0] in REFERENCES.values() else "{key: value}"
+        problems.add(node.line, f"{where} is {found(node)}; expected a mapping; write for instance `{key}: {example}`")
     return None
 
 

@@ -13,6 +13,7 @@ from harness.problems import Problems
 from harness.yaml_tree import UNPRINTABLE, Node, Tree
 
 MOST_BYTES = 2**20
+NEVER_CLOSED = ("unexpected end of stream", "expected ',' or")
 LOADERS: list[Any] = [yaml.SafeLoader]
 if hasattr(yaml, "CSafeLoader"):  # ten times faster; there when PyYAML was built with libyaml
     LOADERS.insert(0, yaml.CSafeLoader)
@@ -48,7 +49,7 @@ def read(path: str | Path, loader: Any = LOADERS[0]) -> tuple[str, Node, Problem
         raise problems.fail(*_sentence(error, text.splitlines())) from None
     except yaml.YAMLError as error:
         raise problems.fail(None, f"not YAML ({error}); expected `key: value` lines; save it as plain text") from None
-    if root is None:
+    if root is None or (root.text == "" and root.value is None and not root.broken):
         raise problems.fail(None, "the file is empty; expected a suite; start from a copy of suites/smoke.yaml")
     if not isinstance(root.value, dict) and not root.broken:
         found = "a list" if isinstance(root.value, list) else f"only {str(root.text)[:40]!r}"
@@ -85,8 +86,8 @@ def _bytes(path: Path, problems: Problems) -> bytes:
 
 def _similar(path: Path) -> str:
     """What to do about a file that isn't there."""
-    there = [file for folder in (path.parent, Path("suites")) if folder.is_dir() for file in sorted(folder.iterdir())]
-    suites = {str(file): file.stem for file in there if file.suffix in (".yaml", ".yml")}
+    there = [file for folder in (path.parent, Path("suites")) for file in sorted(folder.glob("*.y*ml"))]
+    suites = {str(file): file.stem for file in there}
     close = difflib.get_close_matches(path.stem, suites.values(), 1, 0.6)
     likely = [name for name, stem in suites.items() if close and stem == close[0]]
     if likely:
@@ -111,6 +112,8 @@ def _decoded(data: bytes, problems: Problems) -> str:
 def _sentence(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[int, str]:
     """Line and message for what the parser couldn't read."""
     mark = error.problem_mark or error.context_mark
+    if error.context_mark and any(words in str(error.problem) for words in NEVER_CLOSED):
+        mark = error.context_mark  # where it was opened; the parser noticed later
     line = min(mark.line + 1, max(len(lines), 1)) if mark else 1
     here = lines[line - 1] if lines else ""
     if "\t" in here[: len(here) - len(here.lstrip())]:
@@ -119,4 +122,7 @@ def _sentence(error: yaml.MarkedYAMLError, lines: list[str]) -> tuple[int, str]:
     for words, sentence in SYNTAX.items():
         if words in said:
             return line, sentence
-    return line, f"not YAML ({said}); expected `key: value` lines; check the indentation, quotes and brackets here"
+    return (
+        line,
+        f"not YAML ({said[:200]}); expected `key: value` lines; check the indentation, quotes and brackets here",
+    )

@@ -148,13 +148,13 @@ class Tree:
             self._count(1, line)
             if anchor in self.anchors:
                 self.problems.add(
-                    line, f"*{anchor} stands inside what it names: a cycle; expected an end; write the value out"
+                    line, f"*{anchor[:80]} stands inside what it names: a cycle; expected an end; write the value out"
                 )
             else:
                 self.problems.add(
                     line,
-                    f"*{anchor} names nothing; expected `&{anchor}` before it; put text that begins with * in "
-                    f"quotes{meant(anchor, self.anchors)}",
+                    f"*{anchor[:80]} names nothing; expected `&{anchor[:80]}` before it; put text that begins "
+                    f"with * in quotes{meant(anchor, self.anchors)}",
                 )
             return Node(None, line, f"*{anchor}", broken=True)
         self._count(node.size, line)
