@@ -66,9 +66,7 @@ class RunFolder:
             for key, array in arrays.items():
                 part = io.BytesIO()
                 np.save(part, np.ascontiguousarray(array))
-                archive.writestr(
-                    zipfile.ZipInfo(f"{key}.npy"), part.getvalue()
-                )  # no clock in it: equal arrays, equal bytes
+                archive.writestr(zipfile.ZipInfo(f"{key}.npy"), part.getvalue())  # no clock: equal arrays, equal bytes
         path = self.ranking_path(name)
         files.write(path, buffer.getvalue())
         return files.file_digest(path)

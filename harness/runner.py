@@ -1,7 +1,7 @@
 """Runs a suite: contest by contest, prepares the contestants one by one, has them timed together, writes records.
 
-Finished work is kept: artifacts in the store, cells in the run's folder. A contest that lacks a contestant is timed anew
-as a whole, since rates compare within one session only.
+Finished work is kept: artifacts in the store, cells in the run's folder. A contest that lacks a contestant is timed
+anew as a whole, since rates compare within one session only.
 """
 
 from __future__ import annotations
@@ -43,9 +43,6 @@ class Session:
     def depth(self) -> int:
         return max(LEAST_DEPTH, *self.suite.k)
 
-    def key(self, cell: Cell) -> str:
-        return cell_key(self.suite, cell)
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -53,11 +50,6 @@ class Outcome:
     unavailable: int
     reused: int
     broken: tuple[str, ...]  # controls that were not where they must be
-
-
-def cell_key(suite: Suite, cell: Cell) -> str:
-    """Names everything asked of a cell, so that an equal key in a record means that it is done."""
-    return cell.key(suite.k, scenarios={name: dict(settings) for name, settings in suite.scenarios.items()})
 
 
 def run(session: Session) -> Outcome:
@@ -108,8 +100,9 @@ def _finished(session: Session, cell: Cell, task: Task) -> bool:
     return (
         found is not None
         and found["status"] == "ok"
-        and found["key"] == session.key(cell)
-        and (found["data"] or {}).get("digest") == task.digest
+        and found["key"] == session.suite.key(cell)
+        and found["data"] is not None
+        and found["data"]["digest"] == task.digest
         and session.folder.task_path(task.name).exists()
     )
 
@@ -201,7 +194,7 @@ def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: 
             **{name: used.config for name, used in instruments.items() if used},
         },
         "environment": session.environment,
-        "key": session.key(cell),
+        "key": session.suite.key(cell),
         "rankings": None,
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -159,6 +159,10 @@ class Suite:
         )
         return tuple(cell for cell in every if self.chosen is None or cell.name in self.chosen)
 
+    def key(self, cell: Cell) -> str:
+        """Names everything asked of a cell, so that an equal key in a record means that it is done."""
+        return cell.key(self.k, scenarios={name: dict(settings) for name, settings in self.scenarios.items()})
+
     def select(self, patterns: str) -> Suite:
         """The same suite with fewer cells: those that one of the globs, separated by commas, names.
 

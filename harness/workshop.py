@@ -105,7 +105,7 @@ class Workshop:
         return np.load(self.store.make(recipe, build).folder / "vectors.npy", mmap_mode="r")
 
     def retriever(self, cell: Cell, task: Task) -> Retriever:
-        """Fitted, indexed and ready to search: always as loaded from its artifact, so that a resumed run is no other."""
+        """Fitted, indexed, ready to search: always as loaded from its artifact, so that a resumed run is no other."""
         component = cell.retriever.component
         check_available(component)
         train, validation = self.pairs(cell.task.dataset, cell.task.direction)
@@ -139,7 +139,7 @@ class Workshop:
         return retriever
 
     def _construct(self, component: Component, seed: int, **handed: Any) -> Any:
-        """Plain arguments from the suite, instruments as they are; seed and store where the constructor asks for them."""
+        """Plain arguments from the suite, instruments as they are; seed and store where they are asked for."""
         target: Callable[..., Any] = component.entry.load()
         plain = {key: value for key, value in component.arguments.items() if not isinstance(value, Component)}
         optional = {"seed": seed, "store": self.store}

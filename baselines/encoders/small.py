@@ -23,7 +23,7 @@ from baselines.encoders.features import Shape
 from baselines.encoders.towers import MediaTower, TextTower
 from baselines.encoders.words import PAD, Vocabulary, pad
 from harness import compute
-from harness.dataset import Contents, Links, Pairs
+from harness.dataset import Contents, Links, Modality, Pairs
 from harness.instruments import TokenEncoder
 from harness.layers import parameter_count
 from harness.progress import track
@@ -32,18 +32,22 @@ TEXT_BATCH, MEDIA_BATCH = 512, 128
 
 
 class SmallEncoder(TokenEncoder):
-    def __init__(self, steps: int, batch: int, dim: int, lr: float, seed: int = 0) -> None:
+    def __init__(
+        self, steps: int, batch: int, dim: int, lr: float, modality: Modality | None = None, seed: int = 0
+    ) -> None:
         self.steps, self.batch, self.dim, self.lr, self.seed = steps, batch, dim, lr, seed
+        self.modality = modality  # what the suite says it is for; None: whatever it is trained on
 
     # -- training ---------------------------------------------------------------------------------------------------
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
         if not len(train.queries):
             raise ValueError("the small encoder learns from scratch and got an empty training split: name another one")
-        first = train.candidates[0]
+        if self.modality not in (None, train.candidates.modality):
+            raise ValueError(f"modality: {self.modality}, but the training data is {train.candidates.modality}")
         vocabulary = Vocabulary.learn(train.queries)
         torch.manual_seed(self.seed)
-        self._assemble(vocabulary, features.shape_of(train.candidates.modality, first))
+        self._assemble(vocabulary, features.shape_of(train.candidates.modality, train.candidates[0]))
         device = compute.current().device
         self.text.to(device)
         self.media.to(device)

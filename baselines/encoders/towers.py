@@ -49,7 +49,10 @@ class MediaTower(nn.Module):
             )
             for before, after in pairwise(channels)
         ]
-        self.convolutions = nn.Sequential(*stages).to(memory_format=torch.channels_last)
+        self.convolutions = nn.Sequential(*stages)
+        for parameter in self.convolutions.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
             grid = self.convolutions(torch.zeros(2, shape.channels, shape.height, shape.width))
         self.places = nn.Parameter(torch.randn(grid.shape[2] * grid.shape[3], width) * 0.02)

@@ -1,0 +1,63 @@
+"""Turns a run's folder into what people read: tables, plots. Needs no model and no dataset."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from harness import files
+from harness.record import Record
+from harness.report import tables
+from harness.run_folder import RunFolder
+
+
+def write(folder: RunFolder, title: str, records: Sequence[Record], session: str | None = None) -> list[tables.Row]:
+    """Tables and plots of these records, in the folder; the rows, for whoever wants to show them too."""
+    from harness.report import plots
+
+    found = tables.rows(folder, records)
+    markdown = tables.markdown(title, found, cutoffs(records), session)
+    files.write(folder.root / "tables" / "main.md", markdown.encode())
+    files.write(folder.root / "tables" / "main.csv", tables.comma_separated(found).encode())
+    plots.recall_against_rate(found, folder.root / "plots")
+    return found
+
+
+def cutoffs(records: Sequence[Record]) -> list[int]:
+    names = {name for each in records for name in each["metrics"] if name.startswith("hit@")}
+    return sorted(int(name.removeprefix("hit@")) for name in names)
+
+
+def show(rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, stream: TextIO | None = None) -> None:
+    """The same tables on a terminal, with fewer columns; as wide as they need where there is none."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    stream = stream or sys.stdout
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 240, emoji=False, markup=False)
+    for task, group in tables.by_task(rows).items():
+        console.print(f"\n{task}", style="bold")
+        missing = tables.unavailable_note(group)
+        if missing:
+            console.print(f"  {missing}", soft_wrap=True)
+            continue
+        console.print(f"  {tables.caption(group)}", soft_wrap=True)
+        fine = [tables.columns(row, ks, session) for row in group if row.status == "ok"]
+        names = [name for name in tables.brief(ks) if any(cells[name] for cells in fine)]
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in names:
+            table.add_column(name, justify="left" if name in tables.WORDS else "right", overflow="fold")
+        for cells in fine:
+            table.add_row(*(cells[name] for name in names))
+        if fine:
+            console.print(table)
+        for row in group:
+            if row.status != "ok":
+                console.print(f"  {row.retriever}: {row.status}: {row.reason}", soft_wrap=True)
+        note = tables.sessions_note(group)
+        if note:
+            console.print(f"  {note}", soft_wrap=True)
+    if any(row.records for row in rows):
+        console.print("\n" + tables.FOOT, style="dim", soft_wrap=True)

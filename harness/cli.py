@@ -1,0 +1,170 @@
+"""The command line: `python -m harness run|plan|report|list`. Imports what a verb needs when the verb is called."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+FINE, FAILED, BAD_INPUT, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m harness",
+        description="Compare retrieval paradigms, text to image, audio and video, under one timed interface.",
+        epilog="Exit codes: 0 fine, 1 a cell failed, 2 bad input, 3 unavailable under --strict, 130 interrupted.",
+    )
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    run = verbs.add_parser("run", help="run a suite: prepare, time, score, report")
+    _suite_options(run)
+    run.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    run.add_argument("--threads", type=_positive, metavar="N", help="for every contestant (default: all cores)")
+    run.add_argument("--strict", action="store_true", help="end with 3 if anything is unavailable")
+    run.add_argument("--fresh", action="store_true", help="measure all cells again; stored artifacts are still used")
+    run.add_argument("--quiet", action="store_true", help="no progress, only the table")
+    run.set_defaults(call=_run)
+
+    plan = verbs.add_parser("plan", help="show what a suite would do: cells, what is done, what is missing")
+    _suite_options(plan)
+    plan.set_defaults(call=_plan)
+
+    report = verbs.add_parser("report", help="make a run's tables and plots again")
+    report.add_argument("folder", type=Path, metavar="RUN", help="a run's folder, such as results/runs/audio")
+    report.set_defaults(call=_report)
+
+    kinds = verbs.add_parser("list", help="list datasets, encoders, captioners and retrievers")
+    kinds.set_defaults(call=_list)
+    return top
+
+
+def _suite_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("suite", metavar="SUITE", help="a YAML file, such as suites/audio.yaml")
+    verb.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: results/runs/<suite's name>)")
+    verb.add_argument("--data", type=Path, metavar="ROOT", help="where datasets lie (default: $HARNESS_DATA or ./data)")
+    verb.add_argument("--only", metavar="PATTERN", help="only these retrievers, tasks or cells: globs, comma between")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of threads: expected 1 to 1024")
+    return int(text)
+
+
+def entry() -> NoReturn:
+    """What the shell calls."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: list[str]) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.call(options))
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINE
+    except KeyboardInterrupt:
+        _complain("interrupted; what is finished is kept, run the same command to go on")
+        return INTERRUPTED
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(text.rstrip() + "\n")
+
+
+def _say(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _load(options: argparse.Namespace) -> Any:
+    """The suite that was asked for, or None after saying what is wrong with it."""
+    from harness.suite import SuiteError, load
+
+    try:
+        suite = load(options.suite)
+        return suite.select(options.only) if options.only else suite
+    except SuiteError as error:
+        _complain(str(error))
+        return None
+
+
+def _data_root(options: argparse.Namespace) -> Path:
+    return options.data or Path(os.environ.get("HARNESS_DATA") or "data")
+
+
+def _cache_root() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("HARNESS_CACHE") or f"{cache}/paradigm-harness").expanduser()
+
+
+def _out(options: argparse.Namespace, suite: Any) -> Path:
+    return options.out or Path("results/runs") / suite.name
+
+
+def _run(options: argparse.Namespace) -> int:
+    suite = _load(options)
+    if suite is None:
+        return BAD_INPUT
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # numpy reads them when it's imported
+        os.environ[name] = str(options.threads or os.cpu_count() or 1)
+    from harness import progress
+    from harness.session import BadInput, run_suite
+
+    progress.use(progress.choose(options.quiet))
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options)
+    except BadInput as problem:
+        _complain(str(problem))
+        return BAD_INPUT
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from harness.plan import show
+
+    suite = _load(options)
+    if suite is None:
+        return BAD_INPUT
+    for line in show(suite, _out(options, suite), _data_root(options), _cache_root()):
+        _say(line)
+    return FINE
+
+
+def _report(options: argparse.Namespace) -> int:
+    if not (options.folder / "records").is_dir():
+        _complain(f"{options.folder}: no run's folder (there is no records/ in it); run a suite first, or name another")
+        return BAD_INPUT
+    from harness import progress, report
+    from harness.run_folder import RunFolder
+
+    progress.use(progress.Plain())
+    folder = RunFolder(options.folder)
+    records = folder.records()
+    if not records:
+        _complain(f"{options.folder}: no sound record in it; run the suite again")
+        return BAD_INPUT
+    report.show(report.write(folder, records[0]["suite"], records), report.cutoffs(records), None)
+    return FINE
+
+
+def _list(options: argparse.Namespace) -> int:
+    from harness.registry import SECTIONS, kinds
+
+    for section in SECTIONS:
+        _say(f"{section}:")
+        for name, entry in kinds(section).items():
+            missing = entry.missing() or (None if entry.target else "no loader in this version")
+            about = entry.about or entry.obtain
+            _say(f"  {name:14}{about}{f'  [{missing}]' if missing else ''}")
+            for key, argument in entry.arguments.items():
+                default = "required" if argument.default is ... else f"default {argument.default!r}"
+                _say(f"  {'':14}  {key}: {default}")
+    return FINE

@@ -1,0 +1,296 @@
+"""From a run's folder to its main table: rows first, then Markdown, CSV or a terminal's."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.dataset import Links
+from harness.record import Metric, Record
+from harness.run_folder import RunFolder, cell_name
+from harness.scoring import score
+
+
+@dataclass(frozen=True)
+class Row:
+    """One retriever at one task, all its seeds together."""
+
+    task: str
+    retriever: str
+    paradigm: str
+    status: str
+    reason: str
+    seeds: tuple[int, ...]
+    sessions: tuple[str, ...]
+    metrics: dict[str, Metric]
+    records: tuple[Record, ...]
+
+    def mean(self, *path: str) -> float | None:
+        """The mean over seeds of a number inside the record; None where a record has none."""
+        found = [_inside(each, path) for each in self.records]
+        numbers = [float(number) for number in found if number is not None]
+        return sum(numbers) / len(numbers) if numbers and len(numbers) == len(found) else None
+
+
+def _inside(value: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def rows(folder: RunFolder, records: Sequence[Record]) -> list[Row]:
+    """In the order of the records; a retriever with several seeds becomes one row, its metrics over seeds and items."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for each in records:
+        groups.setdefault((each["task"], each["retriever"]), []).append(each)
+    return [_row(folder, name, retriever, members) for (name, retriever), members in groups.items()]
+
+
+def _row(folder: RunFolder, task: str, retriever: str, members: list[Record]) -> Row:
+    fine = [each for each in members if each["status"] == "ok"]
+    worst = next((each for each in members if each["status"] != "ok"), members[0])
+    return Row(
+        task=task,
+        retriever=retriever,
+        paradigm=members[0]["paradigm"],
+        status=worst["status"],
+        reason=(worst["reason"] or "").strip().splitlines()[-1] if worst["reason"] else "",
+        seeds=tuple(each["seed"] for each in members),
+        sessions=tuple(dict.fromkeys(each["speed"]["session"] for each in fine if each["speed"])),
+        metrics=_metrics(folder, fine),
+        records=tuple(fine),
+    )
+
+
+def _metrics(folder: RunFolder, fine: list[Record]) -> dict[str, Metric]:
+    """One seed: as recorded. Several: from their rankings, resampled over seeds and items where there are three."""
+    if len(fine) < 2:
+        return fine[0]["metrics"] if fine else {}
+    page = folder.read_task(fine[0]["task"])
+    read = [folder.read_ranking(cell_name(each["task"], each["retriever"], each["seed"])) for each in fine]
+    asked = read[0][2]
+    if any(not np.array_equal(asked, other) for _, _, other in read):
+        asked = np.array(sorted(set.intersection(*(set(query.tolist()) for _, _, query in read))), np.int64)
+    starts = np.concatenate([[0], np.cumsum([len(targets) for targets in page["positives"]])]).astype(np.int64)
+    links = Links(starts, np.array([target for targets in page["positives"] for target in targets], np.int64))
+    ids = np.stack([ids[np.searchsorted(query, asked)] for ids, _, query in read])
+    ks = sorted(int(name.removeprefix("hit@")) for name in fine[0]["metrics"] if name.startswith("hit@"))
+    cluster = np.array(page["cluster"])[asked]
+    return score(ids, links.take(asked), cluster, ks, len(page["candidates"]["names"]))
+
+
+# -- cells ------------------------------------------------------------------------------------------------------------
+
+
+def percent(metric: Metric | None) -> str:
+    if metric is None or metric["value"] is None:
+        return "–"
+    value = 100 * metric["value"]
+    if metric["low"] is None or metric["high"] is None:
+        return f"{value:.1f}"
+    return f"{value:.1f} [{100 * metric['low']:.1f}, {100 * metric['high']:.1f}]"
+
+
+def quantity(value: float | None) -> str:
+    """Three significant digits or whole numbers, thousands grouped."""
+    if value is None:
+        return "–"
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:.3g}M"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def size(count: float | None) -> str:
+    if count is None:
+        return "–"
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return ""
+
+
+def rate(row: Row) -> str:
+    """The median rate and its quartiles."""
+    median, low, high = (row.mean("speed", "offline", "qps", name) for name in ("median", "q25", "q75"))
+    if median is None:
+        return "–"
+    return f"{quantity(median)} [{quantity(low)}–{quantity(high)}]"
+
+
+def search_only(row: Row) -> str:
+    """What is left of a query once it is encoded."""
+    seconds = row.mean("speed", "offline", "stages", "search")
+    return quantity(1 / seconds) if seconds else "–"
+
+
+def columns(row: Row, ks: Sequence[int], session: str | None) -> dict[str, str]:
+    """One row as text."""
+    if row.status != "ok":
+        blank = dict.fromkeys(headings(ks), "")
+        return {**blank, "retriever": row.retriever, "paradigm": row.paradigm, "note": f"{row.status}: {row.reason}"}
+    return {
+        "retriever": row.retriever,
+        "paradigm": row.paradigm,
+        **{f"hit@{k} %": percent(row.metrics.get(f"hit@{k}")) for k in ks},
+        "MRR@10": percent(row.metrics.get("mrr@10")),
+        "queries/s": rate(row),
+        "search only/s": search_only(row),
+        "p50 ms": quantity(row.mean("speed", "single", "p50_ms")),
+        "p95 ms": quantity(row.mean("speed", "single", "p95_ms")),
+        "fit s": quantity(row.mean("cost", "fit_s")),
+        "index s": quantity(row.mean("cost", "index_s")),
+        "index": size(row.mean("cost", "index_bytes")),
+        "note": notes(row, session),
+    }
+
+
+def headings(ks: Sequence[int]) -> list[str]:
+    return [
+        "retriever",
+        "paradigm",
+        *[f"hit@{k} %" for k in ks],
+        "MRR@10",
+        "queries/s",
+        "search only/s",
+        "p50 ms",
+        "p95 ms",
+        "fit s",
+        "index s",
+        "index",
+        "note",
+    ]
+
+
+WORDS = ("retriever", "paradigm", "note")  # the columns that aren't numbers
+
+
+def brief(ks: Sequence[int]) -> list[str]:
+    """The columns that a terminal has room for."""
+    left_out = {"MRR@10", "p95 ms", *(f"hit@{k} %" for k in ks[1:-1])}
+    return [name for name in headings(ks) if name not in left_out]
+
+
+def notes(row: Row, session: str | None) -> str:
+    found = []
+    if session is not None and any(each != session for each in row.sessions):
+        found.append("timing reused")
+    if any(_inside(each, ("speed", "noise", "noisy")) for each in row.records):
+        found.append("noisy")
+    if len(row.seeds) > 1:
+        found.append(f"{len(row.seeds)} seeds")
+    asked = [each["data"]["sampled_queries"] for each in row.records if each["data"]]
+    if any(asked):
+        found.append(f"{min(number for number in asked if number):,} queries only")
+    agree = min((_inside(each, ("speed", "offline", "repeat", "agree")) or 0.0 for each in row.records), default=1.0)
+    if any("offline" in (each["speed"] or {}) for each in row.records) and agree < 1.0:
+        found.append(f"repeated answers differ ({100 * (1 - agree):.1f} %)")
+    if any((_inside(each, ("speed", "offline", "repeat", "speedup")) or 0) > 3 for each in row.records):
+        found.append("faster when repeated: caches?")
+    return "; ".join(found)
+
+
+# -- a task's words ---------------------------------------------------------------------------------------------------
+
+
+def caption(group: Sequence[Row]) -> str:
+    """What stands above a task's table: what was measured, what chance and a perfect listener would get."""
+    measured = [row for row in group if row.records]
+    if not measured:
+        return "nothing measured"
+    data: Any = measured[0].records[0]["data"]
+    words = [f"{data['items']:,} candidates", f"{data['queries']:,} queries"]
+    if data["dropped"]:
+        words.append(f"{data['dropped']:,} items missing")
+    words.append(f"chance {100 * min(data['chance'].values()):.2g} % at hit@{_first_k(data)}")
+    if data["ceiling"] is not None:
+        words.append(f"ceiling {100 * data['ceiling']:.1f} % at hit@1")
+    return ("generated data; " if data["generated"] else "") + ", ".join(words)
+
+
+def _first_k(data: Any) -> str:
+    return min(data["chance"], key=data["chance"].get).removeprefix("hit@")
+
+
+def sessions_note(group: Sequence[Row]) -> str | None:
+    """Rates in one table come from one session, or the table says they don't."""
+    sessions = sorted({session for row in group for session in row.sessions})
+    if len(sessions) > 1:
+        return f"rates come from {len(sessions)} sessions ({', '.join(sessions)}): don't compare them with each other"
+    return None
+
+
+def by_task(all_rows: Sequence[Row]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in all_rows:
+        groups.setdefault(row.task, []).append(row)
+    return groups
+
+
+# -- forms ------------------------------------------------------------------------------------------------------------
+
+FOOT = (
+    "Brackets: 95 % interval, clustered by item, for these models; quartiles of the rounds for rates. queries/s: query "
+    "in, ids out, all queries at once (`offline`). p50, p95: one query at a time (`single`). fit s and index s count "
+    "every artifact, whether made now or found."
+)
+
+
+def unavailable_note(group: Sequence[Row]) -> str | None:
+    """One sentence for a task of which nothing could be had, in place of a row each."""
+    reasons = {row.reason for row in group}
+    if len(reasons) == 1 and all(row.status == "unavailable" for row in group):
+        return f"unavailable: {reasons.pop()}"
+    return None
+
+
+def markdown(title: str, all_rows: Sequence[Row], ks: Sequence[int], session: str | None) -> str:
+    lines = [f"# {title}", ""]
+    for task, group in by_task(all_rows).items():
+        lines += [f"## {task}", ""]
+        missing = unavailable_note(group)
+        if missing:
+            lines += [missing, ""]
+            continue
+        lines += [caption(group) + ".", ""]
+        names = headings(ks)
+        lines += ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+        for row in group:
+            cells = columns(row, ks, session)
+            lines.append("| " + " | ".join(cells[name].replace("|", "\\|") for name in names) + " |")
+        note = sessions_note(group)
+        lines += ["", *([note + ".", ""] if note else [])]
+    return "\n".join([*lines, FOOT, ""])
+
+
+def comma_separated(all_rows: Sequence[Row]) -> str:
+    """Plain numbers, a row a retriever: for programs."""
+    out = []
+    for row in all_rows:
+        flat: dict[str, Any] = {"task": row.task, "retriever": row.retriever, "paradigm": row.paradigm}
+        flat |= {"seeds": " ".join(map(str, row.seeds)), "status": row.status, "reason": row.reason}
+        if row.records:
+            data: Any = row.records[0]["data"]
+            flat |= {key: data[key] for key in ("generated", "items", "queries", "ceiling", "digest")}
+        for name, metric in row.metrics.items():
+            flat |= {name: metric["value"], f"{name} low": metric["low"], f"{name} high": metric["high"]}
+        for name in ("median", "q25", "q75"):
+            flat[f"qps {name}"] = row.mean("speed", "offline", "qps", name)
+        for name in ("p50_ms", "p95_ms", "p99_ms"):
+            flat[name] = row.mean("speed", "single", name)
+        for name in ("fit_s", "index_s", "index_bytes", "parameters"):
+            flat[name] = row.mean("cost", name)
+        flat["session"] = " ".join(row.sessions)
+        flat["commit"] = " ".join(dict.fromkeys(str(each["environment"].get("commit")) for each in row.records))
+        out.append(flat)
+    keys = list(dict.fromkeys(key for flat in out for key in flat))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, keys, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(out)
+    return text.getvalue()

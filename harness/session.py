@@ -1,0 +1,101 @@
+"""One call of `run`: settles the machine, keeps the journal, runs the cells, reports, chooses the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from harness import compute, environment, files, report
+from harness.artifacts import Store
+from harness.progress import say
+from harness.run_folder import FolderBusy, RunFolder
+from harness.runner import Outcome, Session, run
+from harness.suite import Suite
+
+
+class BadInput(Exception):
+    """The command asks for what can't be: exit code 2."""
+
+
+def run_suite(suite: Suite, out: Path, data: Path, cache: Path, options: argparse.Namespace) -> int:
+    folder = RunFolder(out)
+    _writable(out, "--out")
+    _writable(cache, "HARNESS_CACHE")
+    try:
+        with folder.locked():
+            return _locked(suite, folder, data, cache, options)
+    except (FolderBusy, compute.NoDevice) as problem:
+        raise BadInput(str(problem)) from problem
+
+
+def _locked(suite: Suite, folder: RunFolder, data: Path, cache: Path, options: argparse.Namespace) -> int:
+    compute.configure(options.device, options.threads)
+    begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    session = Session(
+        id=f"{begun}-{os.getpid()}",
+        suite=suite,
+        folder=folder,
+        store=Store(cache),
+        data=data,
+        environment=environment.describe(),
+        fresh=options.fresh,
+    )
+    journal = folder.journal()
+    entry: dict[str, Any] = {
+        "id": session.id,
+        "started": begun,
+        "ended": None,
+        "exit": None,
+        "command": sys.argv,
+        "only": options.only,
+        "environment": session.environment,
+    }
+    files.write(folder.root / "suite.yaml", suite.text.encode())
+    folder.write_journal({"suite": suite.name, "sessions": [*journal["sessions"], entry]})
+    outcome = run(session)
+    code = _verdict(outcome, options.strict)
+    _report(session, folder)
+    entry |= {
+        "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "exit": code,
+        "reused": outcome.reused,
+        "broken": list(outcome.broken),
+    }
+    folder.write_journal({"suite": suite.name, "sessions": [*journal["sessions"], entry]})
+    for problem in outcome.broken:
+        say(f"BROKEN: {problem}")
+    say(f"{folder.root}: tables/main.md, plots/recall-rate.svg; {_sums(outcome)}")
+    return code
+
+
+def _report(session: Session, folder: RunFolder) -> None:
+    """Of what this call asked for, in the suite's order."""
+    found = [folder.record(cell.file) for cell in session.suite.cells()]
+    records = [each for each in found if each is not None]
+    rows = report.write(folder, session.suite.name, records, session.id)
+    report.show(rows, report.cutoffs(records), session.id)
+
+
+def _verdict(outcome: Outcome, strict: bool) -> int:
+    if outcome.failed or outcome.broken:
+        return 1
+    return 3 if strict and outcome.unavailable else 0
+
+
+def _sums(outcome: Outcome) -> str:
+    parts = [(outcome.reused, "reused"), (outcome.failed, "failed"), (outcome.unavailable, "unavailable")]
+    return ", ".join(f"{count} {word}" for count, word in parts if count) or "all cells measured"
+
+
+def _writable(folder: Path, name: str) -> None:
+    """A place that can't be written is found out now, not after an hour."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write(folder / ".writable", b"")
+        (folder / ".writable").unlink(missing_ok=True)
+    except OSError as error:
+        raise BadInput(f"{name} {folder}: can't write there ({error.strerror}); name another folder") from error
