@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from baselines.encoders import features
 from baselines.encoders.features import Shape
+from baselines.encoders.sampling import LookAlikes
 from baselines.encoders.towers import MediaTower, TextTower
 from baselines.encoders.words import PAD, Vocabulary, pad
 from harness import compute
@@ -66,10 +67,12 @@ class SmallEncoder(TokenEncoder):
         )
         checks = _Validation(self, validation)
         grouped = Links.grouped(owner, int(owner.max()) + 1)
+        sampler = LookAlikes(len(grouped), self.dim, rng)
         for step in track(range(self.steps), "training small", note=checks.words):
-            captions = _one_caption_each(grouped, self.batch, rng)
+            captions = _one_caption_each(grouped, sampler.items(self.batch), rng)
             texts = self.text(_trim(rows[captions]).to(scale.device))
             media = self.media(planes[owner[captions]].to(scale.device, torch.float32))
+            sampler.saw(owner[captions], media)
             logits = scale.exp().clamp(max=100) * texts @ media.T  # (B, B)
             right = torch.arange(len(captions), device=scale.device)
             loss = checks.loss = (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
@@ -192,9 +195,8 @@ class _Validation:
             tower.load_state_dict(state)
 
 
-def _one_caption_each(captions: Links, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Captions of different items: two of one item in a batch would be told apart though both are right."""
-    items = rng.permutation(len(captions))[:count]
+def _one_caption_each(captions: Links, items: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A caption of each item: two of one item in a batch would be told apart though both are right."""
     counts = captions.counts[items]
     chosen = captions.starts[items] + (rng.random(len(items)) * counts).astype(np.int64)
     return captions.targets[chosen[counts > 0]]

@@ -1,0 +1,175 @@
+"""Whole runs: what they leave behind, that they resume, that nothing finished is redone, lost, or trusted blindly."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from runs import TINY, command, environment, harness, records, results
+
+KILLS = 4
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("suite") / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The run folder and the cache of a run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = harness(folder / "cache", "run", suite, "--out", folder / "out")
+    assert done.returncode == 0, done.stderr
+    return folder / "out", folder / "cache"
+
+
+def test_leaves_all_that_report_and_gate_need(undisturbed: tuple[Path, Path]) -> None:
+    out, _ = undisturbed
+    assert len(records(out)) == 8
+    for name in ("suite.yaml", "run.json", "tables/main.md", "tables/main.csv"):
+        assert (out / name).stat().st_size > 0, name
+    for name in ("plots/recall-rate.svg", "plots/recall-rate.png"):
+        assert (out / name).stat().st_size > 1000, name
+    page = json.loads(gzip.decompress((out / "tasks/sounds_test_text-audio.json.gz").read_bytes()))
+    assert len(page["queries"]["texts"]) == len(page["positives"]) == len(page["cluster"]) == 120
+    assert len(page["candidates"]["names"]) == 24
+    journal = json.loads((out / "run.json").read_text())
+    assert journal["sessions"][0]["exit"] == 0
+
+
+def test_records_hold_what_the_contract_says(undisturbed: tuple[Path, Path]) -> None:
+    record = records(undisturbed[0])["sounds_test_text-audio.dual.0"]
+    assert record["status"] == "ok" and record["paradigm"] == "dual-tower" and record["schema_version"] == 1
+    assert record["data"]["generated"] and record["data"]["items"] == 24 and record["data"]["queries"] == 120
+    assert 0.9 < record["data"]["ceiling"] <= 1
+    metric = record["metrics"]["hit@1"]
+    assert 0 <= metric["low"] <= metric["value"] <= metric["high"] <= 1
+    assert len(record["speed"]["offline"]["qps"]["rounds"]) == 2
+    assert {"encode", "search"} <= record["speed"]["offline"]["stages"].keys()
+    assert record["speed"]["single"]["p50_ms"] > 0
+    encoder = record["cost"]["artifacts"]["encoder ears"]
+    assert encoder["phase"] == "fit" and 0 < encoder["s"] <= record["cost"]["fit_s"]
+    assert record["cost"]["index_bytes"] == 24 * 16 * 4
+
+
+def test_controls_are_where_they_must_be(undisturbed: tuple[Path, Path]) -> None:
+    found = records(undisturbed[0])
+    assert found["sounds_test_text-audio.oracle.0"]["metrics"]["hit@1"]["value"] == 1.0
+    assert found["sounds_test_text-audio.random.0"]["metrics"]["hit@1"]["value"] < 0.2
+
+
+def test_reuse_keeps_the_timing_and_says_so(suite: Path, undisturbed: tuple[Path, Path]) -> None:
+    out, cache = undisturbed
+    before = {name: record["speed"] for name, record in records(out).items()}
+    again = harness(cache, "run", suite, "--out", out)
+    assert again.returncode == 0
+    assert {name: record["speed"] for name, record in records(out).items()} == before
+    assert "timing reused" in again.stdout
+    assert "8 reused" in again.stderr
+
+
+def test_reuse_of_artifacts_hides_no_cost(suite: Path, undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
+    out, cache = undisturbed
+    assert harness(cache, "run", suite, "--out", tmp_path).returncode == 0
+    for name, record in records(tmp_path).items():
+        assert record["cost"] == records(out)[name]["cost"]
+    assert results(tmp_path) == results(out)
+
+
+def test_a_new_contestant_has_the_contest_timed_anew(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
+    _, cache = undisturbed
+    suite = tmp_path / "tiny.yaml"
+    suite.write_text(TINY)
+    assert harness(cache, "run", suite, "--out", tmp_path / "out", "--only", "dual").returncode == 0
+    first = records(tmp_path / "out")
+    assert len(first) == 2
+    assert harness(cache, "run", suite, "--out", tmp_path / "out").returncode == 0
+    second = records(tmp_path / "out")
+    assert len(second) == 8
+    assert len({record["speed"]["session"] for record in second.values()}) == 1
+    for name, record in first.items():
+        assert second[name]["metrics"] == record["metrics"]
+
+
+def test_killed_again_and_again_it_ends_as_if_nothing_had_been(
+    suite: Path, undisturbed: tuple[Path, Path], tmp_path: Path
+) -> None:
+    rng = random.Random(5)
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            command("run", suite, "--out", tmp_path / "out"),
+            env=environment(tmp_path / "cache"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(rng.uniform(1.5, 6))
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+    done = harness(tmp_path / "cache", "run", suite, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert results(tmp_path / "out") == results(undisturbed[0])
+
+
+def test_interrupted_politely_it_says_how_to_go_on(suite: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("run", suite, "--out", tmp_path / "out"),
+        env=environment(tmp_path / "cache"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    process.stderr.readline()  # it has begun
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "run the same command to go on" in words and "Traceback" not in words
+
+
+@pytest.mark.parametrize(
+    "place", ["cache/encoder", "cache/embeddings", "cache/retriever", "out/records", "out/rankings"]
+)
+def test_a_flipped_byte_is_found_and_mended(
+    suite: Path, undisturbed: tuple[Path, Path], tmp_path: Path, place: str
+) -> None:
+    out, cache = undisturbed
+    subprocess.run(["cp", "-r", str(out), str(tmp_path / "out")], check=True)
+    subprocess.run(["cp", "-r", str(cache), str(tmp_path / "cache")], check=True)
+    files = [path for path in sorted((tmp_path / place).rglob("*")) if path.is_file() and path.stat().st_size > 200]
+    victims = [path for path in files if path.name != "manifest.json"] or files
+    for path in victims:
+        damaged = bytearray(path.read_bytes())
+        damaged[len(damaged) // 2] ^= 0x10
+        path.write_bytes(bytes(damaged))
+    fresh = ["--fresh"] if place.startswith("cache") else []
+    done = harness(tmp_path / "cache", "run", suite, "--out", tmp_path / "out", *fresh)
+    assert done.returncode == 0, done.stderr
+    assert "altered" in done.stderr or "no readable JSON" in done.stderr
+    assert victims[0].name in done.stderr
+    assert results(tmp_path / "out") == results(out)
+
+
+def test_two_runs_do_not_write_into_one_folder(suite: Path, tmp_path: Path) -> None:
+    first = subprocess.Popen(
+        command("run", suite, "--out", tmp_path / "out"),
+        env=environment(tmp_path / "cache"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stderr is not None
+    first.stderr.readline()
+    second = harness(tmp_path / "cache", "run", suite, "--out", tmp_path / "out")
+    first.kill()
+    first.wait(20)
+    assert second.returncode == 2
+    assert "another run is writing here" in second.stderr
