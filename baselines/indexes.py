@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
+from torch import Tensor
 
 from harness import compute
 from harness.retriever import Ranking, padded
 
 BLOCK = 1 << 24  # scores held at once: 64 MB
+TOO_FEW = re.compile(r"(HNSW[01]|(NSG|IVF|PQ|PCA)0)(?!\d)")  # FAISS takes some of these, and ends the process later
 
 
 class Index(Protocol):
@@ -32,9 +35,11 @@ class ExactIndex:
 
     def __init__(self) -> None:
         self.vectors = np.empty((0, 0), np.float32)
+        self.product: Callable[[Tensor], Tensor] | None = None
 
     def build(self, vectors: np.ndarray) -> None:
-        self.vectors = np.ascontiguousarray(vectors, np.float32)
+        # what comes from the store is mapped read-only, which torch doesn't know: then it's copied
+        self.vectors = np.require(vectors, np.float32, ["C", "W"])
         self.product = compute.product(torch.from_numpy(self.vectors)) if len(vectors) else None
 
     def add(self, vectors: np.ndarray) -> None:
@@ -45,6 +50,7 @@ class ExactIndex:
         if not count or not found or self.product is None:
             return padded(np.empty((count, 0), np.int64), np.empty((count, 0), np.float32), count, k)
         block = max(1, BLOCK // len(self.vectors))
+        queries = np.require(queries, np.float32, ["C", "W"])
         parts = []
         with torch.inference_mode():
             for start in range(0, count, block):
@@ -80,7 +86,7 @@ class FaissIndex:
         except RuntimeError as error:
             raise ValueError(
                 f"index {self.factory!r}: FAISS knows no such factory string for vectors of dimension "
-                f"{vectors.shape[1]} ({_first_line(error)}); write `exact`, `Flat`, `HNSW32,Flat` or `IVF64,Flat`, say"
+                f"{vectors.shape[1]}{_words(error)}; write `exact`, `Flat`, `HNSW32,Flat` or `IVF64,Flat`, say"
             ) from error
         if len(vectors):
             try:
@@ -88,7 +94,7 @@ class FaissIndex:
                 self.index.add(vectors)
             except RuntimeError as error:
                 raise ValueError(
-                    f"index {self.factory!r} can't be built from {len(vectors)} vectors ({_first_line(error)}); "
+                    f"index {self.factory!r} can't be built from {len(vectors)} vectors{_words(error)}; "
                     "use fewer cells or codes, or a larger gallery"
                 ) from error
         self._settle()
@@ -124,13 +130,15 @@ class FaissIndex:
                 space.set_index_parameter(self.index, name, value)
             except RuntimeError as error:
                 raise ValueError(
-                    f"search setting {name}: {value}: index {self.factory!r} has no such setting "
-                    f"({_first_line(error)}); HNSW takes efSearch, IVF takes nprobe"
+                    f"search setting {name}: {value}: index {self.factory!r} has no such setting{_words(error)}; "
+                    "HNSW takes efSearch, IVF takes nprobe"
                 ) from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1].removeprefix("Error: ")[:160]
+def _words(error: Exception) -> str:
+    """What FAISS says of the cause, without its function names and source files; often it's nothing."""
+    words = str(error).strip().rpartition(": Error: ")
+    return f" ({words[2].splitlines()[0][:160]})" if words[1] else ""
 
 
 def make(factory: str, settings: Mapping[str, int]) -> Index:
@@ -138,4 +146,10 @@ def make(factory: str, settings: Mapping[str, int]) -> Index:
         if settings:
             raise ValueError(f"index exact searches everything: it takes no setting, found {dict(settings)}")
         return ExactIndex()
+    few = TOO_FEW.search(factory)
+    if few:
+        raise ValueError(f"index {factory!r}: {few[0]} asks for too few; write a larger number")
+    for name, value in settings.items():
+        if name.endswith(("nprobe", "efSearch")) and value < 1:
+            raise ValueError(f"search setting {name}: {value}: it looks at nothing; write a number from 1 up")
     return FaissIndex(factory, settings)

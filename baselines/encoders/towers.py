@@ -12,6 +12,8 @@ from baselines.encoders.features import Shape
 from baselines.encoders.words import PAD
 from harness.layers import Block, masked_mean
 
+PATCHES = 40  # most that the attention among them is given
+
 
 class TextTower(nn.Module):
     def __init__(self, vocabulary: int, longest: int, dim: int, width: int = 192, layers: int = 2) -> None:
@@ -39,7 +41,7 @@ class MediaTower(nn.Module):
 
     def __init__(self, shape: Shape, dim: int, width: int = 192, layers: int = 1) -> None:
         super().__init__()
-        channels = [shape.channels, 64, 128, width]
+        channels = [shape.channels, *_widths(shape, width)]
         kernel = (min(3, shape.height), 3)  # sound has its pitches as channels: one row, and time along it
         stages = [
             nn.Sequential(
@@ -69,3 +71,11 @@ class MediaTower(nn.Module):
 
     def forward(self, planes: Tensor) -> Tensor:  # (B, C, H, W) → (B, dim)
         return F.normalize(self.out(self.states(planes).mean(1)), dim=-1)
+
+
+def _widths(shape: Shape, width: int) -> list[int]:
+    """The channels after each halving, as many halvings as it takes to leave few patches: …, 64, 128, width."""
+    height, across, halvings = shape.height, shape.width, 0
+    while height * across > PATCHES:
+        height, across, halvings = -(-height // 2), -(-across // 2), halvings + 1
+    return [max(16, 128 >> back) for back in range(halvings - 2, -1, -1)] + [width]
