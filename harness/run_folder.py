@@ -97,8 +97,10 @@ class RunFolder:
         return found
 
     def records(self) -> list[Record]:
-        """Every sound record, in the order of their names."""
-        found = [self.record(path.stem) for path in sorted((self.root / "records").glob("*.json"))]
+        """Every sound record: in the suite's order those of the last run's cells, then any others."""
+        present = sorted(path.stem for path in (self.root / "records").glob("*.json"))
+        listed = [name for name in self.journal().get("cells", []) if name in present]
+        found = [self.record(name) for name in dict.fromkeys([*listed, *present])]
         return [each for each in found if each is not None]
 
     def journal(self) -> dict[str, Any]:

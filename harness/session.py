@@ -55,7 +55,8 @@ def _locked(suite: Suite, folder: RunFolder, data: Path, cache: Path, options: a
         "environment": session.environment,
     }
     files.write(folder.root / "suite.yaml", suite.text.encode())
-    folder.write_journal({"suite": suite.name, "sessions": [*journal["sessions"], entry]})
+    about = {"suite": suite.name, "cells": [cell.file for cell in suite.cells()]}
+    folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})
     outcome = run(session)
     code = _verdict(outcome, options.strict)
     _report(session, folder)
@@ -65,7 +66,7 @@ def _locked(suite: Suite, folder: RunFolder, data: Path, cache: Path, options: a
         "reused": outcome.reused,
         "broken": list(outcome.broken),
     }
-    folder.write_journal({"suite": suite.name, "sessions": [*journal["sessions"], entry]})
+    folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})
     for problem in outcome.broken:
         say(f"BROKEN: {problem}")
     say(f"{folder.root}: tables/main.md, plots/recall-rate.svg; {_sums(outcome)}")

@@ -1,4 +1,7 @@
-"""Recall against rate: one panel a task, a point a retriever, bars for the uncertainty of both."""
+"""Recall against rate: one panel a task, a point a retriever, bars for the uncertainty of both.
+
+A colour a paradigm, a marker a retriever; variants of one retriever are joined by a line.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from harness import files
 from harness.report.tables import Row, by_task
 
 COLOURS = {"single-tower": "#c1553b", "dual-tower": "#2f6db3", "generative": "#3a8f4d", "hybrid": "#8a5aa8"}
-MARKERS = {"single-tower": "s", "dual-tower": "o", "generative": "D", "hybrid": "^"}
+MARKERS = "osD^vP*X<>hp"
 
 
 def recall_against_rate(all_rows: Sequence[Row], folder: Path) -> list[Path]:
@@ -28,9 +31,9 @@ def recall_against_rate(all_rows: Sequence[Row], folder: Path) -> list[Path]:
     from matplotlib.figure import Figure
 
     mpl.rcParams["svg.hashsalt"] = "recall"  # the same numbers give the same file
-    across = min(3, len(groups))
+    across = min(2, len(groups))
     down = -(-len(groups) // across)
-    figure = Figure(figsize=(6.4 * across, 4.6 * down), layout="constrained")
+    figure = Figure(figsize=(7.2 * across, 4.6 * down), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(down, across, squeeze=False)
     for panel in panels.flat[len(groups) :]:
@@ -52,68 +55,72 @@ def _point(row: Row) -> bool:
 
 
 def _panel(panel: Any, task: str, group: list[Row]) -> None:
-    places = []
-    for row in group:
+    rates = []
+    for number, row in enumerate(group):
         metric = row.metrics["hit@1"]
         value, low, high = (100 * (number or 0.0) for number in (metric["value"], metric["low"], metric["high"]))
         rate, slow, fast = (row.mean("speed", "offline", "qps", name) or 0.0 for name in ("median", "q25", "q75"))
+        rates.append(rate)
         panel.errorbar(
             rate,
             value,
             yerr=[[max(0.0, value - low)], [max(0.0, high - value)]],
             xerr=[[max(0.0, rate - slow)], [max(0.0, fast - rate)]],
-            fmt=MARKERS.get(row.paradigm, "o"),
+            fmt=MARKERS[number % len(MARKERS)],
             color=COLOURS.get(row.paradigm, "#555555"),
-            markersize=6,
+            markerfacecolor="white" if number >= len(MARKERS) else None,
+            markersize=7,
             elinewidth=1,
             capsize=2,
+            alpha=0.85,
+            label=f"{row.retriever} ({row.paradigm})",
         )
-        places.append((rate, value, row.retriever))
+    _variants(panel, group)
     data: Any = group[0].records[0]["data"]
-    if data["ceiling"] is not None:
-        panel.axhline(100 * data["ceiling"], color="#888888", linestyle="--", linewidth=1)
-        panel.annotate("ceiling", (1.0, 100 * data["ceiling"]), xycoords=("axes fraction", "data"), **_small("right"))
-    chance = 100 * min(data["chance"].values())
-    panel.axhline(chance, color="#888888", linestyle=":", linewidth=1)
-    panel.annotate("chance", (1.0, chance), xycoords=("axes fraction", "data"), **_small("right"))
+    _lines(panel, data)
     panel.set_xscale("log")
+    panel.set_xlim(min(rates) / 3, max(rates) * 3)  # a tenth more or less isn't worth a panel's width
     panel.set_ylim(0, 100)
-    panel.margins(x=0.25)
+    panel.xaxis.set_major_formatter(_plainly)
+    panel.xaxis.set_minor_formatter(lambda value, place: "")
     panel.set_xlabel("queries per second, query in to ids out (log)")
     panel.set_ylabel("hit@1, %")
     panel.set_title(task + (" (generated data)" if data["generated"] else ""), fontsize=10)
-    panel.grid(alpha=0.25)
-    _names(panel, places)
-    _legend(panel, group)
+    panel.grid(alpha=0.25, which="both")
+    panel.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 
-def _small(side: str) -> dict[str, Any]:
-    return {"xytext": (-3, 3), "textcoords": "offset points", "ha": side, "fontsize": 8, "color": "#666666"}
+def _plainly(value: float, place: Any) -> str:
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
-def _names(panel: Any, places: list[tuple[float, float, str]]) -> None:
-    """Names in a column beside the points, pushed apart so that none covers another."""
-    gap, last = 5.0, -100.0
-    for rate, value, name in sorted(places, key=lambda place: place[1]):
-        height = max(value, last + gap)
-        last = height
+def _variants(panel: Any, group: list[Row]) -> None:
+    """A line through the variants of one retriever: what its settings trade."""
+    bases: dict[str, list[Row]] = {}
+    for row in group:
+        bases.setdefault(row.retriever.split("@")[0], []).append(row)
+    for rows in bases.values():
+        points = sorted((row.mean("speed", "offline", "qps", "median"), row.metrics["hit@1"]["value"]) for row in rows)
+        if len(points) > 1:
+            rates, values = zip(*points, strict=True)
+            colour = COLOURS.get(rows[0].paradigm, "#555555")
+            panel.plot(rates, [100 * (value or 0.0) for value in values], color=colour, linewidth=0.8, alpha=0.5)
+
+
+def _lines(panel: Any, data: Any) -> None:
+    """What a perfect listener and what a random order gets."""
+    levels = [("chance", min(data["chance"].values()), ":")]
+    if data["ceiling"] is not None:
+        levels.append(("ceiling", data["ceiling"], "--"))
+    for name, level, style in levels:
+        panel.axhline(100 * level, color="#888888", linestyle=style, linewidth=1)
         panel.annotate(
-            name,
-            (rate, value),
-            xytext=(0.02, height / 100),
-            textcoords="axes fraction",
+            f"{name} {100 * level:.3g} %",
+            (1.0, 100 * level),
+            xycoords=("axes fraction", "data"),
+            xytext=(-3, 3),
+            textcoords="offset points",
+            ha="right",
             fontsize=8,
-            va="center",
-            arrowprops={"arrowstyle": "-", "color": "#bbbbbb", "linewidth": 0.6},
+            color="#666666",
         )
-
-
-def _legend(panel: Any, group: list[Row]) -> None:
-    from matplotlib.lines import Line2D
-
-    paradigms = dict.fromkeys(row.paradigm for row in group)
-    handles = [
-        Line2D([], [], color=COLOURS.get(name, "#555555"), marker=MARKERS.get(name, "o"), linestyle="", label=name)
-        for name in paradigms
-    ]
-    panel.legend(handles=handles, fontsize=8, loc="lower right")
