@@ -10,7 +10,7 @@ The flat layout is ours: the paper speaks of a prefix tree and no more. Called b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,17 +71,19 @@ class Trie:
 
     def paths(self) -> np.ndarray:
         """int32 [N, levels]: the nodes that each candidate's identifier passes through."""
-        rows = np.asarray(self.rows)
-        paths = np.empty((len(rows), self.levels), np.int32)
-        for level in range(self.levels):
-            first, last = self.span(level, np.arange(self.count(level)))
-            paths[rows, level] = np.repeat(np.arange(self.count(level)), last - first)
+        trie = self.numpy()
+        paths = np.empty((len(trie), trie.levels), np.int32)
+        for level in range(trie.levels):
+            nodes = np.arange(trie.count(level), dtype=np.int32)
+            first, last = trie.span(level, nodes)
+            paths[trie.rows, level] = np.repeat(nodes, last - first)
         return paths
 
     def identifiers(self) -> np.ndarray:
         """int32 [N, levels]: what the tree was built from."""
-        paths = self.paths()
-        return np.stack([tokens[paths[:, level]] for level, tokens in enumerate(self.tokens)], axis=1).astype(np.int32)
+        paths, tokens = self.paths(), self.numpy().tokens
+        columns = [tokens[level][paths[:, level]] for level in range(self.levels)]
+        return np.stack(columns, axis=1).astype(np.int32)
 
     @property
     def nbytes(self) -> int:
@@ -92,11 +94,15 @@ class Trie:
         """The same tree as torch tensors; on a CPU they share the memory of the arrays."""
         import torch
 
-        def tensor(array: np.ndarray) -> Array:
-            return torch.from_numpy(array).to(device)
+        return self._map(lambda array: torch.as_tensor(array, device=device))
 
-        starts = tuple(Starts(tensor(packed.base), tensor(packed.offset)) for packed in self.starts)
-        return Trie(self.sizes, tuple(map(tensor, self.tokens)), starts, tensor(self.rows))
+    def numpy(self) -> Trie:
+        """The mirror of `on`."""
+        return self._map(lambda array: np.asarray(array.cpu() if hasattr(array, "cpu") else array))
+
+    def _map(self, change: Callable[[Array], Array]) -> Trie:
+        starts = tuple(Starts(change(packed.base), change(packed.offset)) for packed in self.starts)
+        return Trie(self.sizes, tuple(map(change, self.tokens)), starts, change(self.rows))
 
 
 def build(identifiers: np.ndarray, sizes: Sequence[int]) -> Trie:

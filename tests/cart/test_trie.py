@@ -57,6 +57,7 @@ def test_torch_sees_the_same_tree_in_the_same_memory() -> None:
     identifiers = np.unique(np.stack([rng.integers(0, size, 5000) for size in sizes], axis=1), axis=0).astype(np.int32)
     trie = tries.build(identifiers, sizes)
     there = trie.on("cpu")
+    np.testing.assert_array_equal(there.identifiers(), identifiers)
     assert there.rows.data_ptr() == trie.rows.ctypes.data and there.nbytes == trie.nbytes
     for level in range(3):
         nodes = np.arange(trie.count(level))

@@ -1,0 +1,147 @@
+"""Beam search that can only find what exists: every step chooses among the children that the tree has.
+
+Constrained beam search is the paper's. Ours is how it is done: one tensor step a level for all queries and beams, with
+no loop over either; levels with vocabularies of their own; and two things that follow from normalising over legal
+children instead of the level's whole vocabulary (`legal` and `full`): a step without a choice has probability 1, so a
+beam above a single candidate is settled and asks the model nothing more, and the scores of all identifiers sum to 1.
+
+Any model that speaks `Model` can be searched. Shapes: Q queries, B beams, V the vocabulary of a level, M children.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from cart.trie import Trie
+
+Normalise = Literal["legal", "full"]
+
+
+class Model(Protocol):
+    """States are never changed, only replaced, and hold what belongs to a query once, not once a beam."""
+
+    def begin(self, queries: Any) -> tuple[Any, int]:
+        """The state before the first token, and how many queries there are."""
+
+    def level(self, state: Any, level: int, tokens: Tensor, nodes: Tensor, parents: Tensor) -> tuple[Tensor, Any]:
+        """Logits (Q, B, V) of the token at `level` for any beams, and the state that knows these beams.
+
+        `tokens` (Q, B) are those of the level before and `nodes` (Q, B) the tree's nodes that they lead to; `parents`
+        (Q, B) say which beam of the last call each of these continues. At level 0: zeros, with B = 1.
+        """
+
+    def affinity(self, state: Any, level: int, nodes: Tensor) -> Tensor | None:
+        """What nodes (Q, B, M) of `level` gain beyond the logits of their tokens, where a model has such a thing."""
+
+
+class Answers(NamedTuple):
+    rows: Tensor  # int64 (Q, k): candidates, best first, none twice; -1 where fewer were found
+    scores: Tensor  # float32 (Q, k): log-probabilities; -inf beside -1
+
+
+@torch.inference_mode()
+def search(model: Model, queries: Any, trie: Trie, beams: int, k: int, normalise: Normalise = "legal") -> Answers:
+    """The best k of those candidates that a beam of this width comes to; the tree's arrays are torch tensors."""
+    state, count = model.begin(queries)
+    nodes = torch.zeros(count, 1, dtype=torch.int64, device=trie.rows.device)  # the root; later, padding is 0 as well
+    tokens, parents, scores = nodes, nodes, nodes.float()
+    for level in range(trie.levels if count else 0):
+        asking = scores > -torch.inf  # padding doesn't
+        if normalise == "legal":  # neither do beams that are settled
+            first, last = trie.span(level - 1, nodes) if level else (nodes, nodes + len(trie))
+            asking &= last - first > 1
+            if not asking.any():
+                nodes = first.long()
+                break
+        # Those that ask move to the front, so that the model sees W ≤ B beams.
+        width = int(asking.sum(1).max())
+        asked = asking.byte().argsort(stable=True, dim=1, descending=True)[:, :width]  # (Q, W)
+        logits, state = model.level(state, level, *(x.gather(1, asked) for x in (tokens, nodes, parents)))
+        child, real = _children(trie, level, nodes)  # (Q, B, M)
+        wide = asked[..., None].expand(-1, -1, child.shape[2])  # (Q, W, M)
+        gained = gains(model, state, logits, trie, level, child.gather(1, wide), real.gather(1, wide), normalise)
+        steps = torch.zeros(child.shape, device=child.device).scatter_(1, wide, gained)  # 0 for who doesn't ask
+        total = (scores[..., None] + steps).masked_fill(~real, -torch.inf).flatten(1)  # (Q, B · M)
+        scores, place = total.topk(min(beams, total.shape[1]))  # best first; (Q, B) of the next level
+        seats = torch.zeros_like(nodes).scatter_(1, asked, torch.arange(width, device=asked.device).expand_as(asked))
+        parents = seats.gather(1, place // child.shape[2])
+        nodes = child.flatten(1).gather(1, place).where(scores > -torch.inf, 0)
+        tokens = trie.tokens[level][nodes].long()
+    if scores.isnan().any():
+        raise FloatingPointError(
+            "the model's logits are not numbers (NaN): its training diverged, or its weights broke"
+        )
+    return _answers(trie, nodes, scores, k)
+
+
+@torch.inference_mode()
+def score_all(
+    model: Model, queries: Any, trie: Trie, normalise: Normalise = "legal", chunk: int = 4096
+) -> Tensor:  # float32 (Q, N)
+    """The log-probability of every candidate: a walk through the whole tree, about `chunk` leaves at a time.
+
+    The reference that `search` is tested against, and what a beam as wide as the gallery would find.
+    """
+    state, count = model.begin(queries)
+    scores = torch.full((count, len(trie)), -torch.inf, device=trie.rows.device)
+    if not count:
+        return scores
+    root = torch.zeros(count, 1, dtype=torch.int64, device=trie.rows.device)
+    child, real = _children(trie, 0, root)
+    logits, state = model.level(state, 0, root, root, root)
+    firsts = gains(model, state, logits, trie, 0, child, real, normalise)[:, 0]  # (Q, nodes of level 0)
+    leaves = trie.span(0, torch.arange(trie.count(0), device=root.device))[1]
+    for nodes in torch.arange(trie.count(0), device=root.device).split(_runs(leaves, chunk)):
+        total, below = firsts[:, nodes], state
+        parents = torch.zeros_like(nodes)
+        for level in range(1, trie.levels):
+            tokens = trie.tokens[level - 1][nodes].long()
+            logits, below = model.level(below, level, *(x.expand(count, -1) for x in (tokens, nodes, parents)))
+            child, real = (x.expand(count, -1, -1) for x in _children(trie, level, nodes[None]))
+            total = total[..., None] + gains(model, below, logits, trie, level, child, real, normalise)
+            total = total[real].unflatten(0, (count, -1))  # children of a run of nodes are a run of nodes
+            parents = torch.arange(len(nodes), device=root.device).repeat_interleave(real[0].sum(1))
+            nodes = child[0][real[0]]
+        scores[:, trie.rows[nodes].long()] = total
+    return scores
+
+
+def gains(
+    model: Model, state: Any, logits: Tensor, trie: Trie, level: int, child: Tensor, real: Tensor, normalise: Normalise
+) -> Tensor:
+    """What each of the children (…, M) of a beam adds to its log-probability; logits (…, V)."""
+    extra = model.affinity(state, level, child)
+    if normalise == "full":
+        if extra is not None:
+            raise ValueError("vectors of nodes score nodes that exist: they go with `legal` normalisation only")
+        logits = logits.float().log_softmax(-1)
+    scores = logits.float().gather(-1, trie.tokens[level][child].long())
+    if normalise == "full":
+        return scores
+    scores = scores if extra is None else scores + extra
+    return scores.masked_fill(~real, -torch.inf).log_softmax(-1)
+
+
+def _children(trie: Trie, level: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
+    """Nodes (…, M) of `level` below each of these, and which of them are real: M is what the largest family has."""
+    first, last = (end.long()[..., None] for end in trie.children(level, nodes))
+    child = first + torch.arange(int((last - first).max()), device=nodes.device)
+    real = child < last
+    return child.where(real, 0), real
+
+
+def _runs(ends: Tensor, chunk: int) -> list[int]:
+    """Lengths of runs of nodes with about `chunk` leaves each, at least a node each."""
+    return [run for run in torch.bincount((ends - 1) // chunk).tolist() if run]
+
+
+def _answers(trie: Trie, nodes: Tensor, scores: Tensor, k: int) -> Answers:
+    found = min(k, scores.shape[1])
+    rows = torch.full((len(nodes), k), -1, device=nodes.device)
+    padded = torch.full((len(nodes), k), -torch.inf, device=nodes.device)
+    padded[:, :found] = scores[:, :found]
+    rows[:, :found] = trie.rows[nodes[:, :found]].long()
+    return Answers(rows.where(padded > -torch.inf, -1), padded)
