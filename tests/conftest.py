@@ -1,0 +1,35 @@
+"""For all tests: no network, a store of their own, one thread, and instruments that are trained in a second."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from kit import Kit, train_tiny
+
+from harness import compute
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when a hub's client is imported: nothing may import one before this line
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No test finds what a person has in their store, or leaves anything in it."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["HARNESS_CACHE"] = str(folder)
+    yield folder
+    del os.environ["HARNESS_CACHE"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    compute.configure("cpu", 1)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[[str], Kit]:
+    """`tiny("audio")`: a dataset of a few items and the instruments trained on it, made once a session."""
+    return cache(train_tiny)

@@ -1,0 +1,66 @@
+"""What tests hand to contestants: a tiny dataset of each medium, and instruments trained on it for a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from baselines.encoders.small import SmallEncoder
+from harness.dataset import Contents, Pairs
+from harness.datasets.generated import Generated
+from harness.datasets.motions import Motions
+from harness.datasets.shapes import Shapes
+from harness.datasets.soundscapes import Soundscapes
+from harness.instruments import Encoder
+from harness.measure import in_memory
+
+DATASETS: Mapping[str, type[Generated]] = {"audio": Soundscapes, "image": Shapes, "video": Motions}
+FEW = 40  # candidates, and queries of a direction that asks with media
+
+
+@dataclass(frozen=True)
+class Kit:
+    """One medium: data, and the instruments that a retriever may ask for."""
+
+    dataset: Generated
+    encoder: Encoder
+    asked: dict[str, Pairs] = field(default_factory=dict)
+
+    def lessons(self, direction: str) -> tuple[Pairs, Pairs]:
+        return self.dataset.split("train").pairs(direction), self.dataset.split("validation").pairs(direction)
+
+    def test(self, direction: str) -> Pairs:
+        """Queries, gallery and links of the test split, drawn once."""
+        if direction not in self.asked:
+            pairs = self.dataset.split("test").pairs(direction)
+            self.asked[direction] = Pairs(in_memory(pairs.queries), in_memory(pairs.candidates), pairs.links)
+        return self.asked[direction]
+
+
+class Remembered:
+    """The door that the runner gives an encoder to the store, with a dictionary behind it."""
+
+    def __init__(self) -> None:
+        self.vectors: dict[str, np.ndarray] = {}
+
+    def __call__(self, encoder: Encoder, contents: Contents) -> np.ndarray:
+        if contents.digest not in self.vectors:
+            vectors = encoder.encode(contents)
+            vectors.flags.writeable = False  # as those that come from the store are
+            self.vectors[contents.digest] = vectors
+        return self.vectors[contents.digest]
+
+
+def untrained(seed: int = 0, steps: int = 5) -> SmallEncoder:
+    return SmallEncoder(steps=steps, batch=32, dim=16, lr=1e-3, seed=seed)
+
+
+def train_tiny(modality: str) -> Kit:
+    dataset = DATASETS[modality](train=64, validation=16, test=FEW, seed=0)
+    encoder = untrained()
+    encoder.fit(dataset.split("train").pairs(f"text-{modality}"), dataset.split("validation").pairs(f"text-{modality}"))
+    encoder.digest = f"tiny-{modality}"
+    encoder.stored = Remembered()
+    return Kit(dataset, encoder)
