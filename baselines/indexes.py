@@ -16,7 +16,7 @@ from harness import compute
 from harness.retriever import Ranking, padded
 
 BLOCK = 1 << 24  # scores held at once: 64 MB
-TOO_FEW = re.compile(r"(HNSW[01]|(NSG|IVF|PQ|PCA)0)(?!\d)")  # FAISS takes some of these, and ends the process later
+TOO_FEW = re.compile(r"(HNSW[01]|NSG[0-3]|(IVF|PQ|PCA)0)(?!\d)")  # FAISS takes some of these, and dies or hangs later
 
 
 class Index(Protocol):

@@ -120,12 +120,14 @@ def _pack(module: nn.Module) -> None:
 
 
 def packed_linear(linear: nn.Linear) -> nn.Module:
-    """The same linear map with its weight laid out for oneDNN once."""
+    """The same linear map with its weight laid out for oneDNN once. The plain weight stays, for whoever looks at it."""
     from torch import nn
 
-    class PackedLinear(nn.Module):
+    class PackedLinear(nn.Linear):
         def __init__(self) -> None:
-            super().__init__()
+            nn.Module.__init__(self)
+            self.in_features, self.out_features = linear.in_features, linear.out_features
+            self.weight, self.bias = linear.weight, linear.bias
             self.multiply = product(linear.weight.detach(), None if linear.bias is None else linear.bias.detach())
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:

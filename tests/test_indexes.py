@@ -1,0 +1,107 @@
+"""The indexes behind the dual tower: exact is exact, FAISS strings work, mistakes are told in words that help."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from baselines import indexes
+from harness import compute
+from harness.metrics import check_ranking
+
+SIZE, DIM, K = 400, 16, 10
+
+
+def unit(count: int, seed: int) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, DIM)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def built(factory: str, vectors: np.ndarray, **settings: int) -> indexes.Index:
+    index = indexes.make(factory, settings)
+    index.build(vectors)
+    return index
+
+
+@pytest.mark.parametrize("factory", ["exact", "Flat"])
+def test_exact_search_is_brute_force(factory, monkeypatch):
+    monkeypatch.setattr(indexes, "BLOCK", 7 * SIZE)  # several blocks of queries
+    vectors, queries = unit(SIZE, 0), unit(50, 1)
+    found = built(factory, vectors).search(queries, K)
+    scores = queries.astype(np.float64) @ vectors.T.astype(np.float64)
+    assert np.array_equal(found.ids, np.argsort(-scores, axis=1)[:, :K])
+    assert np.allclose(found.scores, -np.sort(-scores, axis=1)[:, :K], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "factory", ["HNSW16,Flat", "IVF8,Flat", "PQ8x4", "OPQ4,PQ4x4", "PCA8,Flat", "IVF4,PQ4x4,RFlat"]
+)
+def test_any_factory_string_finds_most_of_what_is_asked_for_by_name(factory):
+    vectors = unit(SIZE, 0)
+    found = built(factory, vectors).search(vectors[:100], K)
+    check_ranking(found.ids, found.scores, SIZE, (100, K))
+    assert np.mean((found.ids == np.arange(100)[:, None]).any(axis=1)) > 0.8
+
+
+def test_search_settings_are_set():
+    vectors, queries = unit(SIZE, 0), unit(100, 1)
+    exact = built("exact", vectors).search(queries, 1).ids
+
+    def recall(index: indexes.Index) -> float:
+        return float(np.mean(index.search(queries, 1).ids == exact))
+
+    assert recall(built("IVF16,Flat", vectors, nprobe=1)) < recall(built("IVF16,Flat", vectors, nprobe=16)) == 1.0
+
+
+def test_search_settings_outlive_saving_and_loading(tmp_path):
+    vectors, queries = unit(SIZE, 0), unit(100, 1)
+    before = built("IVF16,Flat", vectors, nprobe=16)
+    before.save(tmp_path)
+    after = indexes.make("IVF16,Flat", {"nprobe": 16})
+    after.load(tmp_path)
+    assert np.array_equal(before.search(queries, K).ids, after.search(queries, K).ids)
+
+
+def test_graphs_are_built_the_same_by_two_threads():
+    compute.configure("cpu", 2)
+    try:
+        vectors, queries = unit(2000, 0), unit(200, 1)
+        first, second = (built("HNSW8,Flat", vectors).search(queries, K).ids for _ in range(2))
+    finally:
+        compute.configure("cpu", 1)
+    assert np.array_equal(first, second)
+
+
+def test_vectors_may_be_mapped_from_a_file_and_need_not_be_float32(tmp_path, recwarn):
+    np.save(tmp_path / "vectors.npy", unit(SIZE, 0).astype(np.float64))
+    mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")
+    for factory in ("exact", "Flat"):
+        assert (built(factory, mapped).search(mapped[:20], 1).ids[:, 0] == np.arange(20)).all()
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("factory", "settings", "words"),
+    [
+        ("nonsense", {}, ["'nonsense'", "no such factory string", "HNSW32,Flat"]),
+        ("", {}, ["no such factory string"]),
+        ("PQ5", {}, ["'PQ5'", "multiple of the number of subquantizers"]),
+        ("IVF500,Flat", {}, ["'IVF500,Flat'", "400 vectors", "larger gallery"]),
+        ("IDMap,Flat", {}, ["'IDMap,Flat'", "can't be built"]),
+        ("HNSW0,Flat", {}, ["HNSW0", "larger number"]),  # FAISS would end the whole process over it
+        ("HNSW1,Flat", {}, ["HNSW1", "larger number"]),
+        ("IVF0,Flat", {}, ["IVF0", "larger number"]),
+        ("exact", {"nprobe": 4}, ["exact", "no setting", "nprobe"]),
+        ("Flat", {"nprobe": 4}, ["nprobe: 4", "'Flat'", "no such setting"]),
+        ("HNSW8,Flat", {"nprobe": 4}, ["nprobe: 4", "efSearch"]),
+        ("IVF4,Flat", {"nprob": 4}, ["nprob: 4", "nprobe"]),
+        ("IVF4,Flat", {"nprobe": 0}, ["nprobe: 0", "from 1 up"]),
+        ("HNSW8,Flat", {"efSearch": -3}, ["efSearch: -3", "from 1 up"]),
+    ],
+)
+def test_mistakes_are_told_in_words_that_help(factory, settings, words):
+    with pytest.raises(ValueError) as told:
+        built(factory, unit(SIZE, 0), **settings)
+    for word in words:
+        assert word in str(told.value)
+    assert ".cpp" not in str(told.value), "no source files of FAISS"
