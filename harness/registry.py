@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
@@ -51,7 +51,7 @@ class Entry:
 
     def missing(self) -> str | None:
         """Why it can't be used on this machine, and what to do; None when it can."""
-        absent = [module for module in self.requires if importlib.util.find_spec(module) is None]
+        absent = [module for module in self.requires if not _importable(module)]
         if absent:
             return f"{self.kind} needs the package {', '.join(absent)}: {self.install}"
         return None
@@ -60,6 +60,13 @@ class Entry:
         """Import the class."""
         module, _, name = self.target.partition(":")
         return getattr(importlib.import_module(module), name)
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # the package that it's in isn't there; or it's half imported
+        return False
 
 
 WHOLE = {"at_least": 1, "at_most": 50_000_000}
@@ -197,9 +204,15 @@ def _outside(section: Section, point: Any) -> Entry:
     """The entry that a package announces; one that can't be loaded says so when it is used."""
     try:
         entry = point.load()
-    except Exception as error:  # a broken package must not break `list` or other people's suites
+    except (Exception, SystemExit) as error:  # a broken package must not break `list` or other people's suites
         return Entry(point.name, "", about=f"entry point harness.{section}: {point.value} can't be loaded: {error!r}")
-    if isinstance(entry, Entry):
-        return entry
-    problem = f"entry point harness.{section}: {point.value} is no harness.registry.Entry but {type(entry).__name__}"
-    return Entry(point.name, "", about=problem)
+    problem = ""
+    if not isinstance(entry, Entry):
+        problem = f"is no harness.registry.Entry but {type(entry).__name__}"
+    elif not isinstance(entry.arguments, Mapping) or not all(
+        isinstance(argument, Argument) for argument in entry.arguments.values()
+    ):
+        problem = "has arguments that aren't a mapping to harness.registry.Argument"
+    if problem:
+        return Entry(point.name, "", about=f"entry point harness.{section}: {point.value} {problem}")
+    return replace(entry, kind=point.name)  # the name that suites know it by
