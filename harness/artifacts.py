@@ -147,7 +147,7 @@ class Store:
         if not folder.exists():
             return None
         try:
-            return Artifact(folder, self._verify(folder))
+            return Artifact(folder, self._verify(folder, recipe))
         except Broken as problem:
             aside = self.root / "set-aside" / f"{recipe.kind}-{recipe.digest[:16]}-{uuid.uuid4().hex[:6]}"
             aside.parent.mkdir(parents=True, exist_ok=True)
@@ -155,8 +155,10 @@ class Store:
             say(f"    {recipe.kind} {recipe.label}: {problem}; set aside as {aside}, made again now")
             return None
 
-    def _verify(self, folder: Path) -> Mapping[str, Any]:
+    def _verify(self, folder: Path, recipe: Recipe) -> Mapping[str, Any]:
         manifest = self._manifest(folder)
+        if manifest["digest"] != recipe.digest:
+            raise Broken(f"{folder} holds what was made by another recipe ({manifest['kind']} {manifest['label']})")
         present = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
         if present != set(manifest["files"]):
             wrong = ", ".join(sorted(present ^ set(manifest["files"])))

@@ -1,0 +1,306 @@
+"""The store: made once, verified when read, and never is half an artifact taken for a whole one."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import files, progress
+from harness.artifacts import MANIFEST, Artifact, Recipe, Store
+from harness.session import BadInput, run_suite
+from harness.suite import load
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPE = Recipe("embeddings", "a few", {"seed": 1, "of": ["this", "that"]})
+CONTENTS = {"vectors.bin": bytes(range(256)) * 4, "deep/notes.json": b'{"a": 1}\n', "empty": b""}
+
+
+class Builder:
+    """Writes the same files every time, and counts how often."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self, folder: Path) -> None:
+        self.times += 1
+        assert not list(folder.iterdir()), "a build begins with an empty folder"
+        for name, data in CONTENTS.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(data)
+
+
+class Heard(progress.Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture
+def heard() -> Iterator[list[str]]:
+    reporter = Heard()
+    progress.use(reporter)
+    yield reporter.lines
+    progress.use(progress.Silent())
+
+
+def contents(artifact: Artifact) -> dict[str, bytes]:
+    paths = [path for path in artifact.folder.rglob("*") if path.is_file() and path.name != MANIFEST]
+    return {str(path.relative_to(artifact.folder)): path.read_bytes() for path in paths}
+
+
+def leftovers(root: Path) -> list[Path]:
+    """Everything below the store that is neither a finished artifact nor a lock."""
+    return [path for path in root.glob("*/*") if path.parent.name != "locks" and not (path / MANIFEST).is_file()]
+
+
+def test_what_is_there_is_not_made_again(tmp_path):
+    build = Builder()
+    first = Store(tmp_path).make(RECIPE, build)
+    again = Store(tmp_path).make(RECIPE, build)  # another process, as far as the store can tell
+    assert build.times == 1
+    assert contents(first) == contents(again) == CONTENTS
+    assert first.manifest == again.manifest
+
+
+def test_a_recipe_is_named_by_all_that_shapes_it_and_by_nothing_else(tmp_path):
+    other = Recipe("embeddings", "another label", {"of": ["this", "that"], "seed": 1})
+    assert other.digest == RECIPE.digest
+    for changed in (
+        Recipe("captions", "a few", RECIPE.config),
+        Recipe("embeddings", "a few", {**RECIPE.config, "seed": 2}),
+        Recipe("embeddings", "a few", {**RECIPE.config, "of": ["that", "this"]}),
+        Recipe("embeddings", "a few", {**RECIPE.config, "more": None}),
+    ):
+        assert changed.digest != RECIPE.digest
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def grow(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\0")
+
+
+@pytest.mark.parametrize("harm", [truncate, flip, grow, Path.unlink], ids=lambda harm: harm.__name__)
+@pytest.mark.parametrize("name", [*(name for name in CONTENTS if name != "empty"), MANIFEST])
+def test_harm_is_named_set_aside_and_made_good(tmp_path, heard, name, harm):
+    if (name, harm) == (MANIFEST, truncate):  # its last byte is a line break: cut into the JSON
+        harm = lambda path: path.write_bytes(path.read_bytes()[:-3])  # noqa: E731
+    build = Builder()
+    first = Store(tmp_path).make(RECIPE, build)
+    harm(first.folder / name)
+    second = Store(tmp_path).make(RECIPE, build)
+    assert build.times == 2
+    assert contents(second) == CONTENTS
+    assert second.folder == first.folder
+    [aside] = (tmp_path / "set-aside").iterdir()
+    told = " ".join(heard)
+    assert str(aside) in told
+    assert name in told
+    assert "embeddings a few" in told
+
+
+def test_a_surplus_file_is_harm_too(tmp_path, heard):
+    build = Builder()
+    (Store(tmp_path).make(RECIPE, build).folder / "more.bin").write_bytes(b"1")
+    assert contents(Store(tmp_path).make(RECIPE, build)) == CONTENTS
+    assert "more.bin" in " ".join(heard)
+
+
+def test_an_artifact_in_the_place_of_another_is_not_taken_for_it(tmp_path, heard):
+    build, store = Builder(), Store(tmp_path)
+    other = store.make(Recipe("embeddings", "others", {}), build)
+    wanted = store.folder(RECIPE)
+    other.folder.rename(wanted)
+    assert Store(tmp_path).make(RECIPE, build).manifest["digest"] == RECIPE.digest
+    assert build.times == 2
+    assert "another recipe" in " ".join(heard)
+
+
+def test_no_change_of_a_byte_in_the_manifest_goes_unseen(tmp_path):
+    """Unless it changes nothing: white space."""
+    store = Store(tmp_path)
+    artifact = store.make(RECIPE, Builder())
+    path = artifact.folder / MANIFEST
+    data, whole = path.read_bytes(), json.loads(path.read_bytes())
+    for place in range(len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        try:
+            value = json.loads(bytes(changed))
+        except ValueError:
+            continue
+        assert value == whole or not files.unbroken(value), f"byte {place}"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_a_build_that_fails_leaves_no_trace(tmp_path, error):
+    def fails(folder: Path) -> None:
+        (folder / "half.bin").write_bytes(b"1234")
+        raise error
+
+    store = Store(tmp_path)
+    with store.ledger() as book, pytest.raises(type(error)):
+        store.make(RECIPE, fails)
+    assert not leftovers(tmp_path)
+    assert not store.folder(RECIPE).exists()
+    assert not book.used
+    build = Builder()
+    assert contents(store.make(RECIPE, build)) == CONTENTS
+
+
+def test_a_disk_that_fills_up_while_the_manifest_is_written(tmp_path, monkeypatch):
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = Store(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(files, "write", full)
+        store.make(RECIPE, Builder())
+    assert not leftovers(tmp_path)
+    assert contents(store.make(RECIPE, Builder())) == CONTENTS
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from harness import progress
+from harness.artifacts import Recipe, Store
+progress.use(progress.Plain())
+
+def build(folder):
+    (folder / "half.bin").write_bytes(b"1" * 1000)
+    print("begun", flush=True)
+    time.sleep(float(sys.argv[2]))
+    (folder / "half.bin").write_bytes(b"2" * 1000)
+
+artifact = Store(Path(sys.argv[1])).make(Recipe("embeddings", "slow", {}), build)
+print("done", (artifact.folder / "half.bin").read_bytes()[:1].decode(), flush=True)
+"""
+
+
+def process(root: Path, seconds: float) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", SLOW, str(root), str(seconds)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_killed_while_building_leaves_nothing_that_is_taken_for_finished(tmp_path):
+    doomed = process(tmp_path, 60)
+    assert doomed.stdout is not None
+    assert doomed.stdout.readline() == "begun\n"
+    doomed.send_signal(signal.SIGKILL)
+    doomed.communicate()
+    assert leftovers(tmp_path), "the half-made folder lies there"
+    out, told = process(tmp_path, 0).communicate(timeout=30)
+    assert out == "begun\ndone 2\n", told
+    assert not leftovers(tmp_path), "and is cleared away"
+
+
+def test_two_processes_make_one_thing_once(tmp_path):
+    both = [process(tmp_path, 1.5) for _ in range(2)]
+    answers = [each.communicate(timeout=30) for each in both]
+    assert sorted(out for out, _ in answers) == ["begun\ndone 2\n", "done 2\n"]
+    assert sum("waiting: another process is making embeddings slow" in told for _, told in answers) == 1
+
+
+def work(seconds: float, then: Callable[[], object] = lambda: None) -> Callable[[Path], None]:
+    def build(folder: Path) -> None:
+        time.sleep(seconds)
+        then()
+        (folder / "done").write_bytes(b"1")
+
+    return build
+
+
+def booked(store: Store, use: Callable[[Store], object]) -> dict[str, dict[str, float]]:
+    """Seconds by label and phase."""
+    with store.ledger() as book:
+        use(store)
+    return {entry["label"]: entry["seconds"] for entry in book.used.values()}
+
+
+def use_nested(store: Store) -> None:
+    """A retriever made from an encoder (while it is fitted) and from vectors (while it is indexed)."""
+    encoder, vectors, whole = (Recipe("part", label, {"of": label}) for label in ("encoder", "vectors", "whole"))
+
+    def inner() -> None:
+        store.make(encoder, work(0.3))
+        with store.phase("index"):
+            time.sleep(0.05)
+            store.make(vectors, work(0.1, lambda: store.make(encoder, work(0.3))))
+
+    store.make(whole, work(0.1, inner))
+
+
+def test_the_cost_of_what_is_made_from_others_is_its_own_alone(tmp_path):
+    costs = booked(Store(tmp_path), use_nested)
+    assert set(costs) == {"encoder", "vectors", "whole"}
+    assert costs["encoder"] == {"fit": pytest.approx(0.3, abs=0.15)}
+    assert costs["vectors"] == {"index": pytest.approx(0.1, abs=0.15)}, "whatever an index is made from"
+    assert costs["whole"]["fit"] == pytest.approx(0.1, abs=0.15)
+    assert costs["whole"]["index"] == pytest.approx(0.05, abs=0.15)
+
+
+def test_what_is_found_costs_what_it_cost_to_make(tmp_path):
+    made = booked(Store(tmp_path), use_nested)
+    store = Store(tmp_path)
+    assert booked(store, use_nested) == made
+    assert booked(store, use_nested) == made, "and once more, when this process has seen it"
+
+
+def test_what_was_there_before_a_shared_part_costs_the_same(tmp_path):
+    """Another retriever made the encoder first: whoever comes second books it too, once."""
+    store = Store(tmp_path)
+    encoder = Recipe("part", "encoder", {"of": "encoder"})
+    store.make(encoder, work(0.3))
+    costs = booked(store, use_nested)
+    assert costs["encoder"] == {"fit": pytest.approx(0.3, abs=0.15)}
+    assert costs["whole"]["fit"] < 0.3
+
+
+def test_a_cost_is_in_the_manifest_with_who_paid_it(tmp_path):
+    manifest = Store(tmp_path).make(RECIPE, Builder()).manifest
+    assert set(manifest["seconds"]) <= {"fit", "index"}
+    assert manifest["peak_mb"] is None or manifest["peak_mb"] >= 0
+    assert manifest["config"] == RECIPE.config
+    assert {"at", "device", "threads", "versions", "commit"} <= set(manifest["made"])
+
+
+def test_memory_is_measured_where_the_system_lets_us(tmp_path):
+    def hungry(folder: Path) -> None:
+        (folder / "size").write_text(str(len(bytearray(64 << 20))))
+
+    peak = Store(tmp_path).make(RECIPE, hungry).manifest["peak_mb"]
+    assert peak is None or 60 <= peak < 200
+
+
+@pytest.mark.parametrize("place", ["--out", "HARNESS_CACHE"])
+def test_a_place_that_can_not_be_written_is_named_before_anything_is_done(tmp_path, place):
+    suite = tmp_path / "suite.yaml"
+    suite.write_text("name: x\ntasks: [{dataset: soundscapes}]\nretrievers: {random: {kind: random}}\n")
+    (tmp_path / "file").write_bytes(b"")
+    folders = {"--out": tmp_path / "out", "HARNESS_CACHE": tmp_path / "cache"} | {place: tmp_path / "file" / "below"}
+    with pytest.raises(BadInput) as told:
+        run_suite(load(suite), folders["--out"], tmp_path, folders["HARNESS_CACHE"], argparse.Namespace())
+    assert place in str(told.value)
+    assert str(tmp_path / "file" / "below") in str(told.value)
