@@ -60,7 +60,7 @@ def search(model: Model, queries: Any, trie: Trie, beams: int, k: int, normalise
         width = int(asking.sum(1).max())
         asked = asking.byte().argsort(stable=True, dim=1, descending=True)[:, :width]  # (Q, W)
         logits, state = model.level(state, level, *(x.gather(1, asked) for x in (tokens, nodes, parents)))
-        child, real = _children(trie, level, nodes)  # (Q, B, M)
+        child, real = children(trie, level, nodes)  # (Q, B, M)
         wide = asked[..., None].expand(-1, -1, child.shape[2])  # (Q, W, M)
         gained = gains(model, state, logits, trie, level, child.gather(1, wide), real.gather(1, wide), normalise)
         steps = torch.zeros(child.shape, device=child.device).scatter_(1, wide, gained)  # 0 for who doesn't ask
@@ -90,7 +90,7 @@ def score_all(
     if not count:
         return scores
     root = torch.zeros(count, 1, dtype=torch.int64, device=trie.rows.device)
-    child, real = _children(trie, 0, root)
+    child, real = children(trie, 0, root)
     logits, state = model.level(state, 0, root, root, root)
     firsts = gains(model, state, logits, trie, 0, child, real, normalise)[:, 0]  # (Q, nodes of level 0)
     leaves = trie.span(0, torch.arange(trie.count(0), device=root.device))[1]
@@ -100,7 +100,7 @@ def score_all(
         for level in range(1, trie.levels):
             tokens = trie.tokens[level - 1][nodes].long()
             logits, below = model.level(below, level, *(x.expand(count, -1) for x in (tokens, nodes, parents)))
-            child, real = (x.expand(count, -1, -1) for x in _children(trie, level, nodes[None]))
+            child, real = (x.expand(count, -1, -1) for x in children(trie, level, nodes[None]))
             total = total[..., None] + gains(model, below, logits, trie, level, child, real, normalise)
             total = total[real].unflatten(0, (count, -1))  # children of a run of nodes are a run of nodes
             parents = torch.arange(len(nodes), device=root.device).repeat_interleave(real[0].sum(1))
@@ -125,7 +125,7 @@ def gains(
     return scores.masked_fill(~real, -torch.inf).log_softmax(-1)
 
 
-def _children(trie: Trie, level: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
+def children(trie: Trie, level: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
     """Nodes (…, M) of `level` below each of these, and which of them are real: M is what the largest family has."""
     first, last = (end.long()[..., None] for end in trie.children(level, nodes))
     child = first + torch.arange(int((last - first).max()), device=nodes.device)

@@ -91,9 +91,15 @@ class Attend(nn.Module):
         keys, values = (self._split(half) for half in self.keyvalue(memory).chunk(2, -1))
         return keys, values
 
-    def forward(self, y: Tensor, kept: KeysValues, mask: Tensor) -> Tensor:  # (Q, B, d), mask (Q, 1, B or 1, keys)
-        found = F.scaled_dot_product_attention(self._split(self.query(y)), *kept, attn_mask=mask)  # (Q, h, B, d/h)
+    def ask(self, y: Tensor) -> Tensor:  # (Q, B, d) → (Q, h, B, d/h)
+        return self._split(self.query(y))
+
+    def find(self, asked: Tensor, kept: KeysValues, mask: Tensor) -> Tensor:  # mask (Q, 1, B or 1, keys) → (Q, B, d)
+        found = F.scaled_dot_product_attention(asked, *kept, attn_mask=mask)
         return self.out(found.transpose(1, 2).flatten(2))
+
+    def forward(self, y: Tensor, kept: KeysValues, mask: Tensor) -> Tensor:
+        return self.find(self.ask(y), kept, mask)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -133,8 +139,9 @@ class FusedAttention(nn.Module):
             found = self.coarse(y, kept[0], mask)
             total = total + torch.sigmoid(self.gate(found)) * found
         if self.fusion in ("both", "fine"):
+            asked = self.fine.ask(y)
             for alpha, layer in zip(self.alphas, kept[-len(self.alphas) :], strict=True):
-                found = self.fine(y, layer, mask)
+                found = self.fine.find(asked, layer, mask)
                 total = total + torch.sigmoid(alpha(torch.cat([y, found], -1))) * found
         return total
 

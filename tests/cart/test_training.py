@@ -1,0 +1,185 @@
+"""Training: the loss against its definition, and a run cut off anywhere against one left alone."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cart import training
+from cart import trie as tries
+from cart.decoding import score_all, search
+from cart.model import CART, Words
+from cart.training import CHECKPOINT, Plan, disagreement, losses, schedule, train
+from harness import files
+
+SIZES = (5, 4, 3)
+PLAN = Plan(steps=12, batch=8, lr=3e-3, checkpoint=4)
+
+
+def tree() -> tries.Trie:
+    rows = np.random.default_rng(0).permutation(60)[:25]
+    return tries.build(np.stack(np.unravel_index(rows, SIZES), axis=1).astype(np.int32), SIZES)
+
+
+def model(dropout: float = 0.1) -> CART:
+    torch.manual_seed(0)
+    return CART(Words(40, 8, 24, 2, 2, dropout), SIZES, 24, 1, 2, dropout)
+
+
+def text_of(rows: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.stack([rows % 6 + 1, rows // 6 + 10, rows % 7 + 20], axis=1))
+
+
+def draw(rng: np.random.Generator, count: int) -> tuple[Tensor, np.ndarray]:
+    rows = rng.integers(0, 25, count)
+    return text_of(rows), rows
+
+
+def weights(trained: CART) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in trained.state_dict().items()}
+
+
+def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed_at(last: int) -> Any:
+    calls = 0
+
+    def drawn(rng: np.random.Generator, count: int) -> tuple[Tensor, np.ndarray]:
+        nonlocal calls
+        calls += 1
+        if calls > last:
+            raise Killed
+        return draw(rng, count)
+
+    return drawn
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> dict[str, Tensor]:
+    trained = model()
+    train(trained, tree(), draw, PLAN)
+    return weights(trained)
+
+
+@pytest.mark.parametrize("last", [0, 3, 4, 6, 11])
+def test_a_run_that_was_cut_off_ends_in_the_same_weights(
+    last: int, undisturbed: dict[str, Tensor], tmp_path: Path
+) -> None:
+    with pytest.raises(Killed):
+        train(model(), tree(), killed_at(last), PLAN, tmp_path)
+    torch.manual_seed(12345)  # the new process's own chance must not matter
+    resumed, left = model(), killed_at(12 - last // 4 * 4)  # no more steps than are missing
+    train(resumed, tree(), left, PLAN, tmp_path)
+    assert_same(weights(resumed), undisturbed)
+    finished = model()
+    train(finished, tree(), killed_at(0), PLAN, tmp_path)  # nothing is left to do
+    assert_same(weights(finished), undisturbed)
+
+
+def test_checkpoints_of_other_runs_and_broken_ones_are_not_taken_up(
+    undisturbed: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(training, "say", said.append)
+    train(model(), tree(), draw, PLAN, tmp_path, subject="other identifiers")
+    again = model()
+    train(again, tree(), draw, PLAN, tmp_path)
+    assert_same(weights(again), undisturbed)
+    assert not said
+    path = tmp_path / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:1000])
+    again = model()
+    train(again, tree(), draw, PLAN, tmp_path)
+    assert_same(weights(again), undisturbed)
+    assert len(said) == 1 and "can't be read" in said[0]
+
+
+def test_a_full_disk_costs_the_checkpoint_and_nothing_else(
+    undisturbed: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(training, "say", said.append)
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(Killed):
+        train(model(), tree(), killed_at(5), PLAN, tmp_path)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(files.os, "fsync", full)
+        trained = model()
+        train(trained, tree(), draw, PLAN, tmp_path)
+    assert_same(weights(trained), undisturbed)
+    assert len(said) == 2 and all("No space left" in line for line in said)
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]  # the one before, whole, and no half of a new one
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+@pytest.mark.parametrize("loss", ["legal", "full"])
+def test_the_loss_is_the_negative_log_probability_of_the_whole_identifier(loss: Any) -> None:
+    trie, built = tree().on("cpu"), model().eval()
+    rows = np.arange(25)
+    tokens, paths = (torch.from_numpy(x).long() for x in (trie.identifiers(), trie.paths()))
+    plan = Plan(loss=loss, consistency=0.0)
+    found = losses(built, trie, text_of(rows), tokens, paths, plan)
+    everything = score_all(built, text_of(rows), trie, loss)
+    torch.testing.assert_close(found.total, -everything.diag().mean(), rtol=1e-5, atol=1e-5)
+    same = losses(built, trie, text_of(rows), tokens, paths, Plan(loss=loss, consistency=5.0))
+    torch.testing.assert_close(same.total, found.total)  # without dropout both passes agree
+    built.train()
+    plain, held = (losses(built, trie, text_of(rows), tokens, paths, Plan(loss=loss, consistency=w)) for w in (1e-9, 5))
+    assert held.total > plain.total + 1e-3
+
+
+def test_disagreement_is_the_divergence_both_ways() -> None:
+    torch.manual_seed(0)
+    one, other = torch.randn(2, 6, 5).log_softmax(-1)
+    there = F.kl_div(one, other, log_target=True, reduction="batchmean")
+    back = F.kl_div(other, one, log_target=True, reduction="batchmean")
+    torch.testing.assert_close(disagreement(one, other), (there + back) / 2)
+
+
+def test_the_rate_rises_and_falls() -> None:
+    plan = Plan(steps=100, warmup=0.1)
+    rates = [schedule(step, plan) for step in range(100)]
+    assert np.argmax(rates) in (9, 10) and max(rates) == 1 and 0 < rates[0] <= 0.1 and 0 < rates[-1] < 0.01
+    assert all(0 < schedule(step, Plan(steps=3)) <= 1 for step in range(3))
+
+
+@pytest.mark.parametrize("loss", ["legal", "full"])
+def test_trained_long_enough_every_query_finds_its_candidate(loss: Any) -> None:
+    seen: list[int] = []
+    trained, plan = model(), Plan(steps=150, batch=25, lr=5e-3, loss=loss, checkpoint=60)
+    train(trained, tree(), draw, plan, look=seen.append)
+    assert seen == [60, 120, 150] and not trained.training
+    rows = search(trained, text_of(np.arange(25)), tree().on("cpu"), 5, 1, loss).rows[:, 0]
+    assert (rows == torch.arange(25)).float().mean() >= 0.95
+
+
+def test_a_loss_that_is_no_number_stops_training() -> None:
+    broken = model()
+    broken.start.data.fill_(math.nan)
+    with pytest.raises(FloatingPointError, match="lower the lr"):
+        train(broken, tree(), draw, PLAN)
+
+
+def test_bf16_trains_too() -> None:
+    trained = model()
+    train(trained, tree(), draw, Plan(steps=5, batch=8, bf16=True))
+    assert all(tensor.dtype == torch.float32 and tensor.isfinite().all() for tensor in trained.state_dict().values())
