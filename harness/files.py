@@ -63,8 +63,13 @@ def finite(value: Any) -> Any:
     return value
 
 
+def _encoded(text: str) -> bytes:
+    """File names and command lines may hold halves of characters; `json.loads` takes them back from bytes."""
+    return text.encode("utf-8", "surrogatepass")
+
+
 def write_json(path: Path, value: Any) -> None:
-    write(path, json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+    write(path, _encoded(json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False)) + b"\n")
 
 
 def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +84,7 @@ def unbroken(value: Any) -> bool:
 
 def pack_json(value: Any) -> bytes:
     """Gzipped JSON, the same bytes for the same value."""
-    return gzip.compress(json.dumps(finite(value), ensure_ascii=False, allow_nan=False).encode(), mtime=0)
+    return gzip.compress(_encoded(json.dumps(finite(value), ensure_ascii=False, allow_nan=False)), mtime=0)
 
 
 def unpack_json(data: bytes) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, get_origin, get_type_hints
 
 from harness import files
 
@@ -106,6 +106,12 @@ class Record(TypedDict):
     seal: NotRequired[str]  # digest of all the above
 
 
+# `Record.__required_keys__` takes all for required: where annotations are strings, TypedDict doesn't see NotRequired.
+REQUIRED = {
+    key for key, hint in get_type_hints(Record, include_extras=True).items() if get_origin(hint) is not NotRequired
+}
+
+
 class RecordError(Exception):
     """A file isn't a record, or was altered."""
 
@@ -134,8 +140,10 @@ def load(path: Path) -> Record:
     if not files.unbroken(raw):
         raise RecordError(f"{path}: altered since it was written (its seal doesn't fit); run the suite again")
     while raw["schema_version"] < SCHEMA_VERSION:
+        if raw["schema_version"] not in MIGRATIONS:
+            raise RecordError(f"{path}: schema_version {raw['schema_version']}, which there has never been")
         raw = {**MIGRATIONS[raw["schema_version"]](raw), "schema_version": raw["schema_version"] + 1}
-    missing = Record.__required_keys__ - raw.keys()
+    missing = REQUIRED - raw.keys()
     if missing or raw["status"] not in STATUSES:
         wrong = f"keys missing: {', '.join(sorted(missing))}" if missing else f"status {raw['status']!r}"
         raise RecordError(f"{path}: not a whole record ({wrong}); run the suite again")
