@@ -181,15 +181,26 @@ def _summary(contestant: Contestant, repeated: Round, warm_name: str) -> dict[st
 
 
 def agreement(one: Ranking, other: Ranking) -> float:
-    """The share of queries with the same answers; scores within `NEAR` of each other may swap places."""
-    if not len(one.ids):
+    """The share of queries with the same answers; those with scores within `NEAR` of each other may swap places."""
+    if not one.ids.size:
         return 1.0
     same = one.ids == other.ids
-    finite = np.where(np.isfinite(one.scores), one.scores, 0.0)
-    other_finite = np.where(np.isfinite(other.scores), other.scores, 0.0)
-    scale = np.maximum(np.abs(finite).max(axis=1, keepdims=True), 1e-30)
-    near = (np.abs(finite - other_finite) <= NEAR * scale) & (one.ids >= 0) & (other.ids >= 0)
-    return float(np.mean((same | near).all(axis=1)))
+    scale = np.abs(np.where(one.ids >= 0, one.scores, 0.0)).max(axis=1, keepdims=True)
+    again = _found_again(one, other, NEAR * scale) & _found_again(other, one, NEAR * scale)
+    return float(np.mean((same | again).all(axis=1)))
+
+
+def _found_again(one: Ranking, other: Ranking, near: np.ndarray) -> np.ndarray:  # bool [Q, k]
+    """Which answers of `one` are among those of `other` with nearly the same score, or as good as its last one."""
+    stride = max(int(one.ids.max()), int(other.ids.max())) + 2
+    rows = np.arange(len(one.ids))[:, None] * stride + 1  # so that each id has a key of its own in each row
+    keys, wanted = (rows + other.ids).ravel(), rows + one.ids
+    order = np.argsort(keys)
+    place = order[np.minimum(np.searchsorted(keys[order], wanted), keys.size - 1)]
+    last = np.where(other.ids >= 0, other.scores, np.inf).min(axis=1, keepdims=True)
+    score = np.where(keys[place] == wanted, other.scores.ravel()[place], last)
+    answered = (one.ids >= 0) & (other.ids >= 0)
+    return answered & (np.abs(np.where(answered, one.scores, 0) - np.where(answered, score, 0)) <= near)
 
 
 def single(
@@ -212,13 +223,14 @@ def single(
                 with _guarded(contestant):
                     taken[contestant.name] += _latencies(contestant, [ones[i] for i in block], questions)
     for contestant in _alive(contestants, rng):
-        p50, p95, p99 = np.percentile(taken[contestant.name], [50, 95, 99])
-        contestant.speed["single"] = {
-            "p50_ms": float(p50),
-            "p95_ms": float(p95),
-            "p99_ms": float(p99),
-            "queries": len(taken[contestant.name]),
-        }
+        with _guarded(contestant):
+            p50, p95, p99 = np.percentile(taken[contestant.name], [50, 95, 99])
+            contestant.speed["single"] = {
+                "p50_ms": float(p50),
+                "p95_ms": float(p95),
+                "p99_ms": float(p99),
+                "queries": len(taken[contestant.name]),
+            }
 
 
 def _latencies(contestant: Contestant, ones: list[Contents], questions: Questions) -> list[float]:

@@ -141,11 +141,14 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
     noise = environment.noise(before, environment.busy())
     write_page(session.folder.task_path(task.name), task)
     for cell, contestant, book in ready:
+        if contestant.failure is None:
+            try:
+                _succeed(session, cell, task, contestant, book, noise)
+            except Exception:  # odd traces, counts or sizes: the contestant's fault, and nobody else's loss
+                contestant.failure = traceback.format_exc()
         if contestant.failure is not None:
             say(f"  {cell.retriever.name}: failed: {contestant.failure.strip().splitlines()[-1]}")
             _give_up(session, [cell], "failed", contestant.failure, task)
-        else:
-            _succeed(session, cell, task, contestant, book, noise)
 
 
 def _questions(session: Session, workshop: Workshop, task: Task, cell: Cell) -> Questions:

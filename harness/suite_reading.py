@@ -131,6 +131,11 @@ def _scenarios(node: Node | None, problems: Problems) -> dict[str, dict[str, Any
             )
         else:
             chosen[name] = fields(member, SCENARIOS[name], f"scenarios.{name}.", problems, _no_reference) or {}
+    if chosen and "offline" not in chosen and len(chosen) == len(given) and not node.broken:
+        problems.add(
+            node.line,
+            "scenarios has no offline; expected it, for its answers are those that are scored; add `offline: {}`",
+        )
     return chosen
 
 

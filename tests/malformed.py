@@ -199,7 +199,10 @@ KEYS = [
     Case("missing argument", HEAD + "encoders:\n  a: {kind: small}\n", 5, ("trained_on is missing",)),
     Case("unknown scenario", HEAD + "scenarios: {offlin: {}}\n", 4, ("offlin", "'offline'?")),
     Case("no scenario", HEAD + "scenarios: {}\n", 4, ("scenarios is empty",)),
-    Case("unknown setting", HEAD + "scenarios:\n  single: {query: 5}\n", 5, ("single.query", "'queries'?")),
+    Case("no offline", HEAD + "scenarios:\n  single: {queries: 5}\n", 4, ("no offline", "offline: {}")),
+    Case(
+        "unknown setting", HEAD + "scenarios:\n  offline: {}\n  single: {query: 5}\n", 6, ("single.query", "'queries'?")
+    ),
 ]
 
 FIT = [

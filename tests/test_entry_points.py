@@ -43,6 +43,7 @@ BROKEN = {
     "types": "broken.fine:TYPES",
     "needy": "broken.fine:NEEDY",
     "lost": "broken.fine:LOST",
+    "odd": "broken.fine:ODD",
     "random": "broken.fine:LOST",  # the name of one of ours
 }
 MODULES = {
@@ -55,6 +56,14 @@ NUMBER = 3
 TYPES = Entry("types", "broken.fine:Types", {"size": int})
 NEEDY = Entry("needy", "broken.fine:Needy", requires=("nowhere.at_all",), install="pip install nowhere")
 LOST = Entry("another-name", "broken.fine:NoSuchClass", about="lost its class", paradigm="hybrid")
+ODD = Entry("odd", "broken.odd:Odd", about="counts in numbers of its own", paradigm="control")
+""",
+    "odd": """
+import numpy as np
+from baselines.controls import Constant
+class Odd(Constant):
+    def counts(self):
+        return {"steps": np.int64(3)}  # no plain number: nothing that a record can hold
 """,
 }
 
@@ -144,13 +153,14 @@ retrievers:
   raising: {kind: raising}
   needy: {kind: needy}
   lost: {kind: lost}
+  odd: {kind: odd}
   random: {kind: random}
 """
     )
     planned = harness(site, tmp_path, "plan", "suite.yaml")
     assert planned.returncode == 0, planned.stderr
     done = harness(site, tmp_path, "run", "suite.yaml", "--out", "run", "--threads", 1)
-    assert done.returncode == 1, done.stderr  # `lost` failed
+    assert done.returncode == 1, done.stderr  # two of them failed
     records = {
         record["retriever"]: record
         for record in map(json.loads, (path.read_bytes() for path in (tmp_path / "run" / "records").glob("*.json")))
@@ -159,9 +169,11 @@ retrievers:
         "raising": "unavailable",
         "needy": "unavailable",
         "lost": "failed",
+        "odd": "failed",
         "random": "ok",
     }
     assert "no licence" in records["raising"]["reason"]
     assert "pip install nowhere" in records["needy"]["reason"]
     assert "NoSuchClass" in records["lost"]["reason"]
+    assert "int64" in records["odd"]["reason"]
     assert records["lost"]["config"]["retriever"]["kind"] == "lost", "the name that suites know it by"

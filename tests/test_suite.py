@@ -95,8 +95,8 @@ def test_defaults(suite_of):
 
 
 def test_only_the_scenarios_that_are_named(suite_of):
-    suite = suite_of(SMALL + "scenarios: {single: {queries: 7, cap_s: 2}}")
-    assert suite.scenarios == {"single": {"queries": 7, "cap_s": 2.0}}
+    suite = suite_of(SMALL + "scenarios: {offline: {rounds: 7, cap_s: 2}}")
+    assert suite.scenarios == {"offline": {"rounds": 7, "cap_s": 2.0}}
 
 
 def test_who_gets_which_encoder(suite_of):
