@@ -86,6 +86,10 @@ class Store:
     def folder(self, recipe: Recipe) -> Path:
         return self.root / recipe.kind / recipe.digest[:40]
 
+    def scratch(self, recipe: Recipe) -> Path:
+        """A folder for checkpoints of an artifact in the making: it outlives a kill, not the making."""
+        return self.root / "unfinished" / recipe.digest[:40]
+
     def make(self, recipe: Recipe, build: Callable[[Path], None]) -> Artifact:
         """The artifact of this recipe: found, or built into an empty folder by `build`."""
         if self.frames:
@@ -197,6 +201,7 @@ class Store:
             files.write_json(half / MANIFEST, manifest)
             half.rename(folder)
             files.sync(folder.parent)
+            shutil.rmtree(self.scratch(recipe), ignore_errors=True)
         except BaseException:
             shutil.rmtree(half, ignore_errors=True)
             raise

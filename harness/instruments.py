@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from harness.dataset import Contents, Modality, Pairs
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Instrument(ABC):
@@ -53,17 +56,44 @@ class TokenEncoder(Encoder):
     def tokens(self, contents: Contents) -> tuple[np.ndarray, np.ndarray]:
         """float32 [n, length, width] and bool [n, length], true where a state stands."""
 
+    def text_tower(self) -> TextTower:
+        """A copy of the text side as a module, for who wants to start from it."""
+        raise NotImplementedError(f"{type(self).__name__} can't hand out its text side")
+
+
+class TextTower(Protocol):
+    """The text side of an encoder as a module: a copy that its taker may go on training."""
+
+    layers: int
+    width: int  # of the states
+    dim: int  # of the vector
+
+    def tokens(self, texts: Sequence[str]) -> torch.Tensor:
+        """int64 [n, length], 0 where nothing stands; the first is never 0."""
+
+    def layered(self, tokens: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """The states after each layer, [n, length, width] each, and the vectors of unit length, [n, dim]."""
+
 
 class Captioner(Instrument):
-    """Describes media in words; it sees the media alone."""
+    """Describes media in words; it sees the media alone, so that no real caption of theirs comes through it."""
+
+    samples: int  # texts for each of the contents
+    # Given by the runner: finds or makes the stored captions of contents.
+    stored: Callable[[Captioner, Contents], list[list[str]]] | None = None
 
     @abstractmethod
-    def describe(self, contents: Contents, samples: int, seed: int) -> list[list[str]]:
+    def describe(self, contents: Contents) -> list[list[str]]:
         """`samples` texts for each of the contents."""
 
-    def likelihood(self, queries: Contents, contents: Contents, pairs: np.ndarray) -> np.ndarray:
-        """float32 [pairs]: log p(text of query | media), for int64 [pairs, 2] of (query, content) positions."""
+    def captions(self, contents: Contents) -> list[list[str]]:
+        """The same, remembered."""
+        return self.stored(self, contents) if self.stored else self.describe(contents)
+
+    def prepare(self, contents: Contents) -> Any:
+        """Whatever `likelihood` needs of media, made once for many queries."""
         raise NotImplementedError(f"{type(self).__name__} can't say how likely a text is")
 
-
-Config = dict[str, Any]
+    def likelihood(self, texts: Sequence[str], prepared: Any, pairs: np.ndarray) -> np.ndarray:
+        """float32 [pairs]: log p(text | media), for int64 [pairs, 2] of (text, prepared medium)."""
+        raise NotImplementedError(f"{type(self).__name__} can't say how likely a text is")

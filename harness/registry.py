@@ -42,6 +42,7 @@ class Entry:
     seeded: bool = True  # false: the seed changes nothing, so that all seeds share one
     modalities: tuple[str, ...] = ("image", "audio", "video")  # the media it can handle
     needs: tuple[str, ...] = ()  # handed to its constructor by name: encoder, captioner, store; and `links` to controls
+    asks: tuple[str, ...] = ("text", "image", "audio", "video")  # retrievers: the queries it can answer
     paradigm: str = ""  # retrievers: one of harness.retriever.PARADIGMS
     requires: tuple[str, ...] = ()  # modules that must be importable
     install: str = ""  # the command that brings them
@@ -164,7 +165,22 @@ ENCODERS = [
     ),
 ]
 
-CAPTIONERS: list[Entry] = []
+CAPTIONERS = [
+    Entry(
+        "small",
+        "baselines.captioners.small:SmallCaptioner",
+        {
+            "encoder": Argument("encoder"),
+            "steps": Argument(int, 400, at_least=1, at_most=1_000_000),
+            "items": Argument(int, 64, at_least=1, at_most=65_536),
+            "texts": Argument(int, 4, at_least=1, at_most=100),
+            "lr": Argument(float, 1e-3, above=0, at_most=1),
+            "samples": Argument(int, 30, at_least=1, at_most=10_000),
+            "temperature": Argument(float, 1.0, above=0, at_most=100),
+        },
+        about="describes what a small encoder perceives; trained here, on what the encoder was trained on",
+    ),
+]
 
 RETRIEVERS = [
     Entry(
@@ -174,6 +190,62 @@ RETRIEVERS = [
         about="encodes query and candidates apart and looks up the nearest: exact, or any FAISS factory string",
         paradigm="dual-tower",
         needs=("encoder",),
+    ),
+    Entry(
+        "caption_match",
+        "baselines.caption_match:CaptionMatch",
+        about="the query against generated captions of each candidate: what captions alone bring",
+        paradigm="control",
+        needs=("encoder", "captioner"),
+        asks=("text",),
+    ),
+    Entry(
+        "dual_tuned",
+        "baselines.dual_tuned:DualTuned",
+        {
+            "steps": Argument(int, 600, at_least=1, at_most=1_000_000),
+            "batch": Argument(int, 256, at_least=2, at_most=65_536),
+            "lr": Argument(float, 1e-3, above=0, at_most=1),
+        },
+        about="a dual tower with a vector for each candidate, tuned on generated captions of the gallery",
+        paradigm="control",
+        needs=("encoder", "captioner"),
+        asks=("text",),
+    ),
+    Entry(
+        "cart",
+        "cart.retriever:CartRetriever",
+        {
+            "start": Argument("retriever", None),
+            "identifiers": Argument(Literal["cart", "residual", "structured", "atomic", "numeric", "random"], "cart"),
+            "clusters": Argument(int, 32, at_least=1, at_most=65_536),
+            "books": Argument(int, 2, at_least=1, at_most=16),
+            "codes": Argument(int, 32, at_least=1, at_most=65_536),
+            "fusion": Argument(Literal["both", "coarse", "fine", "last-layer"], "both"),
+            "geometry": Argument(Literal["none", "codebook", "centroid", "learned", "lse"], "none"),
+            "loss": Argument(Literal["legal", "full"], "full"),
+            "consistency": Argument(float, 0.15, at_least=0, at_most=100),
+            "steps": Argument(int, 1000, at_least=1, at_most=10_000_000),
+            "batch": Argument(int, 256, at_least=1, at_most=65_536),
+            "lr": Argument(float, 1e-3, above=0, at_most=1),
+            "width": Argument(int, 192, at_least=8, at_most=4096),
+            "layers": Argument(int, 2, at_least=1, at_most=64),
+            "dropout": Argument(float, 0.1, at_least=0, at_most=0.9),
+            "beams": Argument(int, 20, at_least=1, at_most=10_000),
+        },
+        about="generates the identifier of what the query asks for (arXiv 2406.17507)",
+        paradigm="generative",
+        needs=("encoder", "captioner"),
+        asks=("text",),
+    ),
+    Entry(
+        "rerank",
+        "baselines.rerank:Rerank",
+        {"first": Argument("retriever"), "n": Argument(int, 20, at_least=1, at_most=10_000)},
+        about="one retriever proposes n candidates, the captioner's likelihood decides",
+        paradigm="hybrid",
+        needs=("captioner",),
+        asks=("text",),
     ),
     Entry(
         "null", "baselines.controls:Null", about="answers nothing: what the referee itself costs", paradigm="control"

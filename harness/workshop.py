@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness import files
 from harness.artifacts import Recipe, Store
 from harness.dataset import Contents, Dataset, Pairs, Unavailable
 from harness.instruments import Captioner, Encoder, Instrument
 from harness.retriever import Retriever
 from harness.suite import Cell, Component
 from harness.task import Task
+
+
+class Prepared(NamedTuple):
+    """A retriever ready to search, and the name of its artifact."""
+
+    retriever: Retriever
+    digest: str
 
 
 class Workshop:
@@ -58,6 +66,7 @@ class Workshop:
     def captioner(self, component: Component, seed: int) -> Captioner:
         captioner = self._instrument(component, seed)
         assert isinstance(captioner, Captioner), f"{component.entry.target} is no harness.instruments.Captioner"
+        captioner.stored = self._captions
         return captioner
 
     def _instrument(self, component: Component, seed: int) -> Instrument:
@@ -66,35 +75,56 @@ class Workshop:
         seed = seed if component.entry.seeded else 0
         key = (component.digest, seed)
         train, validation = self._lessons(component)
+        handed = self._inside(component, seed)
         recipe = Recipe(
             component.section.removesuffix("s"),
             component.name,
             {"component": component.digest, "about": component.config, "seed": seed}
+            | {name: instrument.digest for name, instrument in handed.items()}
             | {"train": train.digest, "validation": validation.digest},
         )
 
         def build(folder: Path) -> None:
-            instrument = self._construct(component, seed)
+            instrument = self._construct(component, seed, **handed)
             instrument.fit(train, validation)
             instrument.save(folder)
 
         artifact = self.store.make(recipe, build)  # asked for every time: whoever uses it books its cost
         if key not in self._instruments:
-            instrument = self._construct(component, seed)
+            instrument = self._construct(component, seed, **handed)
             instrument.load(artifact.folder)
             instrument.digest = recipe.digest
             self._instruments[key] = instrument
         return self._instruments[key]
 
+    def _inside(self, component: Component, seed: int) -> dict[str, Any]:
+        """The instruments that a component was given by name, as an argument of its own."""
+        make = {"encoders": self.encoder, "captioners": self.captioner}
+        given = {name: value for name, value in component.arguments.items() if isinstance(value, Component)}
+        return {name: make[value.section](value, seed) for name, value in given.items() if value.section in make}
+
     def _lessons(self, component: Component) -> tuple[Pairs, Pairs]:
+        """What an instrument learns from: the dataset it names, or else that of an instrument inside it."""
         for value in component.arguments.values():
             if isinstance(value, Component) and value.section == "datasets":
                 return self.pairs(value, f"text-{value.modality}")
+        for value in component.arguments.values():
+            if isinstance(value, Component):
+                return self._lessons(value)
         return Pairs.empty("text", "text"), Pairs.empty("text", "text")
+
+    def _captions(self, captioner: Captioner, contents: Contents) -> list[list[str]]:
+        """The captions of contents, from the store."""
+        recipe = Recipe("captions", _label(contents), {"captioner": captioner.digest, "contents": contents.digest})
+
+        def build(folder: Path) -> None:
+            (folder / "captions.json.gz").write_bytes(files.pack_json(captioner.describe(contents)))
+
+        return files.unpack_json((self.store.make(recipe, build).folder / "captions.json.gz").read_bytes())
 
     def _stored(self, encoder: Encoder, contents: Contents) -> np.ndarray:
         """The vectors of contents, memory-mapped from the store."""
-        label = contents.source.split(":")[0] if ":" in contents.source else contents.source
+        label = _label(contents)
         recipe = Recipe("embeddings", label, {"encoder": encoder.digest, "contents": contents.digest})
 
         def build(folder: Path) -> None:
@@ -105,27 +135,56 @@ class Workshop:
         return np.load(self.store.make(recipe, build).folder / "vectors.npy", mmap_mode="r")
 
     def retriever(self, cell: Cell, task: Task) -> Retriever:
-        """Fitted, indexed, ready to search: always as loaded from its artifact, so that a resumed run is no other."""
+        """Fitted, indexed and ready to search."""
         component = cell.retriever.component
+        lessons = self.pairs(cell.task.dataset, cell.task.direction)
+        tools = {"encoder": cell.encoder, "captioner": cell.captioner}
+        prepared = self._prepared(component, cell.retriever.name, tools, task, lessons, cell.seed)
+        if "links" in component.entry.needs:
+            prepared.retriever.peek(task.queries, task.links)  # type: ignore[attr-defined]  # the oracle's door
+        return prepared.retriever
+
+    def _prepared(
+        self,
+        component: Component,
+        label: str,
+        tools: Mapping[str, Component | None],
+        task: Task,
+        lessons: tuple[Pairs, Pairs],
+        seed: int,
+    ) -> Prepared:
+        """Always as loaded from its artifact, so that a resumed run is no other; whoever is inside it comes first."""
         check_available(component)
-        train, validation = self.pairs(cell.task.dataset, cell.task.direction)
-        make = {"encoder": (cell.encoder, self.encoder), "captioner": (cell.captioner, self.captioner)}
-        handed = {
-            name: build(used, cell.seed)
-            for name, (used, build) in make.items()
-            if used and name in component.entry.needs
-        }
-        seed = cell.seed if component.entry.seeded else 0
+        if task.queries.modality not in component.entry.asks:
+            raise Unavailable(
+                f"{component.kind} answers {' and '.join(component.entry.asks)} queries, and this task asks in "
+                f"{task.queries.modality}"
+            )
+        tools = {**tools, **component.instruments}
+        handed: dict[str, Any] = {}
+        parents: dict[str, str] = {}
+        for name, make in (("encoder", self.encoder), ("captioner", self.captioner)):
+            used = tools.get(name)
+            if used is not None and name in component.entry.needs:
+                handed[name] = make(used, seed)
+                parents[name] = handed[name].digest
+        for name, value in component.arguments.items():
+            if isinstance(value, Component) and value.section == "retrievers":
+                inner = self._prepared(value, value.name, tools, task, lessons, seed)
+                handed[name], parents[name] = inner.retriever, inner.digest
+        train, validation = lessons
+        seed = seed if component.entry.seeded else 0
         recipe = Recipe(
             "retriever",
-            cell.retriever.name,
+            label,
             {"component": component.digest, "about": component.config, "seed": seed}
-            | {name: instrument.digest for name, instrument in handed.items()}
+            | parents
             | {"train": train.digest, "validation": validation.digest, "gallery": task.gallery.digest},
         )
 
         def build(folder: Path) -> None:
-            retriever = self._construct(component, seed, **handed)
+            scratch = self.store.scratch(recipe)
+            retriever = self._construct(component, seed, **handed, scratch=scratch)
             retriever.fit(train, validation)
             with self.store.phase("index"):
                 retriever.index(task.gallery)
@@ -134,17 +193,20 @@ class Workshop:
         artifact = self.store.make(recipe, build)
         retriever: Retriever = self._construct(component, seed, **handed)
         retriever.load(artifact.folder)
-        if "links" in component.entry.needs:
-            retriever.peek(task.queries, task.links)  # type: ignore[attr-defined]  # the oracle's door, nobody else's
-        return retriever
+        return Prepared(retriever, recipe.digest)
 
-    def _construct(self, component: Component, seed: int, **handed: Any) -> Any:
-        """Plain arguments from the suite, instruments as they are; seed and store where they are asked for."""
+    def _construct(self, component: Component, seed: int, scratch: Path | None = None, **handed: Any) -> Any:
+        """Plain arguments from the suite, whatever it is handed as it is, and what its signature asks for besides."""
         target: Callable[..., Any] = component.entry.load()
         plain = {key: value for key, value in component.arguments.items() if not isinstance(value, Component)}
-        optional = {"seed": seed, "store": self.store}
+        optional = {"seed": seed, "store": self.store, "scratch": scratch}
         asked = inspect.signature(target).parameters
         return target(**plain, **handed, **{name: value for name, value in optional.items() if name in asked})
+
+
+def _label(contents: Contents) -> str:
+    """Which contents, for people: the end of a source such as `soundscapes v1.1 seed 0:test:items`."""
+    return " ".join(contents.source.split(":")[-2:])
 
 
 def check_available(component: Component) -> None:

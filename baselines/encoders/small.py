@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -129,13 +129,26 @@ class SmallEncoder(TokenEncoder):
             planes = features.planes(contents[start : start + MEDIA_BATCH], self.shape)
             yield planes.to(compute.current().device, torch.float32)
 
+    def text_tower(self) -> WordTower:
+        tower = TextTower(len(self.vocabulary), self.vocabulary.longest, self.dim)
+        named = self._trained.items()
+        tower.load_state_dict({k.removeprefix("text."): v for k, v in named if k.startswith("text.")})
+        return WordTower(self.vocabulary, tower)
+
+    def trainable_media(self) -> MediaTower:
+        """A copy of the media tower to go on training with."""
+        tower = MediaTower(self.shape, self.dim)
+        named = self._trained.items()
+        tower.load_state_dict({k.removeprefix("media."): v for k, v in named if k.startswith("media.")})
+        return tower
+
     def tokens(self, contents: Contents) -> tuple[np.ndarray, np.ndarray]:
         with torch.inference_mode():
             if contents.modality == "text":
                 batch = self.vocabulary.batch(list(contents)).to(compute.current().device)
-                return self.text.states(batch).cpu().numpy(), (batch != PAD).cpu().numpy()
+                return self.text.states(batch)[-1].cpu().numpy(), (batch != PAD).cpu().numpy()
             parts = [self.media.states(batch).cpu().numpy() for batch in self._media_batches(contents)]
-        states = np.concatenate(parts)
+        states = np.concatenate(parts) if parts else np.empty((0, *self.media.places.shape), np.float32)
         return states, np.ones(states.shape[:2], bool)
 
     # -- keeping ----------------------------------------------------------------------------------------------------
@@ -154,6 +167,22 @@ class SmallEncoder(TokenEncoder):
         self.text.load_state_dict({k.removeprefix("text."): v for k, v in weights.items() if k.startswith("text.")})
         self.media.load_state_dict({k.removeprefix("media."): v for k, v in weights.items() if k.startswith("media.")})
         self._finish()
+
+
+class WordTower(nn.Module):
+    """The text tower together with its vocabulary: what others may start from."""
+
+    def __init__(self, vocabulary: Vocabulary, tower: TextTower) -> None:
+        super().__init__()
+        self.vocabulary, self.tower = vocabulary, tower
+        self.layers, self.width, self.dim = tower.layers, tower.width, tower.dim
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        return self.vocabulary.batch(texts)
+
+    def layered(self, tokens: Tensor) -> tuple[list[Tensor], Tensor]:
+        states = self.tower.states(tokens)
+        return states, self.tower.pooled(states[-1], tokens)
 
 
 class _Validation:

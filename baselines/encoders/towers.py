@@ -18,6 +18,7 @@ PATCHES = 40  # most that the attention among them is given
 class TextTower(nn.Module):
     def __init__(self, vocabulary: int, longest: int, dim: int, width: int = 192, layers: int = 2) -> None:
         super().__init__()
+        self.layers, self.width, self.dim = layers, width, dim
         self.words = nn.Embedding(vocabulary, width)
         self.places = nn.Parameter(torch.randn(longest, width) * 0.02)
         self.blocks = nn.ModuleList(Block(width, width // 48) for _ in range(layers))
@@ -25,15 +26,20 @@ class TextTower(nn.Module):
         self.out = nn.Linear(width, dim)
         nn.init.normal_(self.words.weight, std=0.02)
 
-    def states(self, tokens: Tensor) -> Tensor:  # (B, L) → (B, L, width)
+    def states(self, tokens: Tensor) -> list[Tensor]:  # (B, L) → (B, L, width) after each layer
         x = self.words(tokens) + self.places[: tokens.shape[1]]
         mask = (tokens != PAD)[:, None, None, :]
+        found = []
         for block in self.blocks:
             x = block(x, mask)
-        return self.norm(x)
+            found.append(self.norm(x))
+        return found
+
+    def pooled(self, states: Tensor, tokens: Tensor) -> Tensor:  # (B, L, width), (B, L) → (B, dim)
+        return F.normalize(self.out(masked_mean(states, tokens != PAD)), dim=-1)
 
     def forward(self, tokens: Tensor) -> Tensor:  # (B, L) → (B, dim)
-        return F.normalize(self.out(masked_mean(self.states(tokens), tokens != PAD)), dim=-1)
+        return self.pooled(self.states(tokens)[-1], tokens)
 
 
 class MediaTower(nn.Module):
@@ -41,6 +47,7 @@ class MediaTower(nn.Module):
 
     def __init__(self, shape: Shape, dim: int, width: int = 192, layers: int = 1) -> None:
         super().__init__()
+        self.width = width
         channels = [shape.channels, *_widths(shape, width)]
         kernel = (min(3, shape.height), 3)  # sound has its pitches as channels: one row, and time along it
         stages = [

@@ -1,0 +1,53 @@
+"""A control: the query against generated captions of each candidate, in the dual tower's own space of texts.
+
+It owns all that captions know and nothing else. What doesn't beat it has its gain from the captioner.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from baselines.indexes import ExactIndex
+from harness.compute import stage
+from harness.dataset import Contents, texts
+from harness.instruments import Captioner, Encoder
+from harness.retriever import Footprint, Ranking, Retriever
+
+
+class CaptionMatch(Retriever):
+    def __init__(self, encoder: Encoder, captioner: Captioner, seed: int = 0) -> None:
+        self.encoder, self.captioner = encoder, captioner
+        self.neighbours = ExactIndex()
+
+    def index(self, gallery: Contents) -> None:
+        self.neighbours.build(self._means(gallery))
+
+    def add(self, contents: Contents) -> None:
+        self.neighbours.add(self._means(contents))
+
+    def _means(self, contents: Contents) -> np.ndarray:
+        """float32 [n, dim]: the direction of the mean of each candidate's captions."""
+        captions = self.captioner.captions(contents)
+        if not captions:
+            return np.empty((0, self.encoder.dim), np.float32)
+        vectors = self.encoder.encode(texts([text for each in captions for text in each]))
+        starts = np.cumsum([0, *map(len, captions[:-1])])
+        total = np.add.reduceat(vectors, starts, axis=0)
+        return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+
+    def search(self, queries: Contents, k: int) -> Ranking:
+        with stage("encode"):
+            vectors = self.encoder.encode(queries)
+        with stage("search"):
+            return self.neighbours.search(vectors, k)
+
+    def save(self, folder: Path) -> None:
+        self.neighbours.save(folder)
+
+    def load(self, folder: Path) -> None:
+        self.neighbours.load(folder)
+
+    def footprint(self) -> Footprint:
+        return Footprint(self.neighbours.bytes(), self.encoder.parameters)

@@ -1,0 +1,128 @@
+"""A control: a dual tower that is given what CART is given. A vector of its own for each candidate, and the text tower,
+are trained on the same generated captions of the gallery.
+
+A gain over the plain dual tower is the generative paradigm's only if it is a gain over this one too.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from baselines.indexes import ExactIndex
+from harness import compute
+from harness.compute import stage
+from harness.dataset import Contents
+from harness.instruments import Captioner, TextTower, TokenEncoder
+from harness.layers import parameter_count
+from harness.progress import track
+from harness.retriever import Footprint, Ranking, Retriever, Unsupported
+
+FIRST_SCALE = 3.0  # exp(3) ≈ 20: what contrastive training of the small encoder ends near
+TEXTS_AT_ONCE = 512
+
+
+class DualTuned(Retriever):
+    def __init__(
+        self, encoder: TokenEncoder, captioner: Captioner, steps: int, batch: int, lr: float, seed: int = 0
+    ) -> None:
+        self.encoder, self.captioner = encoder, captioner
+        self.steps, self.batch, self.lr, self.seed = steps, batch, lr, seed
+        self.neighbours = ExactIndex()
+
+    def index(self, gallery: Contents) -> None:
+        if not len(gallery):
+            raise ValueError("dual_tuned learns from captions of its gallery, and this gallery is empty")
+        torch.manual_seed(self.seed)
+        device = compute.current().device
+        captions = self.captioner.captions(gallery)
+        self.tower = self._fresh_tower()
+        self.tower.to(device)
+        items = nn.Parameter(torch.from_numpy(np.array(self.encoder.embed(gallery))).to(device))
+        self._learn(items, self.tower.tokens([text for each in captions for text in each]), list(map(len, captions)))
+        self.vectors = F.normalize(items.detach(), dim=-1).cpu().numpy()
+        self._finish()
+
+    def _learn(self, items: nn.Parameter, rows: Tensor, counts: list[int]) -> None:
+        """Cross-entropy over the whole gallery. The text tower knows much already and moves slower than the vectors."""
+        owner = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        scale = nn.Parameter(torch.tensor(FIRST_SCALE, device=items.device))
+        optimizer = torch.optim.AdamW(
+            [{"params": [items, scale], "lr": self.lr}, {"params": self.tower.parameters(), "lr": self.lr / 3}],
+            weight_decay=0.0,
+            betas=(0.9, 0.98),
+        )
+        rates = [group["lr"] for group in optimizer.param_groups]
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=self.steps + 1, pct_start=0.1)
+        rng = np.random.default_rng(self.seed)
+        loss = [0.0]
+        for _ in track(range(self.steps), "tuning dual tower", note=lambda: f"loss {loss[0]:.2f}"):
+            chosen = torch.from_numpy(rng.integers(len(rows), size=self.batch))
+            _, vectors = self.tower.layered(trim(rows[chosen]).to(items.device))
+            logits = scale.exp().clamp(max=100) * vectors @ F.normalize(items, dim=-1).T  # (B, N)
+            value = F.cross_entropy(logits, owner[chosen].to(items.device))
+            optimizer.zero_grad(set_to_none=True)
+            value.backward()
+            optimizer.step()
+            schedule.step()
+            loss[0] = value.item()
+
+    def _finish(self) -> None:
+        self._trained = self.tower.state_dict()
+        self.searching: Any = compute.ready(copy.deepcopy(self.tower))
+        self.neighbours.build(self.vectors)
+
+    def add(self, contents: Contents) -> None:
+        raise Unsupported("dual_tuned has learnt a vector for each candidate: index the whole gallery again")
+
+    def search(self, queries: Contents, k: int) -> Ranking:
+        with stage("encode"):
+            vectors = self._encode(list(queries))
+        with stage("search"):
+            return self.neighbours.search(vectors, k)
+
+    @torch.inference_mode()
+    def _encode(self, texts: list[str]) -> np.ndarray:
+        """Texts of a length together, so that little is padded."""
+        rows = self.searching.tokens(texts)
+        order = (rows != 0).sum(1).argsort()
+        out = np.empty((len(texts), self.vectors.shape[1]), np.float32)
+        for chosen in order.split(TEXTS_AT_ONCE):
+            _, vectors = self.searching.layered(trim(rows[chosen]).to(compute.current().device))
+            out[chosen.numpy()] = vectors.cpu().numpy()
+        return out
+
+    def text_tower(self) -> TextTower:
+        """A copy of the tuned text side, for who starts from it."""
+        tower = self._fresh_tower()
+        tower.load_state_dict(self._trained)
+        return tower
+
+    def _fresh_tower(self) -> Any:
+        return self.encoder.text_tower()
+
+    def save(self, folder: Path) -> None:
+        tensors = {f"tower.{name}": tensor.cpu().contiguous() for name, tensor in self._trained.items()}
+        save_file({**tensors, "vectors": torch.from_numpy(self.vectors)}, folder / "tuned.safetensors")
+
+    def load(self, folder: Path) -> None:
+        tensors = load_file(folder / "tuned.safetensors")
+        self.vectors = tensors.pop("vectors").numpy()
+        self.tower = self._fresh_tower()
+        self.tower.load_state_dict({name.removeprefix("tower."): tensor for name, tensor in tensors.items()})
+        self._finish()
+
+    def footprint(self) -> Footprint:
+        return Footprint(self.neighbours.bytes(), parameter_count(self.tower))
+
+
+def trim(rows: Tensor) -> Tensor:
+    """Without the columns in which nobody has a word."""
+    return rows[:, : max(1, int((rows != 0).sum(1).max()))] if len(rows) else rows

@@ -1,0 +1,249 @@
+"""CART (arXiv 2406.17507): retrieval by generating the identifier of what a query asks for.
+
+    embed → identify → caption → train → decode
+
+The candidates' embeddings become identifiers (K-Means, RQ-VAE, a counter), a captioner's descriptions of them become
+training queries, a small decoder over a text encoder learns to write a description's identifier, and a beam search that
+can only write identifiers that exist answers real queries. What it costs to search doesn't depend on their number.
+
+The paper's own way is the default. `start`, `loss: legal` and `geometry` are ours: `start` names a tuned dual tower
+whose vectors and text side replace the plain encoder's.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cart import decoding, geometry, identifiers, trie
+from cart.decoding import Normalise
+from cart.geometry import Kind
+from cart.identifiers import Identifiers, Scheme
+from cart.model import CART, Encoded, Fusion, State
+from cart.training import Plan, train
+from cart.trie import Trie
+from harness import compute
+from harness.compute import stage
+from harness.dataset import Contents
+from harness.instruments import Captioner, TextTower, TokenEncoder
+from harness.layers import parameter_count
+from harness.retriever import Footprint, Ranking, Retriever, Unsupported, padded
+
+QUERIES_AT_ONCE = 128
+
+
+class Tuned(Protocol):
+    """A retriever that has learnt vectors for the gallery, and a text side that fits them."""
+
+    vectors: np.ndarray  # float32 [N, dim]
+
+    def text_tower(self) -> TextTower: ...
+
+
+class Text(nn.Module):
+    """The text side of an encoder, heard layer by layer."""
+
+    def __init__(self, tower: Any) -> None:
+        super().__init__()
+        self.tower = tower
+        self.layers, self.width = tower.layers, tower.width
+
+    def forward(self, tokens: Tensor) -> Encoded:
+        states, vector = self.tower.layered(tokens)
+        return Encoded(tuple(states), tokens != 0, vector)
+
+
+class Counted:
+    """A model whose first half is done, and that counts what the second half does."""
+
+    def __init__(self, model: CART, state: State, queries: int) -> None:
+        self.model, self.state, self.queries = model, state, queries
+        self.positions = 0
+
+    def begin(self, queries: Any) -> tuple[State, int]:
+        return self.state, self.queries
+
+    def level(self, state: State, level: int, tokens: Tensor, nodes: Tensor, parents: Tensor) -> tuple[Tensor, State]:
+        self.positions += tokens.numel()
+        return self.model.level(state, level, tokens, nodes, parents)
+
+    def affinity(self, state: State, level: int, nodes: Tensor) -> Tensor | None:
+        return self.model.affinity(state, level, nodes)
+
+
+class CartRetriever(Retriever):
+    def __init__(
+        self,
+        encoder: TokenEncoder,
+        captioner: Captioner,
+        start: Tuned | None = None,
+        identifiers: str = "cart",
+        clusters: int = 32,
+        books: int = 2,
+        codes: int = 32,
+        fusion: Fusion = "both",
+        geometry: Kind = "none",
+        loss: Normalise = "full",
+        consistency: float = 0.15,
+        steps: int = 1000,
+        batch: int = 256,
+        lr: float = 1e-3,
+        width: int = 192,
+        layers: int = 2,
+        dropout: float = 0.1,
+        beams: int = 20,
+        scratch: Path | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.encoder, self.captioner, self.start = encoder, captioner, start
+        self.kind, self.codebooks = identifiers, {"clusters": clusters, "books": books, "codes": codes}
+        self.fusion, self.geometry, self.normalise = fusion, geometry, loss
+        self.decoder: dict[str, Any] = {"width": width, "layers": layers, "dropout": dropout}
+        self.plan = Plan(steps=steps, batch=batch, lr=lr, loss=loss, consistency=consistency, seed=seed)
+        self.beams, self.scratch, self.seed = beams, scratch, seed
+        self.reset_counts()
+
+    # -- the story --------------------------------------------------------------------------------------------------
+
+    def index(self, gallery: Contents) -> None:
+        embeddings = self._embed(gallery)
+        self.scheme, self.named = self._identify(embeddings)
+        self.tree = trie.build(self.named.tokens, self.named.sizes)
+        captions = self.captioner.captions(gallery)
+        self.model = self._model(embeddings)
+        self._train(captions)
+        self._ready()
+
+    def search(self, queries: Contents, k: int) -> Ranking:
+        found = [self._search(queries[at : at + QUERIES_AT_ONCE], k) for at in range(0, len(queries), QUERIES_AT_ONCE)]
+        ids = [part.rows.cpu().numpy() for part in found] or [np.empty((0, k), np.int64)]
+        scores = [part.scores.cpu().numpy() for part in found] or [np.empty((0, k), np.float32)]
+        return padded(np.concatenate(ids), np.concatenate(scores), len(queries), k)
+
+    # -- its steps --------------------------------------------------------------------------------------------------
+
+    def _embed(self, contents: Contents) -> np.ndarray:
+        """float32 [N, dim]: the encoder's vectors, or those that a tuned dual tower has made of them."""
+        if not len(contents):
+            raise ValueError("CART learns the identifiers of its gallery, and this gallery is empty")
+        vectors = self.start.vectors if self.start is not None else self.encoder.embed(contents)
+        return np.array(vectors, np.float32)
+
+    def _identify(self, embeddings: np.ndarray) -> tuple[Scheme, Identifiers]:
+        scheme = identifiers.make(self.kind, self._settings())
+        return scheme, scheme.fit(embeddings)
+
+    def _settings(self) -> dict[str, Any]:
+        """What the scheme of this kind takes, from the sizes that all of them share."""
+        clusters, books, codes = (self.codebooks[name] for name in ("clusters", "books", "codes"))
+        network = "linear" if self.geometry == "codebook" else "mlp"
+        fine = {"books": books, "codes": codes, "network": network}
+        known: dict[str, dict[str, Any]] = {
+            "cart": {"clusters": clusters, "fine": fine, "seed": self.seed},
+            "residual": {"fine": {**fine, "books": books + 1}, "seed": self.seed},
+            "structured": {"clusters": clusters, "depth": books + 1, "seed": self.seed},
+            "random": {"clusters": clusters, "books": books, "codes": codes, "seed": self.seed},
+        }
+        return known.get(self.kind, {})
+
+    def _model(self, embeddings: np.ndarray) -> CART:
+        torch.manual_seed(self.seed)
+        text = Text(self.start.text_tower() if self.start is not None else self.encoder.text_tower())
+        width = text.width
+        shape = geometry.make(self.geometry, width, self.tree, embeddings, self.scheme.codewords())
+        model = CART(text, self.named.sizes, heads=4, fusion=self.fusion, geometry=shape, **self.decoder)
+        return model.to(compute.current().device)
+
+    def _train(self, captions: list[list[str]]) -> None:
+        """A batch is candidates drawn evenly, each with one of its captions."""
+        rows: Tensor = self._tokens([text for each in captions for text in each])
+        counts = np.array([len(each) for each in captions])
+        silent = int(np.argmin(counts))
+        if not counts[silent]:
+            raise ValueError(f"candidate {silent} has no caption: CART would never learn its identifier")
+        first = np.cumsum(counts) - counts
+
+        def draw(rng: np.random.Generator, count: int) -> tuple[Tensor, np.ndarray]:
+            chosen = rng.integers(len(counts), size=count)
+            texts = rows[first[chosen] + (rng.random(count) * counts[chosen]).astype(np.int64)]
+            return _trim(texts), chosen
+
+        subject = "\n".join(text for each in captions for text in each[:1]) + str(self.named.tokens[:64].tolist())
+        train(self.model, self.tree, draw, self.plan, self.scratch, subject)
+
+    def _tokens(self, texts: list[str]) -> Tensor:
+        return self.model.encoder.tower.tokens(texts)  # type: ignore[attr-defined]
+
+    def _ready(self) -> None:
+        """What searches: a copy with fast kernels, and the tree on the device."""
+        self.searching: Any = compute.ready(copy.deepcopy(self.model))
+        self.leaves: Trie = self.tree.on(compute.current().device)
+
+    @torch.inference_mode()
+    def _search(self, queries: Contents, k: int) -> decoding.Answers:
+        with stage("encode"):
+            tokens = _trim(self._tokens(list(queries))).to(compute.current().device)
+            counted = Counted(self.searching, *self.searching.begin(tokens))
+        with stage("decode"):
+            answers = decoding.search(counted, tokens, self.leaves, max(self.beams, k), k, self.normalise)
+        self.positions += counted.positions
+        self.asked += len(queries)
+        return answers
+
+    # -- later candidates ---------------------------------------------------------------------------------------------
+
+    def add(self, contents: Contents) -> None:
+        """Identifiers from the codebooks as they are, and a larger tree; nothing is trained."""
+        if self.geometry not in ("none", "codebook"):
+            raise Unsupported(f"geometry {self.geometry} holds vectors of the old candidates: index the gallery again")
+        if not len(contents):
+            return
+        self.named = self.scheme.extend(self.named, np.array(self.encoder.embed(contents), np.float32))
+        self.tree = trie.build(self.named.tokens, self.named.sizes)
+        self.model.grow(self.named.sizes)
+        self._ready()
+
+    # -- keeping ----------------------------------------------------------------------------------------------------
+
+    def save(self, folder: Path) -> None:
+        identifiers.save(folder, self.scheme, self.named)
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in self.model.state_dict().items()}
+        save_file(tensors, folder / "model.safetensors")
+
+    def load(self, folder: Path) -> None:
+        self.scheme, self.named = identifiers.load(folder)
+        self.tree = trie.build(self.named.tokens, self.named.sizes)
+        dim = self.start.vectors.shape[1] if self.start is not None else self.encoder.dim
+        self.model = self._model(np.zeros((len(self.named), dim), np.float32))
+        self.model.load_state_dict(load_file(folder / "model.safetensors"))
+        self._ready()
+
+    def footprint(self) -> Footprint:
+        """The tree, and whatever of the geometry is a table of nodes or candidates."""
+        tables = 0
+        if self.geometry in ("centroid", "learned", "lse") and self.model.geometry is not None:
+            tables = sum(tensor.nbytes for tensor in self.model.geometry.state_dict().values())
+        return Footprint(self.tree.nbytes + tables, parameter_count(self.model))
+
+    def counts(self) -> Mapping[str, int]:
+        nodes = sum(self.tree.count(level) for level in range(self.tree.levels))
+        return {"queries": self.asked, "decoder_positions": self.positions, "trie_nodes": nodes}
+
+    def reset_counts(self) -> None:
+        self.asked = self.positions = 0
+
+    def statistics(self) -> Mapping[str, Any]:
+        """How well the identifiers tell candidates apart: for the record."""
+        return self.named.statistics
+
+
+def _trim(rows: Tensor) -> Tensor:
+    """Without the columns in which nobody has a word."""
+    return rows[:, : max(1, int((rows != 0).sum(1).max()))] if len(rows) else rows

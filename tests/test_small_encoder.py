@@ -1,0 +1,178 @@
+"""The small encoder: what it sees, that it learns, that it stays what it was, and what it says when it can't."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from kit import DATASETS, Kit, untrained
+from scipy.signal import resample_poly
+
+from baselines.encoders import features
+from baselines.encoders.small import SmallEncoder
+from baselines.encoders.words import PAD, START, UNKNOWN, Vocabulary
+from harness.dataset import Contents, Pairs, Waveform, texts
+from harness.datasets.soundscapes import Soundscapes
+
+MEDIA = tuple(DATASETS)
+SHAPES = {"audio": (48, 1), "image": (3,), "video": (24,)}  # channels, and height where it's fixed
+every = pytest.mark.parametrize("medium", MEDIA)
+
+
+def sounds(*things: Waveform) -> Contents:
+    return Contents("audio", things.__getitem__, np.arange(len(things)), "some sounds")
+
+
+@every
+def test_features_are_planes_within_bounds(tiny: Callable[[str], Kit], medium):
+    items = tiny(medium).test(f"text-{medium}").candidates[:3]
+    shape = features.shape_of(medium, items[0])
+    planes = features.planes(items, shape)
+    assert planes.shape == (3, shape.channels, shape.height, shape.width)
+    assert planes.shape[1 : 1 + len(SHAPES[medium])] == SHAPES[medium]
+    assert planes.isfinite().all()
+    assert -2 <= planes.min() < planes.max() <= 2
+    assert (planes[0] != planes[1]).any()
+
+
+@every
+@pytest.mark.parametrize("side", ["queries", "candidates"])
+def test_one_by_one_is_as_in_a_batch(tiny, medium, side):
+    kit = tiny(medium)
+    contents = getattr(kit.test(f"text-{medium}"), side)[:12]
+    together = kit.encoder.encode(contents)
+    apart = np.concatenate([kit.encoder.encode(contents[place : place + 1]) for place in range(len(contents))])
+    assert together.dtype == np.float32
+    assert together.shape == (12, 16)
+    assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+    assert np.allclose(together, apart, atol=1e-5)
+
+
+@every
+def test_states_belong_to_their_tokens(tiny, medium):
+    kit = tiny(medium)
+    pairs = kit.test(f"text-{medium}")
+    states, stands = kit.encoder.tokens(pairs.queries[:5])
+    alone, _ = kit.encoder.tokens(pairs.queries[1:2])
+    assert states.shape[:2] == stands.shape
+    assert np.allclose(states[1][stands[1]], alone[0], atol=1e-4), "whatever it is padded to"
+    states, stands = kit.encoder.tokens(pairs.candidates[:4])
+    assert len(states) == 4
+    assert stands.all()
+
+
+@every
+def test_nothing_is_encoded_as_nothing(tiny, medium):
+    kit = tiny(medium)
+    pairs = kit.test(f"text-{medium}")
+    for contents in (pairs.queries[:0], pairs.candidates[:0]):
+        assert kit.encoder.encode(contents).shape == (0, 16)
+        states, stands = kit.encoder.tokens(contents)
+        whole, _ = kit.encoder.tokens(pairs.queries[:1] if contents.modality == "text" else pairs.candidates[:1])
+        assert states.shape[0] == stands.shape[0] == 0
+        assert states.shape[2] == whole.shape[2]
+
+
+@every
+def test_loaded_it_is_the_one_that_was_saved(tiny, medium, tmp_path):
+    kit = tiny(medium)
+    kit.encoder.save(tmp_path)
+    loaded = untrained(seed=99)
+    loaded.load(tmp_path)
+    pairs = kit.test(f"text-{medium}")
+    for contents in (pairs.queries[:10], pairs.candidates[:5]):
+        assert np.array_equal(loaded.encode(contents), kit.encoder.encode(contents))
+    assert loaded.parameters == kit.encoder.parameters > 1000
+    assert loaded.modalities == ("text", medium)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
+
+
+def weights(encoder: SmallEncoder, tmp_path, name: str) -> bytes:
+    (tmp_path / name).mkdir()
+    encoder.save(tmp_path / name)
+    return (tmp_path / name / "small.safetensors").read_bytes()
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others(tiny, tmp_path):
+    kit = tiny("image")
+    found = []
+    for number, seed in enumerate((0, 0, 1)):
+        torch.manual_seed(number)  # whatever was drawn before must not matter
+        encoder = untrained(seed=seed, steps=2)
+        encoder.fit(*kit.lessons("text-image"))
+        found.append(weights(encoder, tmp_path, str(number)))
+    assert found[0] == found[1] != found[2]
+
+
+def test_it_learns():
+    """Thirty-two sounds by heart, in seconds: far above chance, which is 1 in 32."""
+    train = Soundscapes(train=32, validation=0, test=0).split("train").pairs("text-audio")
+    encoder = SmallEncoder(steps=40, batch=32, dim=32, lr=2e-3)
+    encoder.fit(train, Pairs.empty("text", "audio"))
+    scores = encoder.encode(train.queries) @ encoder.encode(train.candidates).T
+    assert np.mean(scores.argmax(axis=1) == train.links.targets) > 8 / 32
+
+
+def test_sound_of_another_rate_is_resampled(tiny):
+    kit = tiny("audio")
+    sound = kit.test("text-audio").candidates[0]
+    faster = Waveform(resample_poly(sound.samples, 3, 1).astype(np.float32), sound.rate * 3)
+    other = kit.test("text-audio").candidates[1]
+    plain, resampled = kit.encoder.encode(sounds(sound, faster))
+    assert plain @ resampled > 0.99
+    shape = features.shape_of("audio", sound)
+    assert features.shape_of("audio", faster) == shape
+    gap = (features.audio(sound, shape) - features.audio(faster, shape)).abs().mean()
+    assert gap < 0.2 * (features.audio(sound, shape) - features.audio(other, shape)).abs().mean()
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, 64_000, 200_000])
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_sounds_of_any_length(tiny, length, rate):
+    found = tiny("audio").encoder.encode(sounds(Waveform(np.full(length, 0.1, np.float32), rate)))
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(("frames", "height", "width"), [(1, 40, 40), (8, 64, 64), (30, 20, 90)])
+def test_videos_of_any_length_and_size(tiny, frames, height, width):
+    kit = tiny("video")
+    film = np.random.default_rng(0).integers(0, 256, (frames, height, width, 3), np.uint8)
+    found = kit.encoder.encode(Contents("video", lambda place: film, np.arange(1), "a film"))
+    assert found.shape == (1, 16)
+    assert np.isfinite(found).all()
+
+
+def test_an_encoder_says_what_it_was_trained_on(tiny):
+    with pytest.raises(ValueError, match=r"trained on text and audio; it can't encode image"):
+        tiny("audio").encoder.encode(tiny("image").test("text-image").candidates[:2])
+
+
+def test_a_modality_that_the_data_does_not_have(tiny):
+    encoder = SmallEncoder(steps=1, batch=8, dim=16, lr=1e-3, modality="video")
+    with pytest.raises(ValueError, match="modality: video, but the training data is image"):
+        encoder.fit(*tiny("image").lessons("text-image"))
+
+
+def test_nothing_to_learn_from():
+    nothing = Pairs.empty("text", "image")
+    with pytest.raises(ValueError, match="empty training split"):
+        untrained().fit(nothing, nothing)
+
+
+def test_words():
+    vocabulary = Vocabulary.learn(["A dog barks", "a dog's bark", "the cat"], size=3, longest=4)
+    assert vocabulary.words == ("a", "bark", "barks"), "the most frequent first, ties by the alphabet"
+    assert vocabulary.tokens("A BARK, a zebra: a a a") == [START, 3, 4, 3]
+    assert vocabulary.tokens("zebra") == [START, UNKNOWN]
+    assert vocabulary.tokens("") == [START], "no text is empty"
+    assert vocabulary.batch(["a", "a bark a"]).tolist() == [[START, 3, PAD, PAD], [START, 3, 4, 3]]
+    assert len(vocabulary) == 6
+
+
+def test_odd_texts_have_vectors(tiny):
+    kit = tiny("audio")
+    found = kit.encoder.encode(texts(["", "xylograph", "一 二", "a " * 10_000]))
+    assert np.isfinite(found).all()
+    assert not np.allclose(found[0], found[1])
