@@ -65,7 +65,7 @@ class Counted:
 
     def __init__(self, model: CART, state: State, queries: int) -> None:
         self.model, self.state, self.queries = model, state, queries
-        self.positions = 0
+        self.positions = self.nodes = 0
 
     def begin(self, queries: Any) -> tuple[State, int]:
         return self.state, self.queries
@@ -75,6 +75,7 @@ class Counted:
         return self.model.level(state, level, tokens, nodes, parents)
 
     def affinity(self, state: State, level: int, nodes: Tensor) -> Tensor | None:
+        self.nodes += nodes.numel()
         return self.model.affinity(state, level, nodes)
 
 
@@ -194,7 +195,7 @@ class CartRetriever(Retriever):
         with stage("decode"):
             answers = decoding.search(counted, tokens, self.leaves, max(self.beams, k), k, self.normalise)
         self.positions += counted.positions
-        self.asked += len(queries)
+        self.nodes += counted.nodes
         return answers
 
     # -- later candidates ---------------------------------------------------------------------------------------------
@@ -226,18 +227,19 @@ class CartRetriever(Retriever):
         self._ready()
 
     def footprint(self) -> Footprint:
-        """The tree, and whatever of the geometry is a table of nodes or candidates."""
-        tables = 0
+        """What grows with the gallery: the tree, the head of the counter, and the geometry's tables of nodes."""
+        growing: list[nn.Module] = [] if self.kind == "numeric" else [self.model.heads[-1]]
         if self.geometry in ("centroid", "learned", "lse") and self.model.geometry is not None:
-            tables = sum(tensor.nbytes for tensor in self.model.geometry.state_dict().values())
-        return Footprint(self.tree.nbytes + tables, parameter_count(self.model))
+            growing.append(self.model.geometry)
+        tables = sum(parameter_count(module) for module in growing)
+        return Footprint(self.tree.nbytes + 4 * tables, parameter_count(self.model) - tables)
 
     def counts(self) -> Mapping[str, int]:
-        nodes = sum(self.tree.count(level) for level in range(self.tree.levels))
-        return {"queries": self.asked, "decoder_positions": self.positions, "trie_nodes": nodes}
+        """Positions that went through the decoder, and nodes of the tree that were scored."""
+        return {"decoder_positions": self.positions, "trie_nodes": self.nodes}
 
     def reset_counts(self) -> None:
-        self.asked = self.positions = 0
+        self.positions = self.nodes = 0
 
     def statistics(self) -> Mapping[str, Any]:
         """How well the identifiers tell candidates apart: for the record."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
+from baselines.captioners.small import SmallCaptioner
 from baselines.encoders.small import SmallEncoder
 from harness.dataset import Contents, Pairs
 from harness.datasets.generated import Generated
@@ -25,8 +27,16 @@ class Kit:
     """One medium: data, and the instruments that a retriever may ask for."""
 
     dataset: Generated
-    encoder: Encoder
+    encoder: SmallEncoder
     asked: dict[str, Pairs] = field(default_factory=dict)
+
+    @cached_property
+    def captioner(self) -> SmallCaptioner:
+        """Made when the first test asks for it."""
+        captioner = SmallCaptioner(self.encoder, steps=3, items=8, texts=2, lr=1e-3, samples=4, temperature=1.0)
+        captioner.fit(*self.lessons(f"text-{self.dataset.modality}"))
+        captioner.digest = f"tiny-teller-{self.dataset.modality}"
+        return captioner
 
     def lessons(self, direction: str) -> tuple[Pairs, Pairs]:
         return self.dataset.split("train").pairs(direction), self.dataset.split("validation").pairs(direction)

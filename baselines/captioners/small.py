@@ -149,7 +149,7 @@ class SmallCaptioner(Captioner):
 
     def prepare(self, contents: Contents) -> Tensor:
         """What it perceives of media: (n, P, d)."""
-        return torch.cat(list(self._perceived(contents)))
+        return torch.cat([torch.empty(0, *self.media.places.shape), *self._perceived(contents)])
 
     def _perceived(self, contents: Contents) -> Iterator[Tensor]:
         with torch.inference_mode():

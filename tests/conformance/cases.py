@@ -6,11 +6,17 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kit import Kit
 
+from baselines.caption_match import CaptionMatch
 from baselines.controls import Constant, Null, Oracle, Random
 from baselines.dual_tower import DualTower
+from baselines.dual_tuned import DualTuned
+from baselines.rerank import Rerank
+from cart.retriever import CartRetriever
+from harness.dataset import Contents
 from harness.retriever import Retriever
 
 sys.path.append(str(Path(__file__).parents[1] / "fixtures" / "outside"))
@@ -24,7 +30,36 @@ class Case:
     directions: tuple[str, ...] = ("text-audio", "audio-text")
     smallest: int = 1  # a gallery with fewer candidates may be refused: a ValueError that says so
     grows: bool = True  # what it keeps grows with the gallery
-    learns: bool = False  # from the gallery, how to store it: what is added later is stored a little worse
+    learns: bool = False  # from the gallery, how to store it: what is added later is stored otherwise
+
+
+TEXT = ("text-audio",)
+
+
+class Together(Rerank):
+    """In a suite the first retriever comes prepared; here both are made ready at once."""
+
+    def index(self, gallery: Contents) -> None:
+        self.first.index(gallery)
+        super().index(gallery)
+
+    def save(self, folder: Path) -> None:
+        (folder / "first").mkdir()
+        self.first.save(folder / "first")
+        super().save(folder)
+
+    def load(self, folder: Path) -> None:
+        self.first.load(folder / "first")
+        super().load(folder)
+
+
+def tuned(kit: Kit) -> Retriever:
+    return DualTuned(kit.encoder, kit.captioner, steps=4, batch=16, lr=1e-3)
+
+
+def cart(kit: Kit, **settings: Any) -> Retriever:
+    small = {"steps": 4, "batch": 16, "clusters": 4, "codes": 4, "width": 48, "layers": 1, "beams": 50}
+    return CartRetriever(kit.encoder, kit.captioner, **(small | settings))
 
 
 def dual(index: str, **search: int) -> Callable[[Kit], Retriever]:
@@ -44,5 +79,10 @@ CASES: Mapping[str, Case] = {
     "ivf": Case(dual("IVF4,Flat", nprobe=2), smallest=4, learns=True),
     "pq": Case(dual("PQ4x4"), smallest=16, learns=True),
     "pca-sq": Case(dual("PCA8,SQ8"), smallest=8, learns=True),
+    "caption-match": Case(lambda kit: CaptionMatch(kit.encoder, kit.captioner), TEXT, learns=True),
+    "dual-tuned": Case(lambda kit: tuned(kit), TEXT),
+    "cart": Case(lambda kit: cart(kit), TEXT, learns=True),
+    "cart-legal": Case(lambda kit: cart(kit, loss="legal", geometry="codebook"), TEXT, learns=True),
+    "rerank": Case(lambda kit: Together(kit.captioner, DualTower(kit.encoder), n=12), TEXT),
     "outside": Case(lambda kit: Lengths()),
 }

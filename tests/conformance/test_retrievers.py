@@ -111,8 +111,8 @@ def test_a_loaded_one_can_be_saved_again(bench, tmp_path):
     loaded.load(tmp_path)
     (tmp_path / "again").mkdir()
     loaded.save(tmp_path / "again")
-    for path in (tmp_path / "again").iterdir():
-        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+    for path in (path for path in (tmp_path / "again").rglob("*") if path.is_file()):
+        assert path.read_bytes() == (tmp_path / path.relative_to(tmp_path / "again")).read_bytes()
 
 
 def test_no_queries_get_no_answers(bench):
@@ -144,7 +144,7 @@ def test_a_gallery_that_holds_a_thing_twice(bench):
 def test_added_candidates_are_as_if_they_had_been_there(bench):
     whole = bench.ask(bench.shared, bench.queries, FEW)
     retriever = bench.ready(bench.gallery[:HALF])
-    before = retriever.search(bench.queries, K)
+    before, bytes_before = retriever.search(bench.queries, K), retriever.footprint().index_bytes
     try:
         retriever.add(bench.gallery[HALF:])
     except Unsupported as reason:
@@ -152,7 +152,7 @@ def test_added_candidates_are_as_if_they_had_been_there(bench):
         assert np.array_equal(before.ids, retriever.search(bench.queries, K).ids), "and nothing has changed"
         return
     grown = bench.ask(retriever, bench.queries, FEW)
-    assert retriever.footprint().index_bytes >= bench.shared.footprint().index_bytes
+    assert retriever.footprint().index_bytes > bytes_before or not bench.case.grows
     if bench.case.learns:
         assert (grown.ids >= HALF).any() == (whole.ids >= HALF).any()
     else:

@@ -1,0 +1,116 @@
+"""CART as a contestant: its steps fit together, faults end in words, and later candidates are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from kit import Kit
+
+from baselines.dual_tuned import DualTuned
+from cart.retriever import CartRetriever
+from harness.dataset import Contents, texts
+from harness.retriever import Unsupported
+
+TINY: dict[str, Any] = {"steps": 12, "batch": 32, "clusters": 4, "codes": 4, "width": 48, "layers": 1, "beams": 8}
+
+
+@pytest.fixture(scope="module")
+def kit(tiny: Callable[[str], Kit]) -> Kit:
+    return tiny("audio")
+
+
+@pytest.fixture(scope="module")
+def indexed(kit: Kit) -> CartRetriever:
+    retriever = CartRetriever(kit.encoder, kit.captioner, **TINY)
+    retriever.index(kit.test("text-audio").candidates)
+    return retriever
+
+
+def test_counts_and_footprint(indexed: CartRetriever, kit: Kit) -> None:
+    indexed.reset_counts()
+    indexed.search(kit.test("text-audio").queries[:10], 5)
+    counts = indexed.counts()
+    assert counts["trie_nodes"] > 0
+    assert 10 <= counts["decoder_positions"] <= 10 * (1 + 8 * 3)  # the first level has one beam
+    assert indexed.footprint().index_bytes == indexed.tree.nbytes + 4 * 49 * indexed.named.sizes[-1]
+    assert indexed.statistics()["candidates"] == len(kit.test("text-audio").candidates)
+
+
+def test_starts_from_a_tuned_dual_tower(kit: Kit, tmp_path: Path) -> None:
+    pairs = kit.test("text-audio")
+    start = DualTuned(kit.encoder, kit.captioner, steps=3, batch=16, lr=1e-3)
+    start.index(pairs.candidates)
+    retriever = CartRetriever(kit.encoder, kit.captioner, start=start, loss="legal", **TINY)
+    retriever.index(pairs.candidates)
+    retriever.save(tmp_path)
+    again = CartRetriever(kit.encoder, kit.captioner, start=start, loss="legal", **TINY)
+    again.load(tmp_path)
+    assert np.array_equal(again.search(pairs.queries[:20], 5).ids, retriever.search(pairs.queries[:20], 5).ids)
+
+
+@pytest.mark.parametrize("geometry", ["codebook", "centroid", "learned", "lse"])
+def test_every_geometry_searches_and_survives_saving(kit: Kit, tmp_path: Path, geometry: Any) -> None:
+    pairs = kit.test("text-audio")
+    retriever = CartRetriever(kit.encoder, kit.captioner, loss="legal", geometry=geometry, **TINY)
+    retriever.index(pairs.candidates)
+    retriever.save(tmp_path)
+    again = CartRetriever(kit.encoder, kit.captioner, loss="legal", geometry=geometry, **TINY)
+    again.load(tmp_path)
+    assert np.array_equal(again.search(pairs.queries[:20], 5).ids, retriever.search(pairs.queries[:20], 5).ids)
+    plain = retriever.tree.nbytes + 4 * 49 * retriever.named.sizes[-1]
+    assert (retriever.footprint().index_bytes > plain) == (geometry != "codebook")
+
+
+def test_what_is_added_can_be_found(kit: Kit) -> None:
+    gallery = kit.test("text-audio").candidates
+    retriever = CartRetriever(kit.encoder, kit.captioner, **TINY)
+    retriever.index(gallery[:30])
+    old = retriever.named.tokens.copy()
+    retriever.add(gallery[30:])
+    assert np.array_equal(retriever.named.tokens[:30], old)
+    found = retriever.search(kit.test("text-audio").queries[:50], len(gallery)).ids
+    assert set(found[0].tolist()) == set(range(len(gallery)))
+
+
+def test_tables_of_nodes_take_no_more_candidates(kit: Kit) -> None:
+    gallery = kit.test("text-audio").candidates
+    retriever = CartRetriever(kit.encoder, kit.captioner, loss="legal", geometry="centroid", **TINY)
+    retriever.index(gallery[:30])
+    with pytest.raises(Unsupported, match="index the gallery again"):
+        retriever.add(gallery[30:])
+
+
+def test_an_embedding_that_is_no_number_is_named(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(contents: Contents) -> np.ndarray:
+        vectors = np.ones((len(contents), kit.encoder.dim), np.float32)
+        vectors[7, 0] = np.nan
+        return vectors
+
+    monkeypatch.setattr(kit.encoder, "embed", broken)
+    with pytest.raises(ValueError, match="candidate 7"):
+        CartRetriever(kit.encoder, kit.captioner, **TINY).index(kit.test("text-audio").candidates)
+
+
+def test_all_equal_embeddings_are_told_apart_by_the_counter(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    same = np.ones((1, kit.encoder.dim), np.float32)
+    monkeypatch.setattr(kit.encoder, "embed", lambda contents: same.repeat(len(contents), 0))
+    gallery = kit.test("text-audio").candidates
+    retriever = CartRetriever(kit.encoder, kit.captioner, **TINY)
+    retriever.index(gallery)
+    found = retriever.search(kit.test("text-audio").queries[:3], len(gallery)).ids
+    assert all(sorted(row) == list(range(len(gallery))) for row in found.tolist())
+
+
+def test_a_candidate_without_captions_is_named(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kit.captioner, "captions", lambda contents: [["a bell"], []])
+    with pytest.raises(ValueError, match="candidate 1 has no caption"):
+        CartRetriever(kit.encoder, kit.captioner, **TINY).index(kit.test("text-audio").candidates[:2])
+
+
+def test_queries_without_a_known_word(indexed: CartRetriever) -> None:
+    ranking = indexed.search(texts(["", "xyzzy quux", "..."]), 4)
+    assert (ranking.ids >= 0).all() and np.isfinite(ranking.scores).all()

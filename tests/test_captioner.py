@@ -1,0 +1,91 @@
+"""The small captioner: what it says, how likely it finds what others say, and that its cache changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from kit import Kit
+
+from baselines.captioners.small import END, SmallCaptioner, nll
+from baselines.encoders.words import START
+
+
+def untrained(kit: Kit, steps: int = 3, seed: int = 0) -> SmallCaptioner:
+    settings = {"items": 8, "texts": 2, "lr": 1e-3, "samples": 4, "temperature": 1.0}
+    return SmallCaptioner(kit.encoder, steps=steps, seed=seed, **settings)
+
+
+@pytest.fixture(scope="module")
+def captioner(tiny: Callable[[str], Kit]) -> SmallCaptioner:
+    captioner = untrained(tiny("audio"))
+    captioner.fit(*tiny("audio").lessons("text-audio"))
+    return captioner
+
+
+def test_describes_every_item_as_often_as_asked(captioner: SmallCaptioner, tiny: Callable[[str], Kit]) -> None:
+    gallery = tiny("audio").test("text-audio").candidates
+    captions = captioner.describe(gallery)
+    assert len(captions) == len(gallery) and all(len(each) == 4 for each in captions)
+    assert captions == captioner.describe(gallery)
+    words = {word for each in captions for text in each for word in text.split()}
+    assert words <= set(captioner.vocabulary.words)
+
+
+def test_likelihood_is_the_sum_over_words(captioner: SmallCaptioner, tiny: Callable[[str], Kit]) -> None:
+    pairs = tiny("audio").test("text-audio")
+    texts = [*pairs.queries[:6], ""]
+    prepared = captioner.prepare(pairs.candidates[:3])
+    asked = np.array([[text, item] for text in range(7) for item in range(3)])
+    found = captioner.likelihood(texts, prepared, asked)
+    for (text, item), value in zip(asked.tolist(), found, strict=True):
+        tokens = torch.tensor([[*captioner.vocabulary.tokens(texts[text]), END]])
+        with torch.inference_mode():
+            odds = captioner.teller(tokens, prepared[item : item + 1]).log_softmax(-1)[0]
+        expected = sum(float(odds[place, tokens[0, place + 1]]) for place in range(tokens.shape[1] - 1))
+        assert value == pytest.approx(expected, abs=1e-3)
+
+
+def test_word_by_word_equals_all_at_once(captioner: SmallCaptioner, tiny: Callable[[str], Kit]) -> None:
+    """The cache of `step` against `forward`, with two captions sharing each item's states."""
+    media = captioner.prepare(tiny("audio").test("text-audio").candidates[:2])
+    tokens = torch.randint(3, len(captioner.vocabulary), (4, 6))
+    tokens[:, 0] = START
+    with torch.inference_mode():
+        whole = captioner.teller(tokens, media)
+        caches = [media.new_zeros(4, 6, media.shape[-1]) for _ in captioner.teller.layers]
+        for place in range(6):
+            step = captioner.teller.step(tokens[:, place], place, caches, media)
+            assert torch.allclose(step, whole[:, place], atol=1e-4)
+
+
+def test_padding_costs_nothing_and_the_end_costs_once() -> None:
+    logits = torch.randn(1, 6, 9)
+    tokens = torch.tensor([[START, 4, 5, END, END, END]])
+    costs = nll(logits, tokens)[0]
+    assert (costs[:3] > 0).all() and (costs[3:] == 0).all()
+
+
+def test_learns_to_prefer_the_right_item(tiny: Callable[[str], Kit]) -> None:
+    captioner = untrained(tiny("audio"), steps=40)
+    train, validation = tiny("audio").lessons("text-audio")
+    captioner.fit(train, validation)
+    texts = list(train.queries[:100])
+    prepared = captioner.prepare(train.candidates[:20])
+    asked = np.array([[text, item] for text in range(100) for item in range(20)])
+    scores = captioner.likelihood(texts, prepared, asked).reshape(100, 20)
+    right = train.links.targets[:100]
+    better = (scores > scores[np.arange(100), right][:, None]).mean()
+    assert better < 0.4  # half of the others would be chance
+
+
+def test_saved_and_loaded_says_the_same(captioner: SmallCaptioner, tiny: Callable[[str], Kit], tmp_path: Path) -> None:
+    captioner.save(tmp_path)
+    again = untrained(tiny("audio"))
+    again.load(tmp_path)
+    gallery = tiny("audio").test("text-audio").candidates[:5]
+    assert again.describe(gallery) == captioner.describe(gallery)
+    assert again.parameters == captioner.parameters > 0
