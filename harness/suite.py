@@ -37,6 +37,7 @@ class Component:
     # A retriever inside another one may bring its own encoder or captioner; the outermost keeps its own in its
     # RetrieverSpec.
     instruments: Mapping[str, Component] = field(default_factory=dict, hash=False)
+    tasks: tuple[str, ...] | None = None  # globs of the tasks that a retriever is for; None: all of them
 
     @cached_property
     def digest(self) -> str:
@@ -103,6 +104,10 @@ class RetrieverSpec:
     def line(self) -> int | None:
         return self.component.line
 
+    def answers(self, task: TaskSpec) -> bool:
+        """Whether the suite wants it at this task."""
+        return self.component.tasks is None or any(fnmatchcase(task.name, glob) for glob in self.component.tasks)
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -155,7 +160,11 @@ class Suite:
     def cells(self) -> tuple[Cell, ...]:
         """Contest by contest: task, then seed, then the retrievers in the file's order."""
         every = (
-            Cell(task, retriever, seed) for task in self.tasks for seed in self.seeds for retriever in self.retrievers
+            Cell(task, retriever, seed)
+            for task in self.tasks
+            for seed in self.seeds
+            for retriever in self.retrievers
+            if retriever.answers(task)
         )
         return tuple(cell for cell in every if self.chosen is None or cell.name in self.chosen)
 

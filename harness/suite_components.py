@@ -27,12 +27,13 @@ PYTHON: Mapping[Section, Mapping[str, Argument]] = {
     "retrievers": {**_OUTSIDE, **_MEDIA, **_NEEDS, "paradigm": Argument(Literal[PARADIGMS])},
 }
 OVERRIDES = {name: Argument(name, None) for name in INSTRUMENTS}
+FOR_TASKS = {"tasks": Argument(list[str] | str, None)}
 
 
 def keys_of(section: Section, node: Node) -> Mapping[str, Argument]:
     """What may be written for a component beside its kind; nothing where the kind isn't known."""
     name = kind_of(node)
-    own = OVERRIDES if section == "retrievers" else {}
+    own = {**OVERRIDES, **FOR_TASKS} if section == "retrievers" else {}
     if name == "python":
         return {**own, **PYTHON[section]}
     entry = kinds(section).get(name or "")
@@ -98,8 +99,10 @@ class Components:
         values = fields(node, table, f"{where}.", self.problems, self.refer, ignore=("kind",))
         if values is None:
             return WRONG
-        instruments = {}
+        instruments, tasks = {}, None
         if section == "retrievers":
+            tasks = values.pop("tasks")
+            tasks = (tasks,) if isinstance(tasks, str) else tasks and tuple(tasks)
             instruments = {key: values.pop(key) for key in INSTRUMENTS if key not in entry.arguments}
             instruments = {key: used for key, used in instruments.items() if used is not None}
         if entry.kind == "python":
@@ -112,7 +115,7 @@ class Components:
                     "and the class",
                 )
                 return WRONG
-        component = Component(name, section, entry.kind, values, node.line, entry, instruments)
+        component = Component(name, section, entry.kind, values, node.line, entry, instruments, tasks)
         return self._weighed(component, where)
 
     def _entry(self, section: Section, node: Node, where: str) -> Entry | None:

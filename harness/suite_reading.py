@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,7 @@ def _retrievers(members: Mapping[str, Node], components: Components, problems: P
 
 def _spec(component: Component, base: str, problems: Problems) -> RetrieverSpec:
     own = component.instruments
-    bare = Component(component.name, "retrievers", component.kind, component.arguments, component.line, component.entry)
+    bare = replace(component, instruments={})
     for instrument in own:
         if instrument not in bare.wants and not ("captioner" in bare.wants and instrument == "encoder"):
             problems.add(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from harness.problems import Problems, meant
@@ -67,10 +68,19 @@ def _directions(values: Mapping[str, Any], node: Node, where: str, problems: Pro
 
 
 def check_instruments(tasks: list[TaskSpec], retrievers: list[RetrieverSpec], problems: Problems) -> None:
-    """Whether every task has the instruments that its retrievers need, and for the right medium."""
+    """Whether every task has the instruments that its retrievers need, for the right medium; every retriever a task."""
+    for spec in retrievers:
+        for glob in spec.component.tasks or ():
+            if tasks and not any(fnmatchcase(task.name, glob) for task in tasks):
+                names = [task.name for task in tasks]
+                problems.add(
+                    spec.line,
+                    f"retrievers.{spec.base}.tasks is '{glob[:80]}', which names no task; expected a glob of one of "
+                    f"{', '.join(names[:12])}; correct it{meant(glob, names)}",
+                )
     for task in tasks:
         lacking: dict[str, list[str]] = {}
-        for spec in retrievers:
+        for spec in (spec for spec in retrievers if spec.answers(task)):
             for instrument in INSTRUMENTS:
                 own = getattr(spec, instrument)
                 used = own or getattr(task, instrument)

@@ -391,3 +391,23 @@ def test_errors_survive_the_way_between_processes(suite_of):
         suite_of("name: x")
     again = pickle.loads(pickle.dumps(caught.value))
     assert (str(again), again.problems) == (str(caught.value), caught.value.problems)
+
+
+def test_a_retriever_may_be_for_some_tasks_only(tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(
+        "name: some\ntasks:\n  - {dataset: soundscapes, direction: [text-audio, audio-text]}\nretrievers:\n"
+        "  random: {kind: random}\n  constant: {kind: constant, tasks: '*/text-audio'}\n"
+    )
+    names = [cell.name for cell in load(path).cells()]
+    assert names == [
+        "soundscapes/test/text-audio.random.0",
+        "soundscapes/test/text-audio.constant.0",
+        "soundscapes/test/audio-text.random.0",
+    ]
+    digests = [spec.component.digest for spec in load(path).retrievers]
+    path.write_text(path.read_text().replace(", tasks: '*/text-audio'", ""))
+    assert digests == [spec.component.digest for spec in load(path).retrievers]
+    path.write_text(path.read_text().replace("{kind: random}", "{kind: random, tasks: ['*/text-adio']}"))
+    with pytest.raises(SuiteError, match=r"suite.yaml:5: .*names no task"):
+        load(path)

@@ -53,9 +53,8 @@ def show(rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, str
             table.add_row(*(cells[name] for name in names))
         if fine:
             console.print(table)
-        for row in group:
-            if row.status != "ok":
-                console.print(f"  {row.retriever}: {row.status}: {row.reason}", soft_wrap=True)
+        for names_of, status, reason in tables.left_out(group):
+            console.print(f"  {', '.join(names_of)}: {status}: {reason}", soft_wrap=True)
         note = tables.sessions_note(group)
         if note:
             console.print(f"  {note}", soft_wrap=True)

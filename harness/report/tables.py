@@ -241,6 +241,15 @@ FOOT = (
 )
 
 
+def left_out(group: Sequence[Row]) -> list[tuple[list[str], str, str]]:
+    """Who has no numbers, together where the reason is the same: names, status, reason."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in group:
+        if row.status != "ok":
+            found.setdefault((row.status, row.reason), []).append(row.retriever)
+    return [(names, status, reason) for (status, reason), names in found.items()]
+
+
 def unavailable_note(group: Sequence[Row]) -> str | None:
     """One sentence for a task of which nothing could be had, in place of a row each."""
     reasons = {row.reason for row in group}
