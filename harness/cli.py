@@ -109,9 +109,9 @@ def _run(options: argparse.Namespace) -> int:
     suite = _load(options)
     if suite is None:
         return BAD_INPUT
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # numpy reads them when it's imported
-        os.environ[name] = str(options.threads or os.cpu_count() or 1)
-    from harness import progress
+    from harness import compute, progress
+
+    compute.prepare_environment(options.threads or compute.available_threads())
     from harness.session import BadInput, run_suite
 
     progress.use(progress.choose(options.quiet))

@@ -28,14 +28,14 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm self-attention and a feed-forward layer."""
+    """Pre-norm self-attention and a feed-forward layer `feed` times as wide."""
 
-    def __init__(self, dim: int, heads: int, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, heads: int, dropout: float = 0.0, feed: int = 4) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.attention = Attention(dim, heads)
         self.feed_norm = nn.LayerNorm(dim)
-        self.feed = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.feed = nn.Sequential(nn.Linear(dim, feed * dim), nn.GELU(), nn.Linear(feed * dim, dim))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:  # (B, L, d) → (B, L, d)

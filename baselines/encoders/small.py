@@ -30,6 +30,7 @@ from harness.layers import parameter_count
 from harness.progress import track
 
 TEXT_BATCH, MEDIA_BATCH = 512, 128
+FIRST_SCALE = 3.0  # exp(3) ≈ 20
 
 
 class SmallEncoder(TokenEncoder):
@@ -59,18 +60,20 @@ class SmallEncoder(TokenEncoder):
 
     def _learn(self, rows: Tensor, planes: Tensor, owner: np.ndarray, validation: Pairs) -> None:
         rng = np.random.default_rng(self.seed)
-        scale = nn.Parameter(torch.tensor(2.5, device=compute.current().device))
-        parameters = [*self.text.parameters(), *self.media.parameters(), scale]
-        optimizer = torch.optim.AdamW(parameters, lr=self.lr, weight_decay=0.01, betas=(0.9, 0.98))
+        scale = nn.Parameter(torch.tensor(FIRST_SCALE, device=compute.current().device))
+        parameters = [*self.text.parameters(), *self.media.parameters()]
+        rates = [self.lr, 10 * self.lr]  # in so few steps the scale would hardly move at the others' rate
+        groups = [{"params": parameters, "lr": rates[0]}, {"params": [scale], "lr": rates[1], "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, weight_decay=0.01, betas=(0.9, 0.98))
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.lr, total_steps=self.steps + 1, pct_start=min(0.15, 60 / self.steps)
+            optimizer, rates, total_steps=self.steps + 1, pct_start=min(0.15, 50 / self.steps)
         )
         checks = _Validation(self, validation)
         grouped = Links.grouped(owner, int(owner.max()) + 1)
         sampler = LookAlikes(len(grouped), self.dim, rng)
         for step in track(range(self.steps), "training small", note=checks.words):
             captions = _one_caption_each(grouped, sampler.items(self.batch), rng)
-            texts = self.text(_trim(rows[captions]).to(scale.device))
+            texts = self._texts(rows[captions])
             media = self.media(planes[owner[captions]].to(scale.device, torch.float32))
             sampler.saw(owner[captions], media)
             logits = scale.exp().clamp(max=100) * texts @ media.T  # (B, B)
@@ -84,6 +87,14 @@ class SmallEncoder(TokenEncoder):
             if step + 1 == self.steps or (step + 1) % max(50, self.steps // 5) == 0:
                 checks.look()
         checks.keep_best()
+
+    def _texts(self, rows: Tensor) -> Tensor:
+        """Vectors of token rows, those of a length together: half of a mixed batch would be padding."""
+        lengths = (rows != PAD).sum(1)
+        order = lengths.argsort(stable=True)
+        device = compute.current().device
+        parts = [self.text(rows[part, : int(lengths[part].max())].to(device)) for part in order.chunk(4)]
+        return torch.cat(parts)[order.argsort().to(device)]
 
     def _assemble(self, vocabulary: Vocabulary, shape: Shape) -> None:
         self.vocabulary, self.shape = vocabulary, shape
@@ -229,7 +240,3 @@ def _one_caption_each(captions: Links, items: np.ndarray, rng: np.random.Generat
     counts = captions.counts[items]
     chosen = captions.starts[items] + (rng.random(len(items)) * counts).astype(np.int64)
     return captions.targets[chosen[counts > 0]]
-
-
-def _trim(rows: Tensor) -> Tensor:
-    return rows[:, : int((rows != PAD).sum(1).max())]

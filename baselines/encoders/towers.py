@@ -21,7 +21,7 @@ class TextTower(nn.Module):
         self.layers, self.width, self.dim = layers, width, dim
         self.words = nn.Embedding(vocabulary, width)
         self.places = nn.Parameter(torch.randn(longest, width) * 0.02)
-        self.blocks = nn.ModuleList(Block(width, width // 48) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, width // 48, feed=2) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, dim)
         nn.init.normal_(self.words.weight, std=0.02)
@@ -65,7 +65,7 @@ class MediaTower(nn.Module):
         with torch.no_grad():
             grid = self.convolutions(torch.zeros(2, shape.channels, shape.height, shape.width))
         self.places = nn.Parameter(torch.randn(grid.shape[2] * grid.shape[3], width) * 0.02)
-        self.blocks = nn.ModuleList(Block(width, width // 48) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, width // 48, feed=2) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, dim)
 
