@@ -1,5 +1,5 @@
 """A control: a dual tower that is given what CART is given. A vector of its own for each candidate, and the text tower,
-are trained on the same generated captions of the gallery.
+are trained on the same generated captions of the gallery, and from the same teacher if it has one.
 
 A gain over the plain dual tower is the generative paradigm's only if it is a gain over this one too.
 """
@@ -17,13 +17,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from baselines.indexes import ExactIndex
-from harness import compute
+from harness import compute, teaching
+from harness.artifacts import Store
 from harness.compute import stage
-from harness.dataset import Contents
+from harness.dataset import Contents, Pairs
 from harness.instruments import Captioner, TextTower, TokenEncoder
 from harness.layers import parameter_count
 from harness.progress import track
 from harness.retriever import Footprint, Ranking, Retriever, Unsupported
+from harness.teaching import Posterior, Teacher
 
 FIRST_SCALE = 3.0  # exp(3) ≈ 20: what contrastive training of the small encoder ends near
 TEXTS_AT_ONCE = 512
@@ -31,11 +33,25 @@ TEXTS_AT_ONCE = 512
 
 class DualTuned(Retriever):
     def __init__(
-        self, encoder: TokenEncoder, captioner: Captioner, steps: int, batch: int, lr: float, seed: int = 0
+        self,
+        encoder: TokenEncoder,
+        captioner: Captioner,
+        steps: int,
+        batch: int,
+        lr: float,
+        teacher: Teacher = "none",
+        teacher_texts: int = 4000,
+        store: Store | None = None,
+        seed: int = 0,
     ) -> None:
         self.encoder, self.captioner = encoder, captioner
         self.steps, self.batch, self.lr, self.seed = steps, batch, lr, seed
+        self.teacher, self.teacher_texts, self.store = teacher, teacher_texts, store
+        self.lessons: Contents | None = None
         self.neighbours = ExactIndex()
+
+    def fit(self, train: Pairs, validation: Pairs) -> None:
+        self.lessons = train.queries  # texts of other items than the gallery's, for a teacher
 
     def index(self, gallery: Contents) -> None:
         if not len(gallery):
@@ -43,16 +59,24 @@ class DualTuned(Retriever):
         torch.manual_seed(self.seed)
         device = compute.current().device
         captions = self.captioner.captions(gallery)
+        taught = teaching.posterior(
+            self.teacher, self.lessons, gallery, self.encoder, self.captioner, self.teacher_texts, self.store
+        )
         self.tower = self._fresh_tower()
         self.tower.to(device)
         items = nn.Parameter(torch.from_numpy(np.array(self.encoder.embed(gallery))).to(device))
-        self._learn(items, self.tower.tokens([text for each in captions for text in each]), list(map(len, captions)))
+        rows = self.tower.tokens([*(text for each in captions for text in each), *taught.texts])
+        self._learn(items, rows, list(map(len, captions)), taught)
         self.vectors = F.normalize(items.detach(), dim=-1).cpu().numpy()
         self._finish()
 
-    def _learn(self, items: nn.Parameter, rows: Tensor, counts: list[int]) -> None:
-        """Cross-entropy over the whole gallery. The text tower knows much already and moves slower than the vectors."""
+    def _learn(self, items: nn.Parameter, rows: Tensor, counts: list[int], taught: Posterior) -> None:
+        """Cross-entropy over the whole gallery. The text tower knows much already and moves slower than the vectors.
+
+        `rows`: the captions of each candidate in turn, then a teacher's texts, whose targets are its posteriors.
+        """
         owner = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        told = teaching.share(self.batch, taught)
         scale = nn.Parameter(torch.tensor(FIRST_SCALE, device=items.device))
         optimizer = torch.optim.AdamW(
             [{"params": [items, scale], "lr": self.lr}, {"params": self.tower.parameters(), "lr": self.lr / 3}],
@@ -64,10 +88,18 @@ class DualTuned(Retriever):
         rng = np.random.default_rng(self.seed)
         loss = [0.0]
         for _ in track(range(self.steps), "tuning dual tower", note=lambda: f"loss {loss[0]:.2f}"):
-            chosen = torch.from_numpy(rng.integers(len(rows), size=self.batch))
-            _, vectors = self.tower.layered(trim(rows[chosen]).to(items.device))
+            chosen = torch.from_numpy(rng.integers(len(owner), size=self.batch - told))
+            heard = rng.integers(max(1, len(taught)), size=told)
+            ids = torch.from_numpy(taught.ids[heard]).long().to(items.device)  # (told, n)
+            odds = torch.from_numpy(taught.odds[heard]).to(items.device)
+            batch = torch.cat([chosen, len(owner) + torch.from_numpy(heard)])
+            _, vectors = self.tower.layered(trim(rows[batch]).to(items.device))
             logits = scale.exp().clamp(max=100) * vectors @ F.normalize(items, dim=-1).T  # (B, N)
-            value = F.cross_entropy(logits, owner[chosen].to(items.device))
+            likely, right = logits.log_softmax(1), owner[chosen, None].to(items.device)
+            value = -(
+                likely[: len(chosen)].gather(1, right).sum() + (likely[len(chosen) :].gather(1, ids) * odds).sum()
+            )
+            value = value / self.batch
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             optimizer.step()

@@ -6,8 +6,8 @@ The candidates' embeddings become identifiers (K-Means, RQ-VAE, a counter), a ca
 training queries, a small decoder over a text encoder learns to write a description's identifier, and a beam search that
 can only write identifiers that exist answers real queries. What it costs to search doesn't depend on their number.
 
-The paper's own way is the default. `start`, `loss: legal` and `geometry` are ours: `start` names a tuned dual tower
-whose vectors and text side replace the plain encoder's.
+The paper's own way is the default. `start`, `loss: legal`, `geometry` and `teacher` are ours: `start` names a tuned
+dual tower whose vectors and text side replace the plain encoder's, `teacher` who says which candidates other texts fit.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ from cart.identifiers import Identifiers, Scheme
 from cart.model import CART, Encoded, Fusion, State
 from cart.training import Plan, train
 from cart.trie import Trie
-from harness import compute
+from harness import compute, teaching
+from harness.artifacts import Store
 from harness.compute import stage
-from harness.dataset import Contents
+from harness.dataset import Contents, Pairs
 from harness.instruments import Captioner, TextTower, TokenEncoder
 from harness.layers import parameter_count
 from harness.retriever import Footprint, Ranking, Retriever, Unsupported, padded
+from harness.teaching import Posterior, Teacher
 
 QUERIES_AT_ONCE = 128
 
@@ -100,6 +102,9 @@ class CartRetriever(Retriever):
         layers: int = 2,
         dropout: float = 0.1,
         beams: int = 20,
+        teacher: Teacher = "none",
+        teacher_texts: int = 4000,
+        store: Store | None = None,
         scratch: Path | None = None,
         seed: int = 0,
     ) -> None:
@@ -109,17 +114,25 @@ class CartRetriever(Retriever):
         self.decoder: dict[str, Any] = {"width": width, "layers": layers, "dropout": dropout}
         self.plan = Plan(steps=steps, batch=batch, lr=lr, loss=loss, consistency=consistency, seed=seed)
         self.beams, self.scratch, self.seed = beams, scratch, seed
+        self.teacher, self.teacher_texts, self.store = teacher, teacher_texts, store
+        self.lessons: Contents | None = None
         self.reset_counts()
 
     # -- the story --------------------------------------------------------------------------------------------------
+
+    def fit(self, train: Pairs, validation: Pairs) -> None:
+        self.lessons = train.queries  # texts of other items than the gallery's, for a teacher
 
     def index(self, gallery: Contents) -> None:
         embeddings = self._embed(gallery)
         self.scheme, self.named = self._identify(embeddings)
         self.tree = trie.build(self.named.tokens, self.named.sizes)
         captions = self.captioner.captions(gallery)
+        taught = teaching.posterior(
+            self.teacher, self.lessons, gallery, self.encoder, self.captioner, self.teacher_texts, self.store
+        )
         self.model = self._model(embeddings)
-        self._train(captions)
+        self._train(captions, taught)
         self._ready()
 
     def search(self, queries: Contents, k: int) -> Ranking:
@@ -162,9 +175,10 @@ class CartRetriever(Retriever):
         model = CART(text, self.named.sizes, heads=4, fusion=self.fusion, geometry=shape, **self.decoder)
         return model.to(compute.current().device)
 
-    def _train(self, captions: list[list[str]]) -> None:
-        """A batch is candidates drawn evenly, each with one of its captions."""
-        rows: Tensor = self._tokens([text for each in captions for text in each])
+    def _train(self, captions: list[list[str]], taught: Posterior) -> None:
+        """A batch is candidates drawn evenly, each with one of its captions; half of it, where there is a teacher, is
+        texts of other items, each with a candidate drawn from the teacher's posterior."""
+        rows: Tensor = self._tokens([*(text for each in captions for text in each), *taught.texts])
         counts = np.array([len(each) for each in captions])
         silent = int(np.argmin(counts))
         if not counts[silent]:
@@ -172,11 +186,15 @@ class CartRetriever(Retriever):
         first = np.cumsum(counts) - counts
 
         def draw(rng: np.random.Generator, count: int) -> tuple[Tensor, np.ndarray]:
-            chosen = rng.integers(len(counts), size=count)
-            texts = rows[first[chosen] + (rng.random(count) * counts[chosen]).astype(np.int64)]
-            return _trim(texts), chosen
+            told = teaching.share(count, taught)
+            chosen = rng.integers(len(counts), size=count - told)
+            texts = first[chosen] + (rng.random(len(chosen)) * counts[chosen]).astype(np.int64)
+            heard, thought = taught.draw(rng, told)
+            texts = np.concatenate([texts, int(counts.sum()) + heard])
+            return _trim(rows[texts]), np.concatenate([chosen, thought])
 
         subject = "\n".join(text for each in captions for text in each[:1]) + str(self.named.tokens[:64].tolist())
+        subject += f"{self.teacher} {len(taught)}"
         train(self.model, self.tree, draw, self.plan, self.scratch, subject)
 
     def _tokens(self, texts: list[str]) -> Tensor:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Literal
 
 Section = Literal["retrievers", "datasets", "encoders", "captioners"]
@@ -24,7 +25,8 @@ class Argument:
     """One key that a kind accepts in a suite. A list in place of the value makes a variant for each member."""
 
     # `Any` type that pydantic can check, or "dataset", "encoder", "captioner", "retriever": the name of another
-    # component of the suite (or that component itself, written in place).
+    # component of the suite (or that component itself, written in place). With `Path` it isn't the name that shapes
+    # digests but what lies there, where something does.
     type: Any
     default: Any = REQUIRED
     above: float | None = None  # the value must be greater
@@ -76,6 +78,11 @@ SIZES = {
     "validation": Argument(int, 500, **WHOLE),
     "test": Argument(int, 1000, **WHOLE),
     "seed": Argument(int, 0, at_least=0, at_most=2**32 - 1),
+}
+
+TEACHER = {  # distillation: the same for whoever learns from captions of the gallery
+    "teacher": Argument(Literal["none", "dual", "likelihood"], "none"),
+    "teacher_texts": Argument(int, 4000, **WHOLE),
 }
 
 DATASETS = [
@@ -180,6 +187,25 @@ CAPTIONERS = [
         },
         about="describes what a small encoder perceives; trained here, on what the encoder was trained on",
     ),
+    Entry(
+        "file",
+        "baselines.captioners.file:FileCaptioner",
+        {"path": Argument(Path), "samples": Argument(int, None, at_least=1, at_most=10_000)},
+        about="captions written elsewhere, a JSON object a line: item and captions; audited against the real ones",
+        seeded=False,
+    ),
+    Entry(
+        "pretrained",
+        "baselines.captioners.pretrained:PretrainedCaptioner",
+        {
+            "checkpoint": Argument(Path),
+            "samples": Argument(int, 10, at_least=1, at_most=10_000),
+            "temperature": Argument(float, 1.0, above=0, at_most=100),
+            "max_words": Argument(int, 24, at_least=1, at_most=1000),
+        },
+        about="an image captioning checkpoint of transformers, a folder or a hub id; frames stand for a video",
+        modalities=("image", "video"),
+    ),
 ]
 
 RETRIEVERS = [
@@ -206,6 +232,7 @@ RETRIEVERS = [
             "steps": Argument(int, 600, at_least=1, at_most=1_000_000),
             "batch": Argument(int, 256, at_least=2, at_most=65_536),
             "lr": Argument(float, 1e-3, above=0, at_most=1),
+            **TEACHER,
         },
         about="a dual tower with a vector for each candidate, tuned on generated captions of the gallery",
         paradigm="control",
@@ -232,6 +259,7 @@ RETRIEVERS = [
             "layers": Argument(int, 2, at_least=1, at_most=64),
             "dropout": Argument(float, 0.1, at_least=0, at_most=0.9),
             "beams": Argument(int, 20, at_least=1, at_most=10_000),
+            **TEACHER,
         },
         about="generates the identifier of what the query asks for (arXiv 2406.17507)",
         paradigm="generative",

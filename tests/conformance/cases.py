@@ -53,8 +53,8 @@ class Together(Rerank):
         super().load(folder)
 
 
-def tuned(kit: Kit) -> Retriever:
-    return DualTuned(kit.encoder, kit.captioner, steps=4, batch=16, lr=1e-3)
+def tuned(kit: Kit, **settings: Any) -> Retriever:
+    return DualTuned(kit.encoder, kit.captioner, steps=4, batch=16, lr=1e-3, **settings)
 
 
 def cart(kit: Kit, **settings: Any) -> Retriever:
@@ -81,8 +81,10 @@ CASES: Mapping[str, Case] = {
     "pca-sq": Case(dual("PCA8,SQ8"), smallest=8, learns=True),
     "caption-match": Case(lambda kit: CaptionMatch(kit.encoder, kit.captioner), TEXT, learns=True),
     "dual-tuned": Case(lambda kit: tuned(kit), TEXT),
+    "dual-taught": Case(lambda kit: tuned(kit, teacher="dual", teacher_texts=20), TEXT),
     "cart": Case(lambda kit: cart(kit), TEXT, learns=True),
     "cart-legal": Case(lambda kit: cart(kit, loss="legal", geometry="codebook"), TEXT, learns=True),
+    "cart-taught": Case(lambda kit: cart(kit, teacher="likelihood", teacher_texts=20), TEXT, learns=True),
     "rerank": Case(lambda kit: Together(kit.captioner, DualTower(kit.encoder), n=12), TEXT),
     "outside": Case(lambda kit: Lengths()),
 }
