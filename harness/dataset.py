@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol, overload
 
@@ -35,6 +35,9 @@ class Contents(Sequence[Any]):
     fetch: Callable[[int], Any]  # source position → the thing itself
     positions: np.ndarray  # int64 [n]: which of the source's things, in which order
     source: str  # names the source and all that shaped it: its provenance, and part of every digest
+    # source position → what the dataset calls it; None: it has no names. `source` settles them too, so that they are no
+    # part of the digest.
+    name: Callable[[int], str] | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -45,12 +48,17 @@ class Contents(Sequence[Any]):
     def __getitem__(self, key: slice | np.ndarray) -> Contents: ...
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice | np.ndarray):
-            return Contents(self.modality, self.fetch, self.positions[key], self.source)
+            return Contents(self.modality, self.fetch, self.positions[key], self.source, self.name)
         return self.fetch(int(self.positions[key]))
 
     def __iter__(self) -> Iterator[Any]:
         fetch = self.fetch
         return (fetch(position) for position in self.positions.tolist())
+
+    @property
+    def names(self) -> list[str] | None:
+        """What the dataset calls these things, where it has names for them."""
+        return None if self.name is None else [self.name(position) for position in self.positions.tolist()]
 
     @cached_property
     def digest(self) -> str:
@@ -152,12 +160,20 @@ class Split:
     fitting: Callable[[np.ndarray], np.ndarray] | None = None
     dropped: Sequence[str] = field(default=())  # names of items that should be here and are not
 
+    @cached_property
+    def named(self) -> Contents:
+        """The items, each knowing its name."""
+        positions, name = self.items.positions, self.item_names.__getitem__
+        if not np.array_equal(positions, np.arange(len(positions))):
+            name = dict(zip(positions.tolist(), self.item_names, strict=True)).__getitem__
+        return replace(self.items, name=name)
+
     def pairs(self, direction: str) -> Pairs:
         """This split asked in a direction such as `text-audio` (captions are the queries) or `audio-text`."""
         if direction == f"text-{self.items.modality}":
-            return Pairs(self.captions, self.items, Links.single(self.owner))
+            return Pairs(self.captions, self.named, Links.single(self.owner))
         if direction == f"{self.items.modality}-text":
-            return Pairs(self.items, self.captions, Links.grouped(self.owner, len(self.items)))
+            return Pairs(self.named, self.captions, Links.grouped(self.owner, len(self.items)))
         raise ValueError(
             f"direction {direction!r}: this dataset holds text and {self.items.modality}, so it can be asked "
             f"text-{self.items.modality} or {self.items.modality}-text"

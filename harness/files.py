@@ -27,6 +27,17 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def path_digest(path: Path) -> str | None:
+    """Of what a file holds, or of all files of a folder but the hidden ones; None where there is neither."""
+    if path.is_file():
+        return file_digest(path)
+    if not path.is_dir():
+        return None
+    inside = {each.relative_to(path).as_posix(): each for each in path.rglob("*") if each.is_file()}
+    shown = {name: each for name, each in inside.items() if not any(part[0] == "." for part in name.split("/"))}
+    return digest({name: file_digest(each) for name, each in shown.items()})
+
+
 def sync(path: Path) -> None:
     """Have a file, or a folder's list of names, reach the disk."""
     handle = os.open(path, os.O_RDONLY)

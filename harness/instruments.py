@@ -79,6 +79,7 @@ class Captioner(Instrument):
     """Describes media in words; it sees the media alone, so that no real caption of theirs comes through it."""
 
     samples: int  # texts for each of the contents
+    audited: bool = False  # its texts were written elsewhere: whoever has the real captions compares them
     # Given by the runner: finds or makes the stored captions of contents.
     stored: Callable[[Captioner, Contents], list[list[str]]] | None = None
 

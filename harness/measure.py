@@ -108,7 +108,7 @@ def _alive(contestants: list[Contestant], rng: np.random.Generator) -> list[Cont
 def in_memory(contents: Contents) -> Contents:
     """Fetched beforehand, so that no contestant is timed for decoding a file."""
     things = dict(zip(contents.positions.tolist(), contents, strict=True))
-    return Contents(contents.modality, things.__getitem__, contents.positions, contents.source)
+    return Contents(contents.modality, things.__getitem__, contents.positions, contents.source, contents.name)
 
 
 def _ask(contestant: Contestant, positions: np.ndarray, queries: Contents, questions: Questions) -> Round:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from harness.files import path_digest
 from harness.problems import Problem, SuiteError, meant
 from harness.registry import Entry, Section
 
@@ -211,6 +212,9 @@ def load(path: str | Path) -> Suite:
 
 
 def _digested(value: Any) -> Any:
+    if isinstance(value, Path):  # what lies there, so that it may be moved and a changed file is another one
+        contents = path_digest(value)
+        return str(value) if contents is None else {"contents": contents}
     return {"component": value.digest} if isinstance(value, Component) else value
 
 

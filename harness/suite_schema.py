@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -213,7 +214,14 @@ def _described(kind: Any, argument: Argument) -> str:
         return f"`name: value` pairs, each value {_described(members[1], argument) if members else 'anything'}"
     if takes_list(kind):
         return f"a list, each member {_described(_member(kind), argument) if members else 'anything'}"
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Any: "anything"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "text",
+        Path: "a path",
+        Any: "anything",
+    }
     name = str(names.get(kind) or getattr(kind, "__name__", kind))
     return name + _range(argument) if kind in (int, float) else name
 

@@ -15,8 +15,10 @@ import numpy as np
 
 from harness import files
 from harness.artifacts import Recipe, Store
+from harness.audit import Audit, audit
 from harness.dataset import Contents, Dataset, Pairs, Unavailable
 from harness.instruments import Captioner, Encoder, Instrument
+from harness.progress import say
 from harness.retriever import Retriever
 from harness.suite import Cell, Component
 from harness.task import Task
@@ -35,6 +37,7 @@ class Workshop:
         self.data = data
         self._datasets: dict[str, Dataset] = {}
         self._instruments: dict[tuple[str, int], Instrument] = {}
+        self.audits: dict[tuple[str, str], Audit] = {}  # by captioner (its digest) and task, of captions from elsewhere
 
     def dataset(self, component: Component) -> Dataset:
         if component.digest not in self._datasets:
@@ -122,6 +125,16 @@ class Workshop:
 
         return files.unpack_json((self.store.make(recipe, build).folder / "captions.json.gz").read_bytes())
 
+    def _audit(self, captioner: Captioner, task: Task) -> None:
+        """Captions that were written elsewhere: say how many equal the real ones, once for each task."""
+        place = (captioner.digest, task.name)
+        if not captioner.audited or task.queries.modality != "text" or place in self.audits:
+            return
+        with self.store.ledger():  # whoever uses the captions has their cost in its own book
+            captions = self._captions(captioner, task.gallery)
+        self.audits[place] = audit(captions, list(task.queries), task.links)
+        say(f"    audit: {self.audits[place]}")
+
     def _stored(self, encoder: Encoder, contents: Contents) -> np.ndarray:
         """The vectors of contents, memory-mapped from the store."""
         label = _label(contents)
@@ -191,6 +204,8 @@ class Workshop:
                 retriever.save(folder)
 
         artifact = self.store.make(recipe, build)
+        if "captioner" in handed:
+            self._audit(handed["captioner"], task)
         retriever: Retriever = self._construct(component, seed, **handed)
         retriever.load(artifact.folder)
         return Prepared(retriever, recipe.digest)
