@@ -13,6 +13,7 @@ dual tower whose vectors and text side replace the plain encoder's, `teacher` wh
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,6 +40,7 @@ from harness.retriever import Footprint, Ranking, Retriever, Unsupported, padded
 from harness.teaching import Posterior, Teacher
 
 QUERIES_AT_ONCE = 128
+CHECKED = 512  # candidates of whose captions the first token is looked at after training
 
 
 class Tuned(Protocol):
@@ -116,6 +118,7 @@ class CartRetriever(Retriever):
         self.beams, self.scratch, self.seed = beams, scratch, seed
         self.teacher, self.teacher_texts, self.store = teacher, teacher_texts, store
         self.lessons: Contents | None = None
+        self.first_token: float | None = None
         self.reset_counts()
 
     # -- the story --------------------------------------------------------------------------------------------------
@@ -196,6 +199,17 @@ class CartRetriever(Retriever):
         subject = "\n".join(text for each in captions for text in each[:1]) + str(self.named.tokens[:64].tolist())
         subject += f"{self.teacher} {len(taught)}"
         train(self.model, self.tree, draw, self.plan, self.scratch, subject)
+        self.first_token = self._first_token(rows[first[:CHECKED]])
+
+    def _first_token(self, captions: Tensor) -> float:
+        """The share right for captions (n, L) of the first candidates: if the first token is wrong the rest is useless.
+
+        They are training's own captions: it says whether the model has learnt, not how well it will do.
+        """
+        device = compute.current().device
+        found = decoding.search(self.model, captions.to(device), self.tree.on(device), 1, 1, self.normalise).rows
+        tokens = self.named.tokens[:, 0]
+        return float((tokens[found[:, 0].cpu().numpy()] == tokens[: len(captions)]).mean())
 
     def _tokens(self, texts: list[str]) -> Tensor:
         return self.model.encoder.tower.tokens(texts)  # type: ignore[attr-defined]
@@ -235,6 +249,7 @@ class CartRetriever(Retriever):
         identifiers.save(folder, self.scheme, self.named)
         tensors = {name: tensor.cpu().contiguous() for name, tensor in self.model.state_dict().items()}
         save_file(tensors, folder / "model.safetensors")
+        (folder / "learnt.json").write_text(json.dumps({"first_token": self.first_token}))
 
     def load(self, folder: Path) -> None:
         self.scheme, self.named = identifiers.load(folder)
@@ -242,6 +257,8 @@ class CartRetriever(Retriever):
         dim = self.start.vectors.shape[1] if self.start is not None else self.encoder.dim
         self.model = self._model(np.zeros((len(self.named), dim), np.float32))
         self.model.load_state_dict(load_file(folder / "model.safetensors"))
+        learnt = folder / "learnt.json"  # the first ones had none
+        self.first_token = json.loads(learnt.read_text())["first_token"] if learnt.exists() else None
         self._ready()
 
     def footprint(self) -> Footprint:
@@ -259,9 +276,10 @@ class CartRetriever(Retriever):
     def reset_counts(self) -> None:
         self.positions = self.nodes = 0
 
-    def statistics(self) -> Mapping[str, Any]:
-        """How well the identifiers tell candidates apart: for the record."""
-        return self.named.statistics
+    def details(self) -> Mapping[str, Any]:
+        """How well the identifiers tell candidates apart, and how often a caption's first token comes out right."""
+        learnt = {} if self.first_token is None else {"first_token_accuracy": self.first_token}
+        return {"identifiers": dict(self.named.statistics), **learnt}
 
 
 def _trim(rows: Tensor) -> Tensor:

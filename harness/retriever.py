@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -72,6 +72,10 @@ class Retriever(ABC):
 
     def reset_counts(self) -> None:  # noqa: B027  who counts nothing has nothing to reset
         """Start counting anew."""
+
+    def details(self) -> Mapping[str, Any]:
+        """What it has to say of its own inside, as plain values: for the record, after `index` or `load`."""
+        return {}
 
 
 def best(scores: np.ndarray, k: int) -> Ranking:

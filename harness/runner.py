@@ -219,6 +219,9 @@ def _succeed(
     written["speed"] = {"session": session.id, **contestant.speed, "noise": noise}  # type: ignore[typeddict-item]
     written["cost"] = _cost(book, contestant)
     written["counts"] = dict(contestant.counts)
+    details = dict(contestant.retriever.details())
+    if details:
+        written["details"] = details
     written["rankings"] = session.folder.write_ranking(cell.file, ranking, asked)
     record.save(session.folder.record_path(cell.file), written)
     problem = broken_control(written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,22 @@ def test_counts_and_footprint(indexed: CartRetriever, kit: Kit) -> None:
     assert counts["trie_nodes"] > 0
     assert 10 <= counts["decoder_positions"] <= 10 * (1 + 8 * 3)  # the first level has one beam
     assert indexed.footprint().index_bytes == indexed.tree.nbytes + 4 * 49 * indexed.named.sizes[-1]
-    assert indexed.statistics()["candidates"] == len(kit.test("text-audio").candidates)
+
+
+def test_says_how_its_identifiers_came_out_and_what_it_has_learnt(
+    indexed: CartRetriever, kit: Kit, tmp_path: Path
+) -> None:
+    details = indexed.details()
+    assert details["identifiers"]["candidates"] == len(kit.test("text-audio").candidates)
+    assert {"reconstruction_error", "levels"} <= details["identifiers"].keys()
+    assert 1 / 4 <= details["first_token_accuracy"] <= 1  # there are four first tokens, and it has had its lesson
+    indexed.save(tmp_path)
+    again = CartRetriever(kit.encoder, kit.captioner, **TINY)
+    again.load(tmp_path)
+    assert json.loads(json.dumps(again.details())) == json.loads(json.dumps(details))
+    (tmp_path / "learnt.json").unlink()  # as those saved before it was asked for
+    again.load(tmp_path)
+    assert again.details().keys() == {"identifiers"}
 
 
 def test_starts_from_a_tuned_dual_tower(kit: Kit, tmp_path: Path) -> None:

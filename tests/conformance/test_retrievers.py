@@ -10,6 +10,7 @@ import pytest
 from cases import CASES, Case
 from kit import FEW, Kit
 
+from harness import files
 from harness.dataset import Contents, Waveform, texts
 from harness.measure import agreement
 from harness.metrics import check_ranking
@@ -101,6 +102,7 @@ def test_saved_and_loaded_it_answers_the_same(bench, tmp_path):
     assert np.array_equal(before.ids, after.ids)
     assert np.array_equal(before.scores, after.scores)
     assert loaded.footprint() == bench.shared.footprint()
+    assert files.canonical(loaded.details()) == files.canonical(bench.shared.details()), "plain values"
     assert _endings(tmp_path) <= {".json", ".safetensors", ".npy", ".faiss"}, "plain data, no pickled code"
 
 
