@@ -6,9 +6,11 @@ import fcntl
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,24 @@ class FolderBusy(Exception):
 
 def safe(name: str) -> str:
     return name.replace("/", "_")
+
+
+def _digest_of_page(path: Path) -> str | None:
+    """Of the questions that lie there; None where there are none that can be read."""
+    try:
+        written = path.stat()
+    except OSError:
+        return None
+    return _read_digest(path, written.st_mtime_ns, written.st_size)
+
+
+@lru_cache(maxsize=256)  # all records of a task ask for the same page
+def _read_digest(path: Path, *written: int) -> str | None:
+    try:
+        page = files.unpack_json(path.read_bytes())
+    except (OSError, EOFError, ValueError, zlib.error):
+        return None
+    return page.get("digest") if isinstance(page, dict) else None
 
 
 def cell_name(task: str, retriever: str, seed: int) -> str:
@@ -89,27 +109,43 @@ class RunFolder:
         except RecordError as problem:
             say(f"    {problem}")
             return None
-        if found["status"] == "ok":
-            ranking = self.ranking_path(name)
-            if not ranking.exists() or files.file_digest(ranking) != found["rankings"]:
-                say(f"    {ranking}: missing, or altered since it was written; this cell is measured again")
-                return None
+        doubt = self._unfounded(name, found) if found["status"] == "ok" else None
+        if doubt:
+            say(f"    {doubt}; {name} has to be measured again")
+            return None
         return found
+
+    def _unfounded(self, name: str, found: Record) -> str | None:
+        """Why nobody could check the numbers of a record: its answers or its questions are no longer here."""
+        ranking, questions = self.ranking_path(name), self.task_path(found["task"])
+        if not ranking.is_file() or files.file_digest(ranking) != found["rankings"]:
+            return f"{ranking}: missing, or altered since it was written"
+        if found["data"] is None or _digest_of_page(questions) != found["data"]["digest"]:
+            return f"{questions}: missing, altered, or other questions than this record's"
+        return None
 
     def records(self) -> list[Record]:
         """Every sound record: in the suite's order those of the last run's cells, then any others."""
         present = sorted(path.stem for path in (self.root / "records").glob("*.json"))
-        listed = [name for name in self.journal().get("cells", []) if name in present]
+        known = set(present)
+        listed = [name for name in map(str, self.journal()["cells"]) if name in known]
         found = [self.record(name) for name in dict.fromkeys([*listed, *present])]
         return [each for each in found if each is not None]
 
     def journal(self) -> dict[str, Any]:
-        """`run.json`: sessions, newest last."""
+        """`run.json`: sessions, newest last; and the cells of the last one."""
+        path = self.root / "run.json"
+        empty: dict[str, Any] = {"cells": [], "sessions": []}
         try:
-            journal = json.loads((self.root / "run.json").read_bytes())
+            journal = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return empty
         except (OSError, ValueError):
-            return {"sessions": []}
-        return journal if isinstance(journal, dict) and "sessions" in journal else {"sessions": []}
+            journal = None
+        if isinstance(journal, dict) and all(isinstance(journal.get(key), list) for key in empty):
+            return journal
+        say(f"    {path}: no readable journal; the next run begins a new one, records stay as they are")
+        return empty
 
     def write_journal(self, journal: dict[str, Any]) -> None:
         files.write_json(self.root / "run.json", journal)

@@ -103,7 +103,6 @@ def _finished(session: Session, cell: Cell, task: Task) -> bool:
         and found["key"] == session.suite.key(cell)
         and found["data"] is not None
         and found["data"]["digest"] == task.digest
-        and session.folder.task_path(task.name).exists()
     )
 
 

@@ -136,7 +136,8 @@ def test_interrupted_politely_it_says_how_to_go_on(suite: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "place", ["cache/encoder", "cache/embeddings", "cache/retriever", "out/records", "out/rankings"]
+    "place",
+    ["cache/encoder", "cache/embeddings", "cache/retriever", "out/records", "out/rankings", "out/tasks"],
 )
 def test_a_flipped_byte_is_found_and_mended(
     suite: Path, undisturbed: tuple[Path, Path], tmp_path: Path, place: str
