@@ -52,6 +52,8 @@ def rows(folder: RunFolder, records: Sequence[Record]) -> list[Row]:
 
 
 def _row(folder: RunFolder, task: str, retriever: str, members: list[Record]) -> Row:
+    newest = max(members, key=lambda each: each["made"])
+    members = [each for each in members if _alike(each, newest)]
     fine = [each for each in members if each["status"] == "ok"]
     worst = next((each for each in members if each["status"] != "ok"), members[0])
     return Row(
@@ -65,6 +67,12 @@ def _row(folder: RunFolder, task: str, retriever: str, members: list[Record]) ->
         metrics=_metrics(folder, fine),
         records=tuple(fine),
     )
+
+
+def _alike(one: Record, newest: Record) -> bool:
+    """Whether a record is of the same contestant at another seed, not left over from before its settings changed."""
+    depths = [{name for name in each["metrics"] if name.startswith("hit@")} for each in (one, newest)]
+    return one["config"] == newest["config"] and (depths[0] == depths[1] or not all(depths))
 
 
 def _metrics(folder: RunFolder, fine: list[Record]) -> dict[str, Metric]:
@@ -124,9 +132,11 @@ def rate(row: Row) -> str:
 
 
 def search_only(row: Row) -> str:
-    """What is left of a query once it is encoded."""
-    seconds = row.mean("speed", "offline", "stages", "search")
-    return quantity(1 / seconds) if seconds else "–"
+    """What is left of a query once it is encoded: all its other stages."""
+    names = dict.fromkeys(name for each in row.records for name in _inside(each, ("speed", "offline", "stages")) or ())
+    spent = [row.mean("speed", "offline", "stages", name) for name in names if name != "encode"]
+    seconds = sum(each for each in spent if each is not None)
+    return quantity(1 / seconds) if "encode" in names and seconds else "–"
 
 
 def columns(row: Row, ks: Sequence[int], session: str | None) -> dict[str, str]:
@@ -138,7 +148,7 @@ def columns(row: Row, ks: Sequence[int], session: str | None) -> dict[str, str]:
         "retriever": row.retriever,
         "paradigm": row.paradigm,
         **{f"hit@{k} %": percent(row.metrics.get(f"hit@{k}")) for k in ks},
-        "MRR@10": percent(row.metrics.get("mrr@10")),
+        "MRR@10 %": percent(row.metrics.get("mrr@10")),
         "queries/s": rate(row),
         "search only/s": search_only(row),
         "p50 ms": quantity(row.mean("speed", "single", "p50_ms")),
@@ -155,7 +165,7 @@ def headings(ks: Sequence[int]) -> list[str]:
         "retriever",
         "paradigm",
         *[f"hit@{k} %" for k in ks],
-        "MRR@10",
+        "MRR@10 %",
         "queries/s",
         "search only/s",
         "p50 ms",
@@ -172,7 +182,7 @@ WORDS = ("retriever", "paradigm", "note")  # the columns that aren't numbers
 
 def brief(ks: Sequence[int]) -> list[str]:
     """The columns that a terminal has room for."""
-    left_out = {"MRR@10", "p95 ms", *(f"hit@{k} %" for k in ks[1:-1])}
+    left_out = {"MRR@10 %", "p95 ms", *(f"hit@{k} %" for k in ks[1:-1])}
     return [name for name in headings(ks) if name not in left_out]
 
 
@@ -207,7 +217,7 @@ def caption(group: Sequence[Row]) -> str:
     words = [f"{data['items']:,} candidates", f"{data['queries']:,} queries"]
     if data["dropped"]:
         words.append(f"{data['dropped']:,} items missing")
-    words.append(f"chance {100 * min(data['chance'].values()):.2g} % at hit@{_first_k(data)}")
+    words.append(f"chance {100 * min(data['chance'].values()):.3g} % at hit@{_first_k(data)}")
     if data["ceiling"] is not None:
         words.append(f"ceiling {100 * data['ceiling']:.1f} % at hit@1")
     return ("generated data; " if data["generated"] else "") + ", ".join(words)
@@ -235,9 +245,10 @@ def by_task(all_rows: Sequence[Row]) -> dict[str, list[Row]]:
 # -- forms ------------------------------------------------------------------------------------------------------------
 
 FOOT = (
-    "Brackets: 95 % interval, clustered by item, for these models; quartiles of the rounds for rates. queries/s: query "
-    "in, ids out, all queries at once (`offline`). p50, p95: one query at a time (`single`). fit s and index s count "
-    "every artifact, whether made now or found."
+    "Brackets: 95 % interval, clustered by item, for these models (from three seeds on, for others trained like them: "
+    "over seeds and items); quartiles of the rounds for rates. queries/s: query in, ids out, all queries at once "
+    "(`offline`). p50, p95: one query at a time (`single`). fit s and index s count every artifact, made now or "
+    "found."
 )
 
 

@@ -1,0 +1,101 @@
+"""Tables: what stands in a row is what the records say, and nothing that is left over counts."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from folders import add, write_page
+
+from harness import record
+from harness.report import tables
+from harness.run_folder import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    made = RunFolder(tmp_path)
+    write_page(made)
+    return made
+
+
+def only_row(folder: RunFolder) -> tables.Row:
+    found = tables.rows(folder, folder.records())
+    assert len(found) == 1
+    return found[0]
+
+
+def config_of(folder: RunFolder, name: str) -> dict[str, Any]:
+    return record.load(folder.record_path(name))["config"]
+
+
+def test_seeds_become_one_row_from_their_rankings(folder: RunFolder) -> None:
+    for seed in range(3):  # 4, 2 and 0 of 4 right
+        add(folder, seed)
+    row = only_row(folder)
+    assert row.seeds == (0, 1, 2)
+    metric = row.metrics["hit@1"]
+    assert metric["value"] == pytest.approx(0.5)
+    assert metric["low"] is not None and metric["high"] is not None
+    assert metric["low"] < 0.4 and metric["high"] > 0.6
+    assert tables.notes(row, None) == "noisy; 3 seeds"
+
+
+def test_a_seed_from_before_the_settings_changed_does_not_count(folder: RunFolder) -> None:
+    config = config_of(folder, add(folder, 2, made="2026-01-01T00:00:00Z"))
+    add(folder, 0, made="2026-01-02T00:00:00Z", config={**config, "retriever": {"kind": "dual_tower", "index": "Flat"}})
+    row = only_row(folder)
+    assert row.seeds == (0,) and row.metrics == row.records[0]["metrics"]
+
+
+def test_a_seed_with_other_cutoffs_does_not_count(folder: RunFolder) -> None:
+    name = add(folder, 2, made="2026-01-01T00:00:00Z")
+    metrics = record.load(folder.record_path(name))["metrics"]
+    add(folder, 0, made="2026-01-02T00:00:00Z", metrics={**metrics, "hit@50": metrics["hit@5"]})
+    assert only_row(folder).seeds == (0,)
+
+
+def test_a_failed_seed_is_told_whatever_the_others_found(folder: RunFolder) -> None:
+    add(folder, 0)
+    add(folder, 1, status="failed", reason="Traceback\nValueError: no", metrics={})
+    row = only_row(folder)
+    assert row.status == "failed" and row.reason == "ValueError: no"
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ({"encode": 0.5, "search": 0.01}, "100"),
+        ({"encode": 0.5, "decode": 0.01, "rerank": 0.03}, "25"),
+        ({"search": 0.01}, "–"),  # whether it encodes outside of it, nobody knows
+        ({}, "–"),
+    ],
+)
+def test_search_only_is_all_but_encoding(folder: RunFolder, stages: dict[str, float], said: str) -> None:
+    name = add(folder)
+    speed: Any = record.load(folder.record_path(name))["speed"]
+    speed["offline"]["stages"] = stages
+    add(folder, speed=speed)
+    assert tables.search_only(only_row(folder)) == said
+
+
+def test_every_number_of_the_csv_is_that_of_the_record(folder: RunFolder) -> None:
+    add(folder)
+    row = only_row(folder)
+    (line,) = csv.DictReader(io.StringIO(tables.comma_separated([row])))
+    found: Any = row.records[0]
+    assert float(line["hit@5 low"]) == found["metrics"]["hit@5"]["low"]
+    assert float(line["qps median"]) == found["speed"]["offline"]["qps"]["median"]
+    assert float(line["fit_s"]) == found["cost"]["fit_s"]
+    assert line["session"] == found["speed"]["session"]
+
+
+def test_chance_is_written_as_a_plain_number(folder: RunFolder) -> None:
+    name = add(folder)
+    data: Any = record.load(folder.record_path(name))["data"]
+    row = only_row(folder)
+    row.records[0]["data"] = {**data, "chance": {"hit@1": 1.0}}
+    assert "chance 100 % at hit@1" in tables.caption([row])
