@@ -19,6 +19,7 @@ class Data(TypedDict):
     modality: str  # of the media: image, audio, video
     generated: bool  # made by a program; never to be mixed with recorded data
     items: int  # candidates in the gallery
+    added: NotRequired[int]  # so many of them were added once the others had been indexed
     queries: int  # queries of the task
     dropped: int  # items that should be here and are not
     digest: str  # of the ids of queries and candidates and of who matches whom

@@ -75,7 +75,7 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
     """One task and seed; returns how many finished cells were kept as they are."""
     try:
         spec = cells[0].task
-        task = open_task(spec.name, workshop.dataset(spec.dataset), spec.split, spec.direction)
+        task = open_task(spec.name, workshop.dataset(spec.dataset), spec.split, spec.direction, spec.hold_out)
     except Unavailable as reason:
         say(f"  unavailable: {reason}")
         _give_up(session, cells, "unavailable", str(reason))
@@ -174,6 +174,8 @@ def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: 
             "chance": chance(task.links, session.suite.k, task.items),
             "sampled_queries": None,
         }
+        if task.added:
+            data["added"] = task.added
     instruments = {"encoder": cell.encoder, "captioner": cell.captioner}
     return {
         "schema_version": record.SCHEMA_VERSION,
@@ -214,7 +216,8 @@ def _succeed(
     written = _base(session, cell, task, "ok", None)
     if written["data"] and len(asked) < len(task.queries):
         written["data"]["sampled_queries"] = len(asked)
-    written["metrics"] = score(ranking.ids, task.links.take(asked), task.cluster[asked], session.suite.k, task.items)
+    links, cluster = task.links.take(asked), task.cluster[asked]
+    written["metrics"] = score(ranking.ids, links, cluster, session.suite.k, task.items, task.added)
     written["speed"] = {"session": session.id, **contestant.speed, "noise": noise}  # type: ignore[typeddict-item]
     written["cost"] = _cost(book, contestant)
     written["counts"] = dict(contestant.counts)

@@ -15,21 +15,37 @@ from harness.statistics import Interval
 IMPROBABLE = 5.0  # standard errors
 
 
-def score(ids: np.ndarray, links: Links, cluster: np.ndarray, ks: Sequence[int], gallery: int) -> dict[str, Metric]:
-    """Every metric with its 95 % interval, clustered by item. `ids` may be [Q, depth], or [S, Q, depth] for seeds."""
+def score(
+    ids: np.ndarray, links: Links, cluster: np.ndarray, ks: Sequence[int], gallery: int, added: int = 0
+) -> dict[str, Metric]:
+    """Every metric with its 95 % interval, clustered by item. `ids` may be [Q, depth], or [S, Q, depth] for seeds.
+
+    Where the gallery's last candidates were `added` later, "old hit@k" and "added hit@k" are those of the queries whose
+    positives were all there from the start, or all came later.
+    """
     runs = ids[None] if ids.ndim == 2 else ids
     each = [metrics.per_query(run, links, ks, gallery) for run in runs]
-    found = {}
+    found, ages = {}, _ages(links, gallery - added) if added else {}
     for name in each[0]:
         values = np.stack([run[name] for run in each])  # (S, Q)
         values = values[0] if len(values) == 1 else values
         if name != "rank":
             found[name] = _metric(statistics.mean_interval(values, cluster))
+            if name.startswith("hit@"):
+                for age, chosen in ages.items():
+                    found[f"{age} {name}"] = _metric(statistics.mean_interval(values[..., chosen], cluster[chosen]))
             continue
         found["median_rank"] = _metric(statistics.median_interval(values, cluster))
         if np.isfinite(values).all():
             found["mean_rank"] = _metric(statistics.mean_interval(values, cluster, bounds=(1, gallery)))
     return found
+
+
+def _ages(links: Links, indexed: int) -> dict[str, np.ndarray]:
+    """The queries of each age, where there are any; those with positives of both have none."""
+    later = np.add.reduceat(links.targets >= indexed, links.starts[:-1], dtype=np.int64) if len(links) else links.counts
+    ages = {"old": np.flatnonzero(later == 0), "added": np.flatnonzero(later == links.counts)}
+    return {age: chosen for age, chosen in ages.items() if len(chosen)}
 
 
 def _metric(interval: Interval) -> Metric:

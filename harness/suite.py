@@ -85,10 +85,12 @@ class TaskSpec:
     encoder: Component | None
     captioner: Component | None
     line: int | None = field(compare=False)
+    hold_out: float = 0.0  # the share of the gallery that is added once the rest is indexed
 
     @property
     def name(self) -> str:
-        return f"{self.dataset.name}/{self.split}/{self.direction}"
+        held = f"+{100 * self.hold_out:g}added" if self.hold_out else ""
+        return f"{self.dataset.name}/{self.split}/{self.direction}{held}"
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ class Cell:
         """A digest of everything configured that shapes this cell's result; names are not among it."""
         instruments = [used.digest if used else None for used in (self.encoder, self.captioner)]
         task = [self.task.dataset.digest, self.task.split, self.task.direction]
+        task += [self.task.hold_out] if self.task.hold_out else []
         return _sha256([task, self.retriever.component.digest, instruments, self.seed, k, more])
 
 

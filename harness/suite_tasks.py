@@ -19,6 +19,7 @@ TASK = {
     "direction": Argument(list[str] | str, None),
     "encoder": Argument("encoder", None),
     "captioner": Argument("captioner", None),
+    "hold_out": Argument(float, 0.0, at_least=0, at_most=0.99),  # the share of the gallery that is added afterwards
 }
 
 

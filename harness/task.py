@@ -29,6 +29,15 @@ class Task:
     candidate_names: Sequence[str]
     dropped: Sequence[str]
     ceiling: float | None  # hit@1 of a listener who picks uniformly among the candidates that fit
+    added: int = 0  # so many candidates, the gallery's last, come when the others are indexed already
+
+    @property
+    def indexed(self) -> Contents:
+        return self.gallery[: self.items - self.added]
+
+    @property
+    def later(self) -> Contents:
+        return self.gallery[self.items - self.added :]
 
     @property
     def items(self) -> int:
@@ -53,6 +62,7 @@ class Task:
             "generated": self.generated,
             "digest": self.digest,
             "ceiling": self.ceiling,
+            "added": self.added,
             "dropped": list(self.dropped),
             "queries": {"names": list(self.query_names), "texts": texts},
             "candidates": {"names": list(self.candidate_names)},
@@ -61,8 +71,11 @@ class Task:
         }
 
 
-def open_task(name: str, dataset: Dataset, split_name: Any, direction: str) -> Task:
-    """Ask a split of a dataset in one direction. The shuffle is seeded by the task's name: the same in every run."""
+def open_task(name: str, dataset: Dataset, split_name: Any, direction: str, hold_out: float = 0.0) -> Task:
+    """Ask a split of a dataset in one direction. The shuffle is seeded by the task's name: the same in every run.
+
+    `hold_out`: the share of the gallery that is added later; at least one candidate if any, and never all.
+    """
     split = dataset.split(split_name)
     pairs = split.pairs(direction)
     count = len(pairs.candidates)
@@ -86,6 +99,7 @@ def open_task(name: str, dataset: Dataset, split_name: Any, direction: str) -> T
         candidate_names=[candidate_names[position] for position in order.tolist()],
         dropped=split.dropped,
         ceiling=float(np.mean(1.0 / fitting)) if fitting is not None and len(fitting) else None,
+        added=max(0, min(count - 1, max(1, round(hold_out * count)))) if hold_out else 0,
     )
 
 

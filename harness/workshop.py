@@ -19,7 +19,7 @@ from harness.audit import Audit, audit
 from harness.dataset import Contents, Dataset, Pairs, Unavailable
 from harness.instruments import Captioner, Encoder, Instrument
 from harness.progress import say
-from harness.retriever import Retriever
+from harness.retriever import Retriever, Unsupported
 from harness.suite import Cell, Component
 from harness.task import Task
 
@@ -152,7 +152,7 @@ class Workshop:
         component = cell.retriever.component
         lessons = self.pairs(cell.task.dataset, cell.task.direction)
         tools = {"encoder": cell.encoder, "captioner": cell.captioner}
-        prepared = self._prepared(component, cell.retriever.name, tools, task, lessons, cell.seed)
+        prepared = self._prepared(component, cell.retriever.name, tools, task, lessons, cell.seed, task.later)
         if "links" in component.entry.needs:
             prepared.retriever.peek(task.queries, task.links)  # type: ignore[attr-defined]  # the oracle's door
         return prepared.retriever
@@ -165,8 +165,12 @@ class Workshop:
         task: Task,
         lessons: tuple[Pairs, Pairs],
         seed: int,
+        later: Contents,
     ) -> Prepared:
-        """Always as loaded from its artifact, so that a resumed run is no other; whoever is inside it comes first."""
+        """Always as loaded from its artifact, so that a resumed run is no other; whoever is inside it comes first.
+
+        `later` is added once the task's other candidates are indexed. Nothing is added to who is inside another.
+        """
         check_available(component)
         if task.queries.modality not in component.entry.asks:
             raise Unavailable(
@@ -183,7 +187,7 @@ class Workshop:
                 parents[name] = handed[name].digest
         for name, value in component.arguments.items():
             if isinstance(value, Component) and value.section == "retrievers":
-                inner = self._prepared(value, value.name, tools, task, lessons, seed)
+                inner = self._prepared(value, value.name, tools, task, lessons, seed, later[:0])
                 handed[name], parents[name] = inner.retriever, inner.digest
         train, validation = lessons
         seed = seed if component.entry.seeded else 0
@@ -192,7 +196,8 @@ class Workshop:
             label,
             {"component": component.digest, "about": component.config, "seed": seed}
             | parents
-            | {"train": train.digest, "validation": validation.digest, "gallery": task.gallery.digest},
+            | {"train": train.digest, "validation": validation.digest, "gallery": task.indexed.digest}
+            | ({"added": later.digest} if len(later) else {}),
         )
 
         def build(folder: Path) -> None:
@@ -200,7 +205,9 @@ class Workshop:
             retriever = self._construct(component, seed, **handed, scratch=scratch)
             retriever.fit(train, validation)
             with self.store.phase("index"):
-                retriever.index(task.gallery)
+                retriever.index(task.indexed)
+                if len(later):
+                    self._add(retriever, later, component)
                 retriever.save(folder)
 
         artifact = self.store.make(recipe, build)
@@ -209,6 +216,12 @@ class Workshop:
         retriever: Retriever = self._construct(component, seed, **handed)
         retriever.load(artifact.folder)
         return Prepared(retriever, recipe.digest)
+
+    def _add(self, retriever: Retriever, later: Contents, component: Component) -> None:
+        try:
+            retriever.add(later)
+        except Unsupported as reason:
+            raise Unavailable(f"{component.kind}: {reason}") from reason
 
     def _construct(self, component: Component, seed: int, scratch: Path | None = None, **handed: Any) -> Any:
         """Plain arguments from the suite, whatever it is handed as it is, and what its signature asks for besides."""

@@ -14,10 +14,10 @@ from baselines.dual_tuned import DualTuned
 from cart.retriever import CartRetriever
 from harness import teaching
 from harness.artifacts import Store
-from harness.dataset import texts
+from harness.dataset import Contents, texts
 from harness.teaching import Posterior, posterior
 
-COUNT = 24
+COUNT, ITEMS = 24, 16
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +25,13 @@ def kit(tiny: Callable[[str], Kit]) -> Kit:
     return tiny("audio")
 
 
+def gallery_of(kit: Kit) -> Contents:
+    return kit.test("text-audio").candidates[:ITEMS]
+
+
 def taught(kit: Kit, teacher: Any, store: Store | None = None) -> Posterior:
     train, _ = kit.lessons("text-audio")
-    gallery = kit.test("text-audio").candidates
+    gallery = gallery_of(kit)
     return posterior(teacher, train.queries, gallery, kit.encoder, kit.captioner, COUNT, store)
 
 
@@ -50,14 +54,14 @@ def test_rows_are_distributions_over_different_candidates(
     monkeypatch.setattr(teaching, "NEAREST", nearest)
     monkeypatch.setattr(teaching, "PAIRS_AT_ONCE", 64)
     found = taught(kit, teacher)
-    gallery = kit.test("text-audio").candidates
+    gallery = gallery_of(kit)
     assert found.ids.shape == found.odds.shape == (COUNT, min(nearest, len(gallery)))
     assert np.allclose(found.odds.sum(axis=1), 1, atol=1e-5) and (found.odds >= 0).all()
     assert all(len(set(row)) == len(row) and set(row) <= set(range(len(gallery))) for row in found.ids.tolist())
 
 
 def test_the_dual_teacher_is_the_softmax_of_its_cosines(kit: Kit) -> None:
-    found, gallery = taught(kit, "dual"), kit.test("text-audio").candidates
+    found, gallery = taught(kit, "dual"), gallery_of(kit)
     cosines = kit.encoder.encode(texts(found.texts)) @ kit.encoder.embed(gallery).T
     assert np.allclose(dense(found, len(gallery)), softmax(teaching.SCALE * cosines), atol=1e-5)
 
@@ -65,7 +69,7 @@ def test_the_dual_teacher_is_the_softmax_of_its_cosines(kit: Kit) -> None:
 def test_the_likelihood_teacher_agrees_with_brute_force(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Text by text, candidate by candidate, against batches of texts of a length."""
     monkeypatch.setattr(teaching, "PAIRS_AT_ONCE", 100)
-    found, gallery = taught(kit, "likelihood"), kit.test("text-audio").candidates
+    found, gallery = taught(kit, "likelihood"), gallery_of(kit)
     prepared = kit.captioner.prepare(gallery)
     scores = np.empty((COUNT, len(gallery)))
     for row, text in enumerate(found.texts):
@@ -88,7 +92,7 @@ def test_it_is_made_once_and_its_cost_is_booked_with_all_who_use_it(
     judge = teaching._judge
     monkeypatch.setattr(teaching, "_judge", lambda *given: calls.append(1) or judge(*given))
     store = Store(tmp_path)
-    train, gallery = kit.lessons("text-audio")[0], kit.test("text-audio").candidates
+    train, gallery = kit.lessons("text-audio")[0], gallery_of(kit)
     shared = {"teacher": "likelihood", "teacher_texts": COUNT, "batch": 8, "steps": 1}
     books = []
     for build in (
@@ -112,13 +116,13 @@ def test_another_gallery_teacher_or_captioner_makes_another_one(
     kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path)
-    train, gallery = kit.lessons("text-audio")[0].queries, kit.test("text-audio").candidates
+    train, gallery = kit.lessons("text-audio")[0].queries, gallery_of(kit)
     tools = (kit.encoder, kit.captioner)
     made = tmp_path / "posterior"
     for number, change in enumerate(
         [
             lambda: posterior("dual", train, gallery, *tools, COUNT, store),
-            lambda: posterior("dual", train, gallery[:30], *tools, COUNT, store),
+            lambda: posterior("dual", train, gallery[:12], *tools, COUNT, store),
             lambda: posterior("dual", train, gallery, *tools, COUNT + 1, store),
             lambda: posterior("likelihood", train, gallery, *tools, COUNT, store),
         ],
@@ -143,13 +147,13 @@ def contestants(kit: Kit, **settings: Any) -> dict[str, Callable[[], Any]]:
 
 
 @pytest.mark.parametrize("name", ["dual_tuned", "cart"])
-@pytest.mark.parametrize("teacher", ["none", "dual", "likelihood"])
+@pytest.mark.parametrize("teacher", ["none", "likelihood"])
 def test_nothing_but_train_texts_and_generated_captions_is_learnt_from(
     kit: Kit, monkeypatch: pytest.MonkeyPatch, name: str, teacher: Any
 ) -> None:
     """Provenance: whatever text reaches an instrument or a text tower comes from the train split or from the media."""
     train, validation = kit.lessons("text-audio")
-    gallery = kit.test("text-audio").candidates
+    gallery = gallery_of(kit)
     allowed = {text for each in kit.captioner.captions(gallery) for text in each}
     allowed |= set(train.queries) if teacher != "none" else set()
     seen: set[str] = set()
@@ -172,13 +176,13 @@ def test_nothing_but_train_texts_and_generated_captions_is_learnt_from(
 def test_who_is_taught_comes_nearer_to_the_teacher(kit: Kit, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A teacher with strange ideas, each train text for one candidate, that captions alone would not teach."""
     train, validation = kit.lessons("text-audio")
-    gallery = kit.test("text-audio").candidates
-    target = np.arange(COUNT, dtype=np.int32)[:, None]
+    gallery = gallery_of(kit)
+    target = (np.arange(COUNT, dtype=np.int32) % ITEMS)[:, None]
     odd = Posterior(tuple(dict.fromkeys(train.queries))[:COUNT], target, np.ones((COUNT, 1), np.float32))
     hits = {}
     for teacher in ("none", "dual"):
         monkeypatch.setattr(teaching, "posterior", lambda teacher, *_: odd if teacher == "dual" else teaching.NOTHING)
-        retriever = contestants(kit, teacher=teacher, steps=40, batch=24, lr=3e-3)[name]()
+        retriever = contestants(kit, teacher=teacher, steps=30, batch=24, lr=3e-3)[name]()
         retriever.fit(train, validation)
         retriever.index(gallery)
         ids = retriever.search(texts(odd.texts), 5).ids
@@ -190,7 +194,7 @@ def test_a_teacher_without_texts_says_so(kit: Kit) -> None:
     train, validation = kit.lessons("audio-text")
     retriever = DualTuned(kit.encoder, kit.captioner, steps=1, batch=4, lr=1e-3, teacher="dual")
     with pytest.raises(ValueError, match="teacher: dual needs the texts of a train split"):
-        retriever.index(kit.test("text-audio").candidates)
+        retriever.index(gallery_of(kit))
     retriever.fit(train, validation)  # asks with media
     with pytest.raises(ValueError, match="teacher: dual needs the texts of a train split"):
-        retriever.index(kit.test("text-audio").candidates)
+        retriever.index(gallery_of(kit))

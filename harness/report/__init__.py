@@ -45,12 +45,12 @@ def show(rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, str
             continue
         console.print(f"  {tables.caption(group)}", soft_wrap=True)
         fine = [tables.columns(row, ks, session) for row in group if row.status == "ok"]
-        names = [name for name in tables.brief(ks) if any(cells[name] for cells in fine)]
+        names = [name for name in tables.brief(ks, group) if any(cells.get(name) for cells in fine)]
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for name in names:
             table.add_column(name, justify="left" if name in tables.WORDS else "right", overflow="fold")
         for cells in fine:
-            table.add_row(*(cells[name] for name in names))
+            table.add_row(*(cells.get(name, "") for name in names))
         if fine:
             console.print(table)
         for names_of, status, reason in tables.left_out(group):

@@ -89,7 +89,7 @@ def _metrics(folder: RunFolder, fine: list[Record]) -> dict[str, Metric]:
     ids = np.stack([ids[np.searchsorted(query, asked)] for ids, _, query in read])
     ks = sorted(int(name.removeprefix("hit@")) for name in fine[0]["metrics"] if name.startswith("hit@"))
     cluster = np.array(page["cluster"])[asked]
-    return score(ids, links.take(asked), cluster, ks, len(page["candidates"]["names"]))
+    return score(ids, links.take(asked), cluster, ks, len(page["candidates"]["names"]), page.get("added", 0))
 
 
 # -- cells ------------------------------------------------------------------------------------------------------------
@@ -147,6 +147,7 @@ def columns(row: Row, ks: Sequence[int], session: str | None) -> dict[str, str]:
     return {
         "retriever": row.retriever,
         "paradigm": row.paradigm,
+        **{f"{name} %": percent(metric) for name, metric in row.metrics.items() if name.startswith(AGES)},
         **{f"hit@{k} %": percent(row.metrics.get(f"hit@{k}")) for k in ks},
         "MRR@10 %": percent(row.metrics.get("mrr@10")),
         "queries/s": rate(row),
@@ -160,11 +161,17 @@ def columns(row: Row, ks: Sequence[int], session: str | None) -> dict[str, str]:
     }
 
 
-def headings(ks: Sequence[int]) -> list[str]:
+AGES = ("old ", "added ")  # candidates indexed from the start, and those that came later
+
+
+def headings(ks: Sequence[int], group: Sequence[Row] = ()) -> list[str]:
+    """Of a task's table; with a column for each age of the candidates where they were not all indexed at once."""
+    aged = [f"{age}hit@{k}" for k in ks for age in AGES]
     return [
         "retriever",
         "paradigm",
         *[f"hit@{k} %" for k in ks],
+        *[f"{name} %" for name in aged if any(name in row.metrics for row in group)],
         "MRR@10 %",
         "queries/s",
         "search only/s",
@@ -180,10 +187,11 @@ def headings(ks: Sequence[int]) -> list[str]:
 WORDS = ("retriever", "paradigm", "note")  # the columns that aren't numbers
 
 
-def brief(ks: Sequence[int]) -> list[str]:
+def brief(ks: Sequence[int], group: Sequence[Row] = ()) -> list[str]:
     """The columns that a terminal has room for."""
     left_out = {"MRR@10 %", "p95 ms", *(f"hit@{k} %" for k in ks[1:-1])}
-    return [name for name in headings(ks) if name not in left_out]
+    left_out |= {f"{age}hit@{k} %" for age in AGES for k in ks[1:]}
+    return [name for name in headings(ks, group) if name not in left_out]
 
 
 def notes(row: Row, session: str | None) -> str:
@@ -215,6 +223,8 @@ def caption(group: Sequence[Row]) -> str:
         return "nothing measured"
     data: Any = measured[0].records[0]["data"]
     words = [f"{data['items']:,} candidates", f"{data['queries']:,} queries"]
+    if data.get("added"):
+        words.append(f"{data['added']:,} of the candidates added when the others were indexed")
     if data["dropped"]:
         words.append(f"{data['dropped']:,} items missing")
     words.append(f"chance {100 * min(data['chance'].values()):.3g} % at hit@{_first_k(data)}")
@@ -278,11 +288,11 @@ def markdown(title: str, all_rows: Sequence[Row], ks: Sequence[int], session: st
             lines += [missing, ""]
             continue
         lines += [caption(group) + ".", ""]
-        names = headings(ks)
+        names = headings(ks, group)
         lines += ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
         for row in group:
             cells = columns(row, ks, session)
-            lines.append("| " + " | ".join(cells[name].replace("|", "\\|") for name in names) + " |")
+            lines.append("| " + " | ".join(cells.get(name, "").replace("|", "\\|") for name in names) + " |")
         note = sessions_note(group)
         lines += ["", *([note + ".", ""] if note else [])]
     return "\n".join([*lines, FOOT, ""])

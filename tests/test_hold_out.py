@@ -1,0 +1,179 @@
+"""`hold_out`: a share of the gallery comes when the rest is indexed; old and added are told apart all the way."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_task import Numbers
+
+from harness import report
+from harness.artifacts import Store
+from harness.dataset import Links
+from harness.run_folder import RunFolder
+from harness.runner import Outcome, Session, run
+from harness.scoring import score
+from harness.suite import SuiteError, load
+from harness.task import open_task
+
+SUITE = """\
+name: growing
+k: [1, 5]
+seeds: [0, 1]
+scenarios: {offline: {rounds: 2, cap_s: 2}}
+datasets: {sounds: {kind: soundscapes, train: 24, validation: 8, test: 20}}
+encoders: {ears: {kind: small, trained_on: sounds, steps: 3, batch: 16, dim: 16}}
+captioners: {teller: {kind: small, encoder: ears, steps: 2, items: 8, samples: 3}}
+tasks:
+  - {dataset: sounds, encoder: ears, captioner: teller, hold_out: 0.25}
+  - {dataset: sounds, encoder: ears, captioner: teller}
+retrievers:
+  oracle: {kind: oracle, tasks: "*+25added"}
+  dual:   {kind: dual_tower, index: exact}
+  tuned:  {kind: dual_tuned, steps: 2, batch: 8, tasks: "*+25added"}
+  cart:   {kind: cart, start: tuned, steps: 2, batch: 8, clusters: 4, codes: 4, width: 48, tasks: "*+25added"}
+"""
+GROWN = "sounds/test/text-audio+25added"
+
+
+def written(tmp_path: Path, text: str = SUITE) -> Path:
+    path = tmp_path / "growing.yaml"
+    path.write_text(text)
+    return path
+
+
+# -- what is asked ----------------------------------------------------------------------------------------------------
+
+
+def test_both_kinds_of_a_task_stand_in_one_suite(tmp_path: Path) -> None:
+    suite = load(written(tmp_path))
+    assert [task.name for task in suite.tasks] == [GROWN, "sounds/test/text-audio"]
+    dual, plain = (
+        next(c for c in suite.cells() if c.task is task and c.retriever.name == "dual") for task in suite.tasks
+    )
+    assert suite.key(dual) != suite.key(plain)
+    less = replace(dual, task=replace(dual.task, hold_out=0.2))
+    assert suite.key(less) != suite.key(dual)
+    assert suite.key(replace(dual, task=replace(dual.task, hold_out=0.0))) == suite.key(plain), (
+        "as before there was any"
+    )
+
+
+@pytest.mark.parametrize("share", ["1", "-0.1", "1.5", "half", "true"])
+def test_a_share_that_can_not_be_is_refused(tmp_path: Path, share: str) -> None:
+    with pytest.raises(SuiteError, match="hold_out"):
+        load(written(tmp_path, SUITE.replace("0.25", share)))
+
+
+@pytest.mark.parametrize(("share", "added"), [(0.0, 0), (0.01, 1), (0.3, 4), (0.99, 11)])
+def test_the_last_of_the_shuffled_gallery_come_later(share: float, added: int) -> None:
+    task = open_task("t", Numbers(12, 30), "test", "text-audio", share)
+    count = len(task.gallery)
+    assert count == 12 and task.added == added == len(task.later)
+    together = np.concatenate([task.indexed.positions, task.later.positions])
+    assert np.array_equal(together, task.gallery.positions)
+    whole = open_task("t", Numbers(12, 30), "test", "text-audio")
+    assert whole.digest == task.digest, "who matches whom is the same question"
+    assert task.page()["added"] == added
+
+
+# -- how it is scored -------------------------------------------------------------------------------------------------
+
+
+def test_queries_are_told_apart_by_the_age_of_their_positives() -> None:
+    links = Links(np.array([0, 1, 2, 4, 6, 7]), np.array([0, 3, 1, 4, 3, 4, 2]))  # the third has both, so no age
+    ids = np.array([[0, 1], [0, 3], [4, 1], [0, 4], [0, 1]])
+    found = score(ids, links, np.arange(5), [1, 2], gallery=5, added=2)
+    values = {name: found[name]["value"] for name in found if "hit@" in name}
+    assert values == {
+        "hit@1": 2 / 5,
+        "old hit@1": 1 / 2,
+        "added hit@1": 0.0,
+        "hit@2": 4 / 5,
+        "old hit@2": 1 / 2,
+        "added hit@2": 1.0,
+    }
+    assert found["old hit@1"]["low"] < 1 / 2 < found["old hit@1"]["high"]
+    seeds = score(np.stack([ids, ids]), links, np.arange(5), [1], gallery=5, added=2)
+    assert seeds["old hit@1"]["value"] == 1 / 2
+    assert not any("old" in name for name in score(ids, links, np.arange(5), [1], gallery=5))
+
+
+# -- a whole run ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, Outcome]:
+    folder = tmp_path_factory.mktemp("growing")
+    suite = load(written(folder))
+    session = Session("s", suite, RunFolder(folder / "out"), Store(folder / "cache"), folder, {})
+    return session, run(session)
+
+
+def records(session: Session) -> dict[str, Any]:
+    return {f"{r['task']} {r['retriever']} {r['seed']}": r for r in session.folder.records()}
+
+
+def test_who_can_add_is_measured_on_both_and_who_can_not_says_why(runs: tuple[Session, Outcome]) -> None:
+    session, outcome = runs
+    found = records(session)
+    assert outcome.failed == 0 and outcome.unavailable == 2 and outcome.broken == ()
+    refused = found[f"{GROWN} tuned 0"]
+    assert refused["status"] == "unavailable"
+    assert refused["reason"].startswith("dual_tuned: ") and "index the whole gallery" in refused["reason"]
+    for name in ("oracle", "dual", "cart"):
+        grown = found[f"{GROWN} {name} 0"]
+        assert grown["status"] == "ok" and grown["data"]["items"] == 20 and grown["data"]["added"] == 5
+        assert {"old hit@1", "added hit@1", "old hit@5", "added hit@5"} <= grown["metrics"].keys()
+    oracle = found[f"{GROWN} oracle 0"]["metrics"]
+    assert oracle["old hit@1"]["value"] == oracle["added hit@1"]["value"] == 1.0
+    plain = found["sounds/test/text-audio dual 0"]
+    assert "added" not in plain["data"] and not any("added" in name for name in plain["metrics"])
+
+
+def test_the_kept_index_is_the_grown_one(runs: tuple[Session, Outcome]) -> None:
+    """All answers are among 20, not 15; and the plain tower is none the worse for having been added to."""
+    session, _ = runs
+    found = records(session)
+    assert (
+        found[f"{GROWN} dual 0"]["cost"]["index_bytes"] == found["sounds/test/text-audio dual 0"]["cost"]["index_bytes"]
+    )
+    assert found[f"{GROWN} dual 0"]["metrics"]["hit@1"] == found["sounds/test/text-audio dual 0"]["metrics"]["hit@1"]
+    cart = found[f"{GROWN} cart 0"]
+    assert cart["details"]["identifiers"]["candidates"] == 20
+    ids = session.folder.read_ranking("sounds_test_text-audio+25added.cart.0")[0]
+    assert (ids >= 15).any() and ids.max() < 20
+
+
+def test_what_a_contestant_indexed_is_told_by_its_artifact(runs: tuple[Session, Outcome]) -> None:
+    session, _ = runs
+    duals = {
+        record["task"]: record["cost"]["artifacts"]["retriever dual"]["digest"]
+        for record in records(session).values()
+        if record["retriever"] == "dual" and record["seed"] == 0
+    }
+    assert len(set(duals.values())) == 2
+    reused = run(replace(session, id="again"))
+    assert reused.reused == len(session.suite.cells()) - reused.unavailable
+
+
+def test_tables_show_both_where_there_are_both(runs: tuple[Session, Outcome]) -> None:
+    """Over two seeds, too, for which all is scored anew from the rankings."""
+    session, _ = runs
+    rows = report.write(session.folder, "growing", session.folder.records())
+    markdown = (session.folder.root / "tables" / "main.md").read_text()
+    grown, plain = markdown.split("## sounds/test/text-audio\n")
+    assert "| old hit@1 % | added hit@1 % | old hit@5 % | added hit@5 % |" in grown
+    assert "5 of the candidates added when the others were indexed" in grown
+    assert "added hit" not in plain and "old hit" not in plain
+    oracle = next(row for row in rows if row.retriever == "oracle")
+    assert len(oracle.seeds) == 2 and oracle.metrics["added hit@1"]["value"] == 1.0
+    heads = (session.folder.root / "tables" / "main.csv").read_text().splitlines()[0].split(",")
+    assert {"old hit@1", "added hit@1 low", "added hit@5 high"} <= set(heads)
+    shown = io.StringIO()
+    report.show(rows, report.cutoffs(session.folder.records()), None, shown)
+    assert "added hit@1 %" in shown.getvalue() and "added hit@5 %" not in shown.getvalue()
