@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -10,6 +11,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 FINE, FAILED, BAD_INPUT, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
+# The machine's trouble, not ours: a full disk, a folder that may not be written, a file where a folder should be.
+NOT_WRITTEN = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),
+    *(errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,6 +73,12 @@ def main(arguments: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
+    except OSError as error:
+        if error.errno not in NOT_WRITTEN:
+            raise
+        told = f"{error.filename or 'a file'}: {error.strerror}"
+        _complain(f"{told}; what is finished is kept: make room or mend it, and run the same command to go on")
+        return FAILED
     except KeyboardInterrupt:
         _complain("interrupted; what is finished is kept, run the same command to go on")
         return INTERRUPTED

@@ -57,8 +57,10 @@ def write(path: Path, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         half.replace(path)
-    except BaseException:
+    except BaseException as error:
         half.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # a full disk doesn't say which file it was
+            error.filename = str(path)
         raise
     sync(path.parent)
 

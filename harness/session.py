@@ -59,7 +59,9 @@ def _locked(suite: Suite, folder: RunFolder, data: Path, cache: Path, options: a
     folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})
     outcome = run(session)
     code = _verdict(outcome, options.strict)
-    _report(session, folder)
+    found = [folder.record(cell.file) for cell in suite.cells()]  # what this call asked for, in the suite's order
+    records = [each for each in found if each is not None]
+    rows = report.write(folder, suite.name, records, session.id)
     entry |= {
         "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "exit": code,
@@ -67,18 +69,11 @@ def _locked(suite: Suite, folder: RunFolder, data: Path, cache: Path, options: a
         "broken": list(outcome.broken),
     }
     folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})
+    report.show(rows, report.cutoffs(records), session.id)  # last: whoever reads it may go away
     for problem in outcome.broken:
         say(f"BROKEN: {problem}")
     say(f"{folder.root}: tables/main.md, plots/recall-rate.svg; {_sums(outcome)}")
     return code
-
-
-def _report(session: Session, folder: RunFolder) -> None:
-    """Of what this call asked for, in the suite's order."""
-    found = [folder.record(cell.file) for cell in session.suite.cells()]
-    records = [each for each in found if each is not None]
-    rows = report.write(folder, session.suite.name, records, session.id)
-    report.show(rows, report.cutoffs(records), session.id)
 
 
 def _verdict(outcome: Outcome, strict: bool) -> int:

@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from folders import add, write_page
 from malformed import CASES
 from runs import ROOT, TINY, command, environment, harness
 
 from harness import cli
+from harness.run_folder import RunFolder
 
 
 def fastest(arguments: list[str], cache: Path, tries: int = 5) -> float:
@@ -102,6 +104,15 @@ def test_bad_requests_end_in_exit_code_2(
     monkeypatch.chdir(ROOT)
     assert cli.main(arguments) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_report_that_can_not_be_written_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = RunFolder(tmp_path)
+    write_page(folder)
+    add(folder)
+    (tmp_path / "tables").write_text("in the way")
+    assert cli.main(["report", str(tmp_path)]) == 1
+    assert f"{tmp_path / 'tables'}: File exists" in capsys.readouterr().err
 
 
 def test_a_device_that_is_not_there(tmp_path: Path) -> None:
