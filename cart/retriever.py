@@ -8,6 +8,7 @@ can only write identifiers that exist answers real queries. What it costs to sea
 
 The paper's own way is the default. `start`, `loss: legal`, `geometry` and `teacher` are ours: `start` names a tuned
 dual tower whose vectors and text side replace the plain encoder's, `teacher` who says which candidates other texts fit.
+`text` says what hears the queries: that text side (`tower`), a transformer from `scratch`, or a checkpoint.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from cart import decoding, geometry, identifiers, trie
 from cart.decoding import Normalise
 from cart.geometry import Kind
 from cart.identifiers import Identifiers, Scheme
-from cart.model import CART, Encoded, Fusion, State
+from cart.model import CART, Fusion, State
+from cart.text import Pretrained, Scratch, Text, Tower, vocabulary
 from cart.training import Plan, train
 from cart.trie import Trie
 from harness import compute, teaching
@@ -49,19 +51,6 @@ class Tuned(Protocol):
     vectors: np.ndarray  # float32 [N, dim]
 
     def text_tower(self) -> TextTower: ...
-
-
-class Text(nn.Module):
-    """The text side of an encoder, heard layer by layer."""
-
-    def __init__(self, tower: Any) -> None:
-        super().__init__()
-        self.tower = tower
-        self.layers, self.width = tower.layers, tower.width
-
-    def forward(self, tokens: Tensor) -> Encoded:
-        states, vector = self.tower.layered(tokens)
-        return Encoded(tuple(states), tokens != 0, vector)
 
 
 class Counted:
@@ -89,6 +78,8 @@ class CartRetriever(Retriever):
         encoder: TokenEncoder,
         captioner: Captioner,
         start: Tuned | None = None,
+        text: str | Path = "tower",
+        frozen: bool = False,
         identifiers: str = "cart",
         clusters: int = 32,
         books: int = 2,
@@ -110,7 +101,13 @@ class CartRetriever(Retriever):
         scratch: Path | None = None,
         seed: int = 0,
     ) -> None:
+        if frozen and text == "scratch":
+            raise ValueError(
+                "text: scratch with frozen: true: nobody would ever teach it a word; leave one of them out"
+            )
         self.encoder, self.captioner, self.start = encoder, captioner, start
+        self.text, self.frozen = text, frozen
+        self.words: list[str] = []  # what a text side from scratch knows
         self.kind, self.codebooks = identifiers, {"clusters": clusters, "books": books, "codes": codes}
         self.fusion, self.geometry, self.normalise = fusion, geometry, loss
         self.decoder: dict[str, Any] = {"width": width, "layers": layers, "dropout": dropout}
@@ -131,6 +128,7 @@ class CartRetriever(Retriever):
         self.scheme, self.named = self._identify(embeddings)
         self.tree = trie.build(self.named.tokens, self.named.sizes)
         captions = self.captioner.captions(gallery)
+        self.words = vocabulary(captions) if self.text == "scratch" else []
         taught = teaching.posterior(
             self.teacher, self.lessons, gallery, self.encoder, self.captioner, self.teacher_texts, self.store
         )
@@ -166,17 +164,23 @@ class CartRetriever(Retriever):
             "cart": {"clusters": clusters, "fine": fine, "seed": self.seed},
             "residual": {"fine": {**fine, "books": books + 1}, "seed": self.seed},
             "structured": {"clusters": clusters, "depth": books + 1, "seed": self.seed},
-            "random": {"clusters": clusters, "books": books, "codes": codes, "seed": self.seed},
+            "random": {"clusters": clusters, "books": books, "codes_each": codes, "seed": self.seed},
         }
         return known.get(self.kind, {})
 
     def _model(self, embeddings: np.ndarray) -> CART:
         torch.manual_seed(self.seed)
-        text = Text(self.start.text_tower() if self.start is not None else self.encoder.text_tower())
-        width = text.width
-        shape = geometry.make(self.geometry, width, self.tree, embeddings, self.scheme.codewords())
+        text = self._text()
+        shape = geometry.make(self.geometry, text.width, self.tree, embeddings, self.scheme.codewords())
         model = CART(text, self.named.sizes, heads=4, fusion=self.fusion, geometry=shape, **self.decoder)
         return model.to(compute.current().device)
+
+    def _text(self) -> Text:
+        if self.text == "scratch":
+            return Scratch(self.words, self.decoder["width"], self.decoder["dropout"])
+        if self.text != "tower":
+            return Pretrained(Path(self.text), self.frozen)
+        return Tower((self.start or self.encoder).text_tower(), self.frozen)
 
     def _train(self, captions: list[list[str]], taught: Posterior) -> None:
         """A batch is candidates drawn evenly, each with one of its captions; half of it, where there is a teacher, is
@@ -212,7 +216,7 @@ class CartRetriever(Retriever):
         return float((tokens[found[:, 0].cpu().numpy()] == tokens[: len(captions)]).mean())
 
     def _tokens(self, texts: list[str]) -> Tensor:
-        return self.model.encoder.tower.tokens(texts)  # type: ignore[attr-defined]
+        return self.model.encoder.tokens(texts)  # type: ignore[attr-defined]
 
     def _ready(self) -> None:
         """What searches: a copy with fast kernels, and the tree on the device."""
@@ -247,19 +251,25 @@ class CartRetriever(Retriever):
 
     def save(self, folder: Path) -> None:
         identifiers.save(folder, self.scheme, self.named)
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in self.model.state_dict().items()}
-        save_file(tensors, folder / "model.safetensors")
-        (folder / "learnt.json").write_text(json.dumps({"first_token": self.first_token}))
+        own = {name: tensor for name, tensor in self.model.state_dict().items() if not self._lent(name)}
+        save_file({name: tensor.cpu().contiguous() for name, tensor in own.items()}, folder / "model.safetensors")
+        (folder / "learnt.json").write_text(json.dumps({"first_token": self.first_token, "words": self.words}))
 
     def load(self, folder: Path) -> None:
         self.scheme, self.named = identifiers.load(folder)
         self.tree = trie.build(self.named.tokens, self.named.sizes)
         dim = self.start.vectors.shape[1] if self.start is not None else self.encoder.dim
+        path = folder / "learnt.json"  # the first ones had none
+        learnt = json.loads(path.read_text()) if path.exists() else {}
+        self.first_token, self.words = learnt.get("first_token"), learnt.get("words", [])
         self.model = self._model(np.zeros((len(self.named), dim), np.float32))
-        self.model.load_state_dict(load_file(folder / "model.safetensors"))
-        learnt = folder / "learnt.json"  # the first ones had none
-        self.first_token = json.loads(learnt.read_text())["first_token"] if learnt.exists() else None
+        lent = {name: tensor for name, tensor in self.model.state_dict().items() if self._lent(name)}
+        self.model.load_state_dict({**lent, **load_file(folder / "model.safetensors")})
         self._ready()
+
+    def _lent(self, name: str) -> bool:
+        """Weights of a frozen text side are somebody else's: kept there, not copied."""
+        return self.frozen and name.startswith("encoder.source.")
 
     def footprint(self) -> Footprint:
         """What grows with the gallery: the tree, the head of the counter, and the geometry's tables of nodes."""

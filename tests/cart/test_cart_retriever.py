@@ -81,6 +81,15 @@ def test_every_geometry_searches_and_survives_saving(kit: Kit, tmp_path: Path, g
     assert (retriever.footprint().index_bytes > plain) == (geometry != "codebook")
 
 
+@pytest.mark.parametrize("kind", ["residual", "structured", "atomic", "numeric", "random"])
+def test_every_rival_scheme_of_identifiers_searches(kit: Kit, kind: str) -> None:
+    pairs = kit.test("text-audio")
+    retriever = CartRetriever(kit.encoder, kit.captioner, identifiers=kind, **{**TINY, "steps": 2})
+    retriever.index(pairs.candidates)
+    found = retriever.search(pairs.queries[:3], len(pairs.candidates)).ids
+    assert all(sorted(row) == list(range(len(pairs.candidates))) for row in found.tolist())
+
+
 def test_what_is_added_can_be_found(kit: Kit) -> None:
     gallery = kit.test("text-audio").candidates
     retriever = CartRetriever(kit.encoder, kit.captioner, **TINY)
