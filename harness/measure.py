@@ -75,10 +75,22 @@ def contest(
     contestants: list[Contestant], questions: Questions, scenarios: Mapping[str, Mapping[str, Any]]
 ) -> list[Contestant]:
     """Run every scenario over all contestants; one that fails is out, the others go on."""
-    for number, (name, settings) in enumerate(scenarios.items()):
-        rng = np.random.default_rng([questions.seed, number])
-        SCENARIOS[name](contestants, questions, rng, **settings)
+    with _collected():
+        for number, (name, settings) in enumerate(scenarios.items()):
+            rng = np.random.default_rng([questions.seed, number])
+            SCENARIOS[name](contestants, questions, rng, **settings)
     return contestants
+
+
+@contextmanager
+def _collected() -> Iterator[None]:
+    """What is in memory before the first round isn't searched for garbage at every round: that would take longer."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +76,6 @@ class Failing(Scripted):
     def wait(self, text: str) -> None:
         if text == self.at:
             raise RuntimeError(f"can't read {text!r}")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def nothing_to_collect() -> Iterator[None]:
-    """The referee collects garbage before every round: let it not go through what other tests have left."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def questions(count: int = COUNT, seed: int = 0) -> Questions:
@@ -244,6 +235,16 @@ def test_single_queries_end_at_the_cap():
 def test_the_referee_costs_next_to_nothing():
     speed = run({"single": {"queries": 100, "cap_s": 5.0}}, null=Null()).speed["single"]
     assert speed["p50_ms"] <= 0.05
+
+
+def test_rounds_do_not_search_the_whole_memory_for_garbage():
+    class Watching(Scripted):
+        def wait(self, text: str) -> None:
+            seen.append(gc.get_freeze_count())
+
+    seen: list[int] = []
+    run(OFFLINE, one=Watching())
+    assert min(seen) > 10_000 and gc.get_freeze_count() == 0
 
 
 def test_a_contest_without_queries_breaks_nobody():
