@@ -144,7 +144,7 @@ class Cell:
     def key(self, k: Any, **more: Any) -> str:
         """A digest of everything configured that shapes this cell's result; names are not among it."""
         instruments = [used.digest if used else None for used in (self.encoder, self.captioner)]
-        task = [self.task.dataset.digest, self.task.split, self.task.direction]
+        task: list[Any] = [self.task.dataset.digest, self.task.split, self.task.direction]
         task += [self.task.hold_out] if self.task.hold_out else []
         return _sha256([task, self.retriever.component.digest, instruments, self.seed, k, more])
 
