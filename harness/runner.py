@@ -103,6 +103,8 @@ def _finished(session: Session, cell: Cell, task: Task) -> bool:
         and found["key"] == session.suite.key(cell)
         and found["data"] is not None
         and found["data"]["digest"] == task.digest
+        # answers would be the same on other threads or another device, rates would not
+        and all(found["environment"].get(name) == session.environment[name] for name in ("device", "threads"))
     )
 
 
@@ -154,7 +156,7 @@ def _questions(session: Session, workshop: Workshop, task: Task, cell: Cell) -> 
     """Other queries to warm up with: validation's, else train's, else there is nothing but the task's own."""
     train, validation = workshop.pairs(cell.task.dataset, cell.task.direction)
     for name, pairs in (("validation", validation), ("train", train)):
-        if len(pairs.queries):
+        if len(pairs.queries) and name != cell.task.split:  # a split that is asked itself would be known already
             return Questions(task.queries, pairs.queries[:1000], name, task.items, session.depth, cell.seed)
     return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
 

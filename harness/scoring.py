@@ -68,12 +68,13 @@ def broken_control(record: Record) -> str | None:
     kind, data = record["config"]["retriever"].get("kind"), record["data"]
     if record["status"] != "ok" or data is None or kind not in ("random", "constant", "oracle"):
         return None
-    # a constant order finds the same few items for all queries: its independent facts are items
-    facts = data["items"] if kind == "constant" else data["sampled_queries"] or data["queries"]
+    facts = data["sampled_queries"] or data["queries"]
+    if kind == "constant":  # it finds the same few items for all queries: its independent facts are items
+        facts = min(facts, data["items"])
     for name, odds in data["chance"].items():
         value = record["metrics"][name]["value"]
         expected = 1.0 if kind == "oracle" else odds
-        allowed = IMPROBABLE * math.sqrt(expected * (1 - expected) / facts) + (1 / facts if kind == "random" else 1e-9)
+        allowed = IMPROBABLE * math.sqrt(expected * (1 - expected) / facts) + (1e-9 if kind == "oracle" else 1 / facts)
         if value is None or abs(value - expected) > allowed:
             return (
                 f"{record['task']}: control {record['retriever']} has {name} {value}, expected {expected:.4f} "

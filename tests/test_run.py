@@ -85,6 +85,33 @@ def test_reuse_of_artifacts_hides_no_cost(suite: Path, undisturbed: tuple[Path, 
     assert results(tmp_path) == results(out)
 
 
+def test_other_threads_have_the_contest_timed_anew(suite: Path, undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
+    _, cache = undisturbed
+    found = []
+    for threads in (1, 2):
+        arguments = ["run", suite, "--out", tmp_path, "--only", "sounds/*.random.0", "--threads", threads]
+        assert harness(cache, *arguments).returncode == 0
+        found.append(records(tmp_path)["sounds_test_text-audio.random.0"])
+    assert [each["environment"]["threads"] for each in found] == [1, 2]
+    assert found[0]["speed"]["session"] != found[1]["speed"]["session"]
+    assert found[0]["metrics"] == found[1]["metrics"]
+
+
+def test_a_split_that_is_asked_is_not_warmed_up_with(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
+    _, cache = undisturbed
+    suite = tmp_path / "tiny.yaml"
+    suite.write_text(
+        TINY.replace("{dataset: sounds, encoder: ears}", "{dataset: sounds, encoder: ears, split: validation}")
+    )
+    arguments = ["run", suite, "--out", tmp_path / "out", "--only", "sounds/*.random.0,pictures/*.random.0"]
+    assert harness(cache, *arguments).returncode == 0
+    warm_up = {name: record["speed"]["offline"]["warm_up"] for name, record in records(tmp_path / "out").items()}
+    assert warm_up == {
+        "sounds_validation_text-audio.random.0": "train",
+        "pictures_test_text-image.random.0": "validation",
+    }
+
+
 def test_a_new_contestant_has_the_contest_timed_anew(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
     _, cache = undisturbed
     suite = tmp_path / "tiny.yaml"
