@@ -50,13 +50,18 @@ class MediaTower(nn.Module):
         self.width = width
         channels = [shape.channels, *_widths(shape, width)]
         kernel = (min(3, shape.height), 3)  # sound has its pitches as channels: one row, and time along it
+        order = []
+        for number, (before, after) in enumerate(pairwise(channels)):
+            order.append((before, after, 2))
+            if 0 < number < len(channels) - 2:  # a second look before the next halving, or outlines are hardly learnt
+                order.append((after, after, 1))
         stages = [
             nn.Sequential(
-                nn.Conv2d(before, after, kernel, stride=2, padding=(kernel[0] // 2, 1), bias=False),
+                nn.Conv2d(before, after, kernel, stride, padding=(kernel[0] // 2, 1), bias=False),
                 nn.BatchNorm2d(after),
                 nn.ReLU(),
             )
-            for before, after in pairwise(channels)
+            for before, after, stride in order
         ]
         self.convolutions = nn.Sequential(*stages)
         for parameter in self.convolutions.parameters():
