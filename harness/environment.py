@@ -69,7 +69,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> dict[str, Any]:
-    """The commit of this code, and whether it was changed since; None where there is no repository."""
+    """The commit of this code, and whether it differs from it; None where it lies in no repository of its own."""
 
     def git(*arguments: str) -> str | None:
         try:
@@ -78,8 +78,10 @@ def commit() -> dict[str, Any]:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    status = git("status", "--porcelain", "--untracked-files=no")
-    return {"commit": git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}
+    if git("ls-files", "--error-unmatch", str(Path(__file__))) is None:  # installed into somebody else's repository
+        return {"commit": None, "dirty": None}
+    changed, new = git("status", "--porcelain", "--untracked-files=no"), git("status", "--porcelain", "--", "*.py")
+    return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed or new)}
 
 
 class Busy(NamedTuple):
