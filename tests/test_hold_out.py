@@ -14,6 +14,7 @@ from test_task import Numbers
 from harness import report
 from harness.artifacts import Store
 from harness.dataset import Links
+from harness.environment import describe
 from harness.run_folder import RunFolder
 from harness.runner import Outcome, Session, run
 from harness.scoring import score
@@ -110,7 +111,7 @@ def test_queries_are_told_apart_by_the_age_of_their_positives() -> None:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Session, Outcome]:
     folder = tmp_path_factory.mktemp("growing")
     suite = load(written(folder))
-    session = Session("s", suite, RunFolder(folder / "out"), Store(folder / "cache"), folder, {})
+    session = Session("s", suite, RunFolder(folder / "out"), Store(folder / "cache"), folder, describe())
     return session, run(session)
 
 
