@@ -18,15 +18,15 @@ def show(suite: Suite, out: Path, data: Path, cache: Path) -> Iterator[str]:
     wanted: dict[tuple[str, int], tuple[Component, int]] = {}
     contest: tuple[str, int] | None = None
     for cell in cells:
+        missing = cell.task.dataset.entry.absent(data)
         if contest != (cell.task.name, cell.seed):
             contest = (cell.task.name, cell.seed)
             yield f"{cell.task.name}, seed {cell.seed}"
-            missing = unavailable(cell.task.dataset, data)
             if missing:
                 yield f"  unavailable: {missing}"
         state, why = _state(suite, cell, out, data)
         counts[state] += 1
-        if not unavailable(cell.task.dataset, data):
+        if not missing:
             yield f"  {cell.retriever.name:28} {state}{f': {why}' if why else ''}"
         for used in (cell.encoder, cell.captioner):
             if used is not None and state == "to do":
@@ -37,24 +37,17 @@ def show(suite: Suite, out: Path, data: Path, cache: Path) -> Iterator[str]:
         yield f"needs {used.section.removesuffix('s')} {used.name}, seed {seed}: {_made(used, seed, cache)}"
 
 
-def unavailable(dataset: Component, data: Path) -> str | None:
-    """Why a dataset can't be had, as far as a glance tells."""
-    entry = dataset.entry
-    if entry.missing():
-        return entry.missing()
-    if entry.folder and not (data / entry.folder).is_dir():
-        return f"nothing at {data / entry.folder}; get {entry.obtain}"
-    return None if entry.target else "this version has no loader for it yet"
-
-
 def _state(suite: Suite, cell: Cell, out: Path, data: Path) -> tuple[str, str]:
     used = [cell.retriever.component, *(each for each in (cell.encoder, cell.captioner) if each is not None)]
     for component in used:
         missing = component.entry.missing() or (None if component.entry.target else component.entry.about)
         if missing:
             return "unavailable", missing
-    if unavailable(cell.task.dataset, data):
+    if cell.task.dataset.entry.absent(data):
         return "unavailable", ""
+    asked = cell.task.direction.partition("-")[0]
+    if asked not in cell.retriever.component.entry.asks:
+        return "unavailable", f"it can't be asked in {asked}"
     try:
         found: Any = json.loads((out / "records" / f"{cell.file}.json").read_bytes())
     except (OSError, ValueError):
@@ -73,6 +66,6 @@ def _made(component: Component, seed: int, cache: Path) -> str:
             manifest = json.loads(path.read_bytes())
             if manifest["config"]["component"] == component.digest and manifest["config"]["seed"] == seed:
                 return f"in the store (it took {sum(manifest['seconds'].values()):.0f} s)"
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # the run will set it aside
             continue
     return "to be made"

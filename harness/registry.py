@@ -59,10 +59,29 @@ class Entry:
             return f"{self.kind} needs the package {', '.join(absent)}: {self.install}"
         return None
 
+    def absent(self, data: Path) -> str | None:
+        """Why a dataset can't be had from below this folder, and what to do; None when it seems to be there."""
+        if self.missing():
+            return self.missing()
+        root = data / self.folder
+        if self.folder and not _is_folder(root):
+            return (
+                f"{self.kind}: nothing at {root}; get {self.obtain}; put it there, or name the folder above it with "
+                "--data or HARNESS_DATA"
+            )
+        return None if self.target else f"{self.kind}: {self.about or 'this version has no loader for it yet'}"
+
     def load(self) -> Any:
         """Import the class."""
         module, _, name = self.target.partition(":")
         return getattr(importlib.import_module(module), name)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # above it is something that we may not read
+        return False
 
 
 def _importable(module: str) -> bool:

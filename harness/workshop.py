@@ -42,16 +42,10 @@ class Workshop:
     def dataset(self, component: Component) -> Dataset:
         if component.digest not in self._datasets:
             entry = component.entry
-            check_available(component)
-            root = self.data / entry.folder
-            if entry.folder and not root.is_dir():
-                raise Unavailable(
-                    f"{component.kind}: nothing at {root}; get {entry.obtain}; put it there, or name the folder above "
-                    "it with --data or HARNESS_DATA"
-                )
-            if not entry.target:
-                raise Unavailable(f"{component.kind}: {entry.about or 'this version has no loader for it yet'}")
-            arguments = {"root": root} if entry.folder else {}
+            reason = entry.absent(self.data)
+            if reason:
+                raise Unavailable(reason)
+            arguments = {"root": self.data / entry.folder} if entry.folder else {}
             self._datasets[component.digest] = entry.load()(**arguments, **component.arguments)
         return self._datasets[component.digest]
 
@@ -238,18 +232,17 @@ def _label(contents: Contents) -> str:
 
 
 def check_available(component: Component) -> None:
-    """Raise `Unavailable` if this machine or this version can't build it."""
+    """Raise `Unavailable` if this machine or this version can't build this instrument or retriever."""
     entry = component.entry
     reason = entry.missing()
     if reason:
         raise Unavailable(reason)
-    if component.section != "datasets":
-        if not entry.target:
-            raise Unavailable(f"{component.kind}: {entry.about or 'this version can not build it yet'}")
-        try:
-            importlib.import_module(entry.target.partition(":")[0])
-        except ModuleNotFoundError as error:
-            raise Unavailable(f"{component.kind}: {entry.target} can't be imported ({error}); install it") from error
+    if not entry.target:
+        raise Unavailable(f"{component.kind}: {entry.about or 'this version can not build it yet'}")
+    try:
+        importlib.import_module(entry.target.partition(":")[0])
+    except ModuleNotFoundError as error:
+        raise Unavailable(f"{component.kind}: {entry.target} can't be imported ({error}); install it") from error
 
 
 def check_vectors(vectors: np.ndarray, count: int, dim: int) -> None:
