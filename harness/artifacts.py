@@ -6,6 +6,7 @@ is whole, verified when it is read, and carries the seconds and the memory that 
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import json
 import os
@@ -13,7 +14,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -236,6 +237,7 @@ class Memory:
         self.frames = frames
         if frames:  # the work around this one loses its mark too: book what it has reached
             frames[-1].peak = max(frames[-1].peak, _memory("VmHWM") - _memory("VmRSS"))
+        _trim()
         self.known = _reset_mark()
         self.start = _memory("VmRSS")
 
@@ -246,6 +248,12 @@ class Memory:
         if self.frames:
             self.frames[-1].peak = max(self.frames[-1].peak, self.risen())
         _reset_mark()
+
+
+def _trim() -> None:
+    """Memory that is free but still held would be used again, and what is built next seem to need next to none."""
+    with suppress(OSError, AttributeError):  # other systems' libraries have no such call
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _reset_mark() -> bool:

@@ -294,6 +294,21 @@ def test_memory_is_measured_where_the_system_lets_us(tmp_path):
     assert peak is None or 60 <= peak < 200
 
 
+def test_who_comes_second_needs_no_less_memory(tmp_path):
+    """What the first has freed is still held by the process; it must not make the second look frugal."""
+
+    def hungry(folder: Path) -> None:
+        small = [bytes(50_000) for _ in range(800)]  # too small to be given back to the system at once
+        keep.append(bytes(50_000))  # lies above the others, so that the heap can't shrink
+        (folder / "size").write_text(str(sum(map(len, small))))
+
+    keep: list[bytes] = []
+    recipes = [Recipe("retriever", "hungry", {"number": number}) for number in range(3)]
+    peaks = [Store(tmp_path).make(recipe, hungry).manifest["peak_mb"] for recipe in recipes]
+    if None not in peaks:
+        assert all(30 <= peak < 80 for peak in peaks), peaks
+
+
 @pytest.mark.parametrize("place", ["--out", "HARNESS_CACHE"])
 def test_a_place_that_can_not_be_written_is_named_before_anything_is_done(tmp_path, place):
     suite = tmp_path / "suite.yaml"
