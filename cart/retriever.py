@@ -202,7 +202,9 @@ class CartRetriever(Retriever):
 
         subject = "\n".join(text for each in captions for text in each[:1]) + str(self.named.tokens[:64].tolist())
         subject += f"{self.teacher} {len(taught)}"
-        train(self.model, self.tree, draw, self.plan, self.scratch, subject)
+        earlier = train(self.model, self.tree, draw, self.plan, self.scratch, subject)
+        if self.store is not None:
+            self.store.carry(earlier)
         self.first_token = self._first_token(rows[first[:CHECKED]])
 
     def _first_token(self, captions: Tensor) -> float:

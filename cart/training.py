@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,11 +64,13 @@ def train(
     folder: Path | None = None,
     subject: str = "",
     look: Callable[[int], None] | None = None,
-) -> None:
+) -> float:
     """Train in place. With a folder, checkpoints go there, and a run that was cut off goes on where it stopped.
 
     `subject` names everything else that the outcome depends on (data, identifiers): a checkpoint of another one is not
     taken up. `look` is called after every `plan.checkpoint` steps and after the last.
+
+    Returns the seconds that runs which were cut off had spent on what was taken up: a cost, though not of this one.
     """
     device = model.start.device
     trie = trie.on(str(device))
@@ -76,7 +79,8 @@ def train(
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=plan.lr, weight_decay=plan.weight_decay, betas=(0.9, 0.98))
     name = files.digest({"plan": asdict(plan), "subject": subject})
-    done = _resume(folder / CHECKPOINT, name, model, optimizer) if folder else 0
+    done, earlier = _resume(folder / CHECKPOINT, name, model, optimizer) if folder else (0, 0.0)
+    begun = time.perf_counter()
     shown = {"loss": math.nan, "first token": math.nan}
 
     def note() -> str:
@@ -103,12 +107,14 @@ def train(
                     raise FloatingPointError(f"training CART: the loss is {shown['loss']} at step {step}: lower the lr")
             if (step + 1) % plan.checkpoint == 0 or step + 1 == plan.steps:
                 if folder:
-                    _keep(folder / CHECKPOINT, name, model, optimizer, step + 1)
+                    spent = earlier + time.perf_counter() - begun
+                    _keep(folder / CHECKPOINT, name, model, optimizer, {"step": step + 1, "seconds": spent})
                 if look:
                     model.eval()
                     look(step + 1)
                     model.train()
     model.eval()
+    return earlier
 
 
 def schedule(step: int, plan: Plan) -> float:
@@ -154,31 +160,32 @@ def _mixed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _keep(path: Path, name: str, model: CART, optimizer: torch.optim.Optimizer, step: int) -> None:
+def _keep(path: Path, name: str, model: CART, optimizer: torch.optim.Optimizer, done: dict[str, float]) -> None:
     tensors = {f"model.{key}": tensor for key, tensor in model.state_dict().items()}
     for number, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{key}": value for key, value in moments.items()}
-    facts = {"name": name, "step": step}
+    facts = {"name": name, **done}
     data = save({key: tensor.contiguous() for key, tensor in tensors.items()}, {"facts": json.dumps(facts)})
     try:
         files.write(path, data)
     except OSError as error:
-        say(f"    no checkpoint at step {step} ({error}): training goes on, but if cut off starts from the one before")
+        told = f"no checkpoint at step {done['step']} ({error})"
+        say(f"    {told}: training goes on, but if cut off starts from the one before")
 
 
-def _resume(path: Path, name: str, model: CART, optimizer: torch.optim.Optimizer) -> int:
-    """The number of steps that are done already."""
+def _resume(path: Path, name: str, model: CART, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+    """The number of steps that are done already, and the seconds that they took."""
     if not path.exists():
-        return 0
+        return 0, 0.0
     try:
         with safe_open(path, "pt") as stored:
             facts = json.loads(stored.metadata()["facts"])
             if facts["name"] != name:
-                return 0
+                return 0, 0.0
             tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118  it is no mapping
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         say(f"    {path} can't be read ({error}): training starts from the beginning")
-        return 0
+        return 0, 0.0
     model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     moments: dict[int, dict[str, Any]] = {}
     for key, value in tensors.items():
@@ -186,4 +193,4 @@ def _resume(path: Path, name: str, model: CART, optimizer: torch.optim.Optimizer
             _, number, what = key.split(".")
             moments.setdefault(int(number), {})[what] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-    return int(facts["step"])
+    return int(facts["step"]), float(facts.get("seconds", 0.0))

@@ -134,6 +134,12 @@ class Store:
             frame.settle()
             frame.phase = before
 
+    def carry(self, seconds: float) -> None:
+        """Book what an attempt that was cut off had spent on what this one took up from its checkpoint."""
+        if self.frames:
+            spent = self.frames[-1].seconds
+            spent[self.frames[-1].phase] = spent.get(self.frames[-1].phase, 0.0) + seconds
+
     @contextmanager
     def _lock(self, recipe: Recipe) -> Iterator[None]:
         """Held while an artifact is looked for and made; the system releases it when a process dies."""

@@ -278,6 +278,19 @@ def test_what_was_there_before_a_shared_part_costs_the_same(tmp_path):
     assert costs["whole"]["fit"] < 0.3
 
 
+def test_what_a_cut_off_attempt_spent_is_a_cost_of_its_phase(tmp_path):
+    store = Store(tmp_path)
+    store.carry(5.0)  # nobody keeps book: nothing to be booked
+
+    def build(folder: Path) -> None:
+        store.carry(10.0)
+        with store.phase("index"):
+            store.carry(30.0)
+
+    seconds = store.make(RECIPE, build).manifest["seconds"]
+    assert seconds == {"fit": pytest.approx(10.0, abs=0.5), "index": pytest.approx(30.0, abs=0.5)}
+
+
 def test_a_cost_is_in_the_manifest_with_who_paid_it(tmp_path):
     manifest = Store(tmp_path).make(RECIPE, Builder()).manifest
     assert set(manifest["seconds"]) <= {"fit", "index"}

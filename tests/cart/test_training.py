@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,25 @@ def test_a_run_that_was_cut_off_ends_in_the_same_weights(
     finished = model()
     train(finished, tree(), killed_at(0), PLAN, tmp_path)  # nothing is left to do
     assert_same(weights(finished), undisturbed)
+
+
+def test_what_was_spent_before_the_cut_is_told(tmp_path: Path) -> None:
+    def slow(rng: np.random.Generator, count: int) -> tuple[Tensor, np.ndarray]:
+        time.sleep(0.05)
+        return cut(rng, count)
+
+    assert train(model(), tree(), draw, PLAN) == 0.0, "nothing came before"
+    for last, steps in ((6, 4), (5, 8)):  # cut off after the checkpoint at 4, and again after that at 8
+        cut = killed_at(last)
+        with pytest.raises(Killed):
+            train(model(), tree(), slow, PLAN, tmp_path)
+        cut = killed_at(99)
+        earlier = train(model(), tree(), slow, PLAN, copied(tmp_path))
+        assert 0.05 * steps <= earlier < 0.05 * steps + 1.5
+
+
+def copied(folder: Path) -> Path:
+    return Path(shutil.copytree(folder, folder.with_name(f"{folder.name} again"), dirs_exist_ok=True))
 
 
 def test_checkpoints_of_other_runs_and_broken_ones_are_not_taken_up(
