@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -179,6 +180,8 @@ def test_a_flipped_byte_is_found_and_mended(
         damaged[len(damaged) // 2] ^= 0x10
         path.write_bytes(bytes(damaged))
     fresh = ["--fresh"] if place.startswith("cache") else []
+    if place == "cache/embeddings":  # they are read only where something is made from them
+        shutil.rmtree(tmp_path / "cache/retriever")
     done = harness(tmp_path / "cache", "run", suite, "--out", tmp_path / "out", *fresh)
     assert done.returncode == 0, done.stderr
     assert "altered" in done.stderr or "no readable JSON" in done.stderr
