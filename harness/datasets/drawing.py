@@ -36,8 +36,12 @@ def outline(name: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return abs(np.hypot(x, y) - np.float32(0.7)) - np.float32(0.3)
     if name == "square":
         return np.maximum(abs(x), abs(y)) - np.float32(0.86)
-    if name == "diamond":
-        return (abs(x) + abs(y) - np.float32(1.08)) * np.float32(math.sqrt(0.5))
+    if name == "pillar":
+        return outline("bar", y, x)
+    if name == "cross":
+        return np.minimum(
+            *(np.maximum(abs(a) - np.float32(1.08), abs(b) - np.float32(0.34)) for a, b in ((x, y), (y, x)))
+        )
     if name == "triangle":
         return np.maximum(y, np.float32(0.866) * abs(x) - np.float32(0.5) * y) - np.float32(0.56)
     if name == "bar":

@@ -11,20 +11,20 @@ from harness.datasets.drawing import COLOUR_WORDS, article, canvas, colour, cove
 from harness.datasets.generated import Fact, Generated, World
 
 SIDE = 64  # pixels
-RADII = (6.2, 10.2)  # of small and large figures: three large ones still fit side by side
-FIGURES = ("circle", "ring", "square", "diamond", "triangle", "star")
+RADII = (6.8, 10.2)  # of small and large figures: three large ones still fit side by side
+FIGURES = ("circle", "ring", "bar", "pillar", "cross", "triangle")
 KINDS = (
     ("circle", "disc", "ball"),
     ("ring", "hoop", "donut"),
-    ("square", "box", "block"),
-    ("diamond", "rhombus", "lozenge"),
+    ("bar", "plank", "dash"),
+    ("pillar", "column", "post"),
+    ("cross", "plus", "plus sign"),
     ("triangle", "wedge", "pyramid"),
-    ("star", "starlet", "pentagram"),
 )
 FAMILIES = (
     ("round shape", "rounded figure", "curved form"),
-    ("four-sided shape", "quadrilateral", "four-cornered figure"),
-    ("pointed shape", "spiky figure", "pointy form"),
+    ("oblong shape", "stretched figure", "elongated form"),
+    ("cornered shape", "angular figure", "edgy form"),
 )
 SIZES = (("small", "little", "tiny"), ("large", "big", "huge"))
 TEXTURES = (("solid", "plain", "patternless"), ("striped", "banded", "lined"), ("dotted", "spotted", "speckled"))
@@ -130,7 +130,7 @@ def render(facts: list[int], dice: Dice) -> np.ndarray:  # uint8 [SIDE, SIDE, 3]
     direction, order = divmod(facts[-1], len(ORDERS[count]))
     step = 21.0 if count == 3 else 28.0
     dx, dy = STEPS[direction]
-    aside = dice.uniform(-9, 9)  # the whole row up or down, the whole column left or right
+    aside = dice.uniform(-4, 4)  # the whole row up or down, the whole column left or right
     middle_x, middle_y = SIDE / 2 - 0.5 + aside * (dx == 0), SIDE / 2 - 0.5 + aside * (dy == 0)
     picture = canvas((SIDE, SIDE, 3), dice)
     for place, thing in enumerate(ORDERS[count][order]):
@@ -151,7 +151,7 @@ DETAIL = (0.3, 0.6, 0.9)
 WORLD = World(
     name="shapes",
     modality="image",
-    version=1,
+    version=2,
     kind=Fact("kind", len(KINDS), (0.7, 0.7, 0.7)),
     family=2,
     attributes=(Fact("colour", 7, DETAIL), Fact("size", 2, DETAIL), Fact("texture", 3, DETAIL)),
