@@ -38,12 +38,13 @@ class Plain:
     """A line now and then: logs, CI, pipes."""
 
     def __init__(self, stream: TextIO | None = None, every: float = 5.0) -> None:
-        self.stream = stream or sys.stderr
+        self.stream = stream  # None: standard error, whatever that is by the time a line is said
         self.every = every
 
     def say(self, text: str) -> None:
-        self.stream.write(text + "\n")
-        self.stream.flush()
+        stream = self.stream or sys.stderr
+        stream.write(text + "\n")
+        stream.flush()
 
     @contextmanager
     def follow(self, label: str, total: int | None) -> Iterator[Callable[[int, str], None]]:

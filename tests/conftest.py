@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kit import Kit, train_tiny
 
-from harness import compute
+from harness import compute, progress
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when a hub's client is imported: nothing may import one before this line
 
@@ -22,6 +22,13 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ["HARNESS_CACHE"] = str(folder)
     yield folder
     del os.environ["HARNESS_CACHE"]
+
+
+@pytest.fixture(autouse=True)
+def silence() -> Iterator[None]:
+    """A test that calls the command line leaves its reporter to nobody."""
+    yield
+    progress.use(progress.Silent())
 
 
 @pytest.fixture(scope="session", autouse=True)
