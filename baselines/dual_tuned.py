@@ -22,7 +22,7 @@ from harness.artifacts import Store
 from harness.compute import stage
 from harness.dataset import Contents, Pairs
 from harness.instruments import Captioner, TextTower, TokenEncoder
-from harness.layers import parameter_count
+from harness.layers import parameter_count, trim
 from harness.progress import track
 from harness.retriever import Footprint, Ranking, Retriever, Unsupported
 from harness.teaching import Posterior, Teacher
@@ -153,8 +153,3 @@ class DualTuned(Retriever):
 
     def footprint(self) -> Footprint:
         return Footprint(self.neighbours.bytes(), parameter_count(self.tower))
-
-
-def trim(rows: Tensor) -> Tensor:
-    """Without the columns in which nobody has a word."""
-    return rows[:, : max(1, int((rows != 0).sum(1).max()))] if len(rows) else rows

@@ -37,7 +37,7 @@ from harness.artifacts import Store
 from harness.compute import stage
 from harness.dataset import Contents, Pairs
 from harness.instruments import Captioner, TextTower, TokenEncoder
-from harness.layers import parameter_count
+from harness.layers import parameter_count, trim
 from harness.retriever import Footprint, Ranking, Retriever, Unsupported, padded
 from harness.teaching import Posterior, Teacher
 
@@ -198,7 +198,7 @@ class CartRetriever(Retriever):
             texts = first[chosen] + (rng.random(len(chosen)) * counts[chosen]).astype(np.int64)
             heard, thought = taught.draw(rng, told)
             texts = np.concatenate([texts, int(counts.sum()) + heard])
-            return _trim(rows[texts]), np.concatenate([chosen, thought])
+            return trim(rows[texts]), np.concatenate([chosen, thought])
 
         subject = "\n".join(text for each in captions for text in each[:1]) + str(self.named.tokens[:64].tolist())
         subject += f"{self.teacher} {len(taught)}"
@@ -228,7 +228,7 @@ class CartRetriever(Retriever):
     @torch.inference_mode()
     def _search(self, queries: Contents, k: int) -> decoding.Answers:
         with stage("encode"):
-            tokens = _trim(self._tokens(list(queries))).to(compute.current().device)
+            tokens = trim(self._tokens(list(queries))).to(compute.current().device)
             counted = Counted(self.searching, *self.searching.begin(tokens))
         with stage("decode"):
             answers = decoding.search(counted, tokens, self.leaves, max(self.beams, k), k, self.normalise)
@@ -292,8 +292,3 @@ class CartRetriever(Retriever):
         """How well the identifiers tell candidates apart, and how often a caption's first token comes out right."""
         learnt = {} if self.first_token is None else {"first_token_accuracy": self.first_token}
         return {"identifiers": dict(self.named.statistics), **learnt}
-
-
-def _trim(rows: Tensor) -> Tensor:
-    """Without the columns in which nobody has a word."""
-    return rows[:, : max(1, int((rows != 0).sum(1).max()))] if len(rows) else rows

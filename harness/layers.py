@@ -51,3 +51,8 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
 
 def parameter_count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def trim(rows: Tensor) -> Tensor:
+    """Token rows without the columns in which nobody has a word (0 is padding)."""
+    return rows[:, : max(1, int((rows != 0).sum(1).max()))] if len(rows) else rows
