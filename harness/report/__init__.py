@@ -8,7 +8,7 @@ from typing import TextIO
 
 from harness import files
 from harness.record import Record
-from harness.report import tables
+from harness.report import costs, paired, tables
 from harness.run_folder import RunFolder
 
 
@@ -20,6 +20,8 @@ def write(folder: RunFolder, title: str, records: Sequence[Record], session: str
     markdown = tables.markdown(title, found, cutoffs(records), session)
     files.write(folder.root / "tables" / "main.md", markdown.encode())
     files.write(folder.root / "tables" / "main.csv", tables.comma_separated(found).encode())
+    files.write(folder.root / "tables" / "paired.md", paired.markdown(paired.pairs(folder, found)).encode())
+    files.write(folder.root / "tables" / "costs.md", costs.markdown(costs.costs(records)).encode())
     plots.recall_against_rate(found, folder.root / "plots")
     return found
 
@@ -60,3 +62,8 @@ def show(rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, str
             console.print(f"  {note}", soft_wrap=True)
     if any(row.records for row in rows):
         console.print("\n" + tables.FOOT, style="dim", soft_wrap=True)
+    spent = costs.lines(costs.costs([record for row in rows for record in row.records]))
+    if spent:
+        console.print("\nWhat it was made of, each artifact once:", style="bold")
+        for line in spent:
+            console.print(line, soft_wrap=True)
