@@ -101,10 +101,13 @@ def cells(found: Sequence[Pair]) -> list[list[str]]:
     """A row of words a pair."""
     corrected = statistics.holm([pair.difference.p for pair in found])
     return [
-        [pair.task, pair.first, pair.second, _points(pair.difference), *(f"{p:.2g}" for p in (pair.difference.p, holm))]
-        + [str(pair.seeds), f"{pair.queries:,}"]
+        [*_words(pair), f"{holm:.2g}", str(pair.seeds), f"{pair.queries:,}"]
         for pair, holm in zip(found, corrected, strict=True)
     ]
+
+
+def _words(pair: Pair) -> list[str]:
+    return [pair.task, pair.first, pair.second, _points(pair.difference), f"{pair.difference.p:.2g}"]
 
 
 def _points(difference: statistics.Difference) -> str:
