@@ -30,6 +30,9 @@ class Task:
     dropped: Sequence[str]
     ceiling: float | None  # hit@1 of a listener who picks uniformly among the candidates that fit
     added: int = 0  # so many candidates, the gallery's last, come when the others are indexed already
+    media: int = 0  # items of the split that are there
+    expected: int | None = None  # items that the literature has in it
+    layout: str = ""  # what the split was read from
 
     @property
     def indexed(self) -> Contents:
@@ -71,12 +74,15 @@ class Task:
         }
 
 
-def open_task(name: str, dataset: Dataset, split_name: Any, direction: str, hold_out: float = 0.0) -> Task:
+def open_task(
+    name: str, dataset: Dataset, split_name: Any, direction: str, hold_out: float = 0.0, fold: int = 0
+) -> Task:
     """Ask a split of a dataset in one direction. The shuffle is seeded by the task's name: the same in every run.
 
-    `hold_out`: the share of the gallery that is added later; at least one candidate if any, and never all.
+    `hold_out`: the share of the gallery that is added later; at least one candidate if any, and never all. `fold`: the
+    part of the split that is asked, from 1, of a dataset that has folds.
     """
-    split = dataset.split(split_name)
+    split = dataset.fold(split_name, fold) if fold else dataset.split(split_name)  # type: ignore[attr-defined]
     pairs = split.pairs(direction)
     count = len(pairs.candidates)
     order = np.random.default_rng(int(files.digest(name)[:16], 16)).permutation(count)
@@ -100,6 +106,9 @@ def open_task(name: str, dataset: Dataset, split_name: Any, direction: str, hold
         dropped=split.dropped,
         ceiling=float(np.mean(1.0 / fitting)) if fitting is not None and len(fitting) else None,
         added=max(0, min(count - 1, max(1, round(hold_out * count)))) if hold_out else 0,
+        media=len(split.items),
+        expected=split.expected,
+        layout=split.layout,
     )
 
 
