@@ -153,17 +153,25 @@ class Recorded:
         """The files that may be media of this split, by name; where two folders have one, the first folder's."""
         known: dict[str, Path] = {}
         for folder in reversed(self._places(split)):
-            if (self.root / folder).is_dir():
+            try:
                 with os.scandir(self.root / folder) as entries:
                     known.update({entry.name: self.root / folder / entry.name for entry in entries if entry.is_file()})
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise Unavailable(
+                    f"{self.name}: {self.root / folder} can't be read ({error.strerror}); make it readable"
+                ) from error
         return known
 
     def _made(self, label: str, annotated: Annotations, clips: Sequence[Clip], expected: int | None) -> Split:
         split = label.partition(" ")[0]
         _check(clips, annotated.layout)
         found = self.present(split, clips)
+        if not clips:
+            raise Unavailable(f"{self.name}: {annotated.layout} has no item of {label}; get the file again")
         if not found.clips:
-            example = clips[0].files[0] + ("" if self.whole_names else SUFFIXES[self.modality][0]) if clips else "any"
+            example = clips[0].files[0] + ("" if self.whole_names else SUFFIXES[self.modality][0])
             raise Unavailable(
                 f"{self.name}: none of the {len(clips):,} {self.modality} files of {label} ({annotated.layout}) is "
                 f"there: looked for files such as {example!r} in {', '.join(self._places(split))} below {self.root}; "
