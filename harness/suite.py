@@ -17,7 +17,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from harness.files import path_digest
-from harness.folds import fold_name
+from harness.folds import folds
 from harness.problems import Problem, SuiteError, meant
 from harness.registry import Entry, Section
 
@@ -76,9 +76,9 @@ class Component:
         return next((modality for modality in inner if modality), None)
 
     @property
-    def folds(self) -> int:
-        """In how many tasks a dataset's protocol asks a split."""
-        return self.entry.folds.get(str(self.arguments.get("protocol")), 1)
+    def folds(self) -> list[str]:
+        """The parts in which a dataset's protocol asks a split, each a task; \"\" where it is asked whole."""
+        return folds(self.entry.folds.get(str(self.arguments.get("protocol")), 1))
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,12 @@ class TaskSpec:
     captioner: Component | None
     line: int | None = field(compare=False)
     hold_out: float = 0.0  # the share of the gallery that is added once the rest is indexed
-    fold: int = 0  # which of the dataset's folds, from 1; 0: the whole split
+    fold: str = ""  # which of the dataset's folds, as `2of5`; empty: the whole split
 
     @property
     def name(self) -> str:
         held = f"+{100 * self.hold_out:g}added" if self.hold_out else ""
-        whole = f"{self.dataset.name}/{self.split}/{self.direction}{held}"
-        return fold_name(whole, self.fold, self.dataset.folds) if self.fold else whole
+        return f"{self.dataset.name}/{self.split}/{self.direction}{held}" + (f"/{self.fold}" if self.fold else "")
 
 
 @dataclass(frozen=True)

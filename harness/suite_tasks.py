@@ -38,10 +38,8 @@ def tasks_of(members: list[Node], components: Components, problems: Problems) ->
         values = fields(node, TASK, f"{where}.", problems, components.refer)
         if values is None:
             continue
-        folds = values["dataset"].folds
-        for direction, fold in product(
-            _directions(values, node, where, problems), range(1, folds + 1) if folds > 1 else (0,)
-        ):
+        directions = _directions(values, node, where, problems)
+        for direction, fold in product(directions, values["dataset"].folds):
             task = TaskSpec(**{**values, "direction": direction}, line=node.line, fold=fold)
             same = tasks.setdefault(task.name.casefold(), task)  # some systems take both cases for one file
             if same is not task:

@@ -75,14 +75,14 @@ class Task:
 
 
 def open_task(
-    name: str, dataset: Dataset, split_name: Any, direction: str, hold_out: float = 0.0, fold: int = 0
+    name: str, dataset: Dataset, split_name: Any, direction: str, hold_out: float = 0.0, fold: str = ""
 ) -> Task:
     """Ask a split of a dataset in one direction. The shuffle is seeded by the task's name: the same in every run.
 
     `hold_out`: the share of the gallery that is added later; at least one candidate if any, and never all. `fold`: the
-    part of the split that is asked, from 1, of a dataset that has folds.
+    part of the split that is asked, as `2of5`, of a dataset that has folds.
     """
-    split = dataset.fold(split_name, fold) if fold else dataset.split(split_name)  # type: ignore[attr-defined]
+    split = dataset.split(f"{split_name}/{fold}" if fold else split_name)  # type: ignore[arg-type]
     pairs = split.pairs(direction)
     count = len(pairs.candidates)
     order = np.random.default_rng(int(files.digest(name)[:16], 16)).permutation(count)

@@ -26,14 +26,13 @@ SOURCE = "get it from github.com/cdjkim/audiocaps"
 
 
 class AudioCaps(Recorded):
-    name, modality, expecting = "audiocaps", "audio", EXPECTED
+    name, modality, counts = "audiocaps", "audio", EXPECTED
     folders = ("{part}", "audio/{part}", "wavs/{part}", "waveforms/{part}", "audio", "wavs", "waveforms", ".")
     parts = {"train": "train", "validation": "val", "test": "test"}
     whole_names = False
 
     def __init__(self, root: Path, version: Literal["v1", "v2"] = "v1", clips: Path | None = None) -> None:
-        super().__init__(root)
-        self.version = version
+        super().__init__(root, version)
         self.only = clips
 
     def annotations(self, split: str) -> Annotations:
@@ -49,8 +48,8 @@ class AudioCaps(Recorded):
             )
         layout = f"AudioCaps {self.version} ({path.relative_to(self.root)})"
         if self.only is None or split != "test":
-            return Annotations(layout, self.version, clips)
-        return Annotations(f"{layout}, clips of {self.only}", self.version, chosen(self.only, clips))
+            return Annotations(layout, clips)
+        return Annotations(f"{layout}, clips of {self.only}", chosen(self.only, clips))
 
 
 def version_and_clips(path: Path) -> tuple[str, list[Clip]]:

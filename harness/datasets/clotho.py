@@ -23,7 +23,7 @@ COLUMNS = ("file_name", *(f"caption_{number}" for number in range(1, 6)))
 
 
 class Clotho(Recorded):
-    name, modality, expecting = "clotho", "audio", EXPECTED
+    name, modality, counts = "clotho", "audio", EXPECTED
     folders = (
         "{part}",
         "clotho_audio_files/{part}",
@@ -34,7 +34,7 @@ class Clotho(Recorded):
     parts = {"train": "development", "validation": "validation", "test": "evaluation"}
 
     def __init__(self, root: Path) -> None:
-        super().__init__(root)
+        super().__init__(root, "v2.1")
 
     def annotations(self, split: str) -> Annotations:
         part = self.parts[split]
@@ -45,4 +45,4 @@ class Clotho(Recorded):
         clips = [
             Clip(f"{part}/{file}", (file,), tuple(captions)) for _, (file, *captions) in reading.table(path, COLUMNS)
         ]
-        return Annotations(f"Clotho v2.1 ({path.relative_to(self.root)})", "v2.1", clips)
+        return Annotations(f"Clotho v2.1 ({path.relative_to(self.root)})", clips)

@@ -6,6 +6,7 @@ Layouts: `dataset_coco.json` (Karpathy); or `captions_{train,val}2014.json` alon
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Literal
 
 from harness.dataset import Unavailable
 from harness.datasets import karpathy, reading
-from harness.datasets.recorded import Annotations, Clip, Recorded
+from harness.datasets.recorded import Annotations, Clip, Counts, Recorded
 from harness.problems import Problems
 
 FIRST = 5  # captions an image in validation and test, where `captions: five`: 25,000 queries
@@ -45,30 +46,32 @@ class _Official:
 
 
 class Coco(Recorded):
-    name, modality, expecting = "coco", "image", EXPECTED
+    name, modality, counts = "coco", "image", EXPECTED
     folders = ("train2014", "val2014", "images/train2014", "images/val2014", "images", ".")
 
     def __init__(
         self, root: Path, protocol: Literal["5k", "1k"] = "5k", captions: Literal["five", "all"] = "five"
     ) -> None:
-        super().__init__(root, folds=5 if protocol == "1k" else 1)
-        self.captions = captions
+        """`protocol` settles in how many folds a suite asks a split: the registry knows."""
+        super().__init__(root, captions)
 
     def annotations(self, split: str) -> Annotations:
         path = self._split_file
         if path is not None:
-            most = FIRST if self.captions == "five" and split != "train" else None
+            most = FIRST if self.version == "five" and split != "train" else None
             clips = [clip._replace(captions=clip.captions[:most]) for clip in self._karpathy[split]]
-            return Annotations(f"Karpathy ({path.relative_to(self.root)})", self.captions, clips)
+            return Annotations(f"Karpathy ({path.relative_to(self.root)})", clips)
         year = {"train": "train2014", "validation": "val2014"}.get(split)
         path = reading.first(self.root, [f"{folder}captions_{year}.json" for folder in FOLDERS if year])
         if path is not None:
-            return Annotations(
-                f"official ({path.relative_to(self.root)}; not Karpathy's split)", "official", read(path)
-            )
+            return Annotations(f"official ({path.relative_to(self.root)}; not Karpathy's split)", read(path))
         raise Unavailable(
             f"coco: no {self.root / 'dataset_coco.json'}, which says what images {split} has; {karpathy.SOURCE}"
         )
+
+    @property
+    def expected(self) -> Mapping[str, Counts]:
+        return EXPECTED[self.version if self._split_file else "official"]
 
     @cached_property
     def _split_file(self) -> Path | None:

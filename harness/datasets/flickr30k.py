@@ -21,17 +21,17 @@ JSON, CSV, TOKEN = "dataset_flickr30k.json", "flickr_annotations_30k.csv", "resu
 
 
 class Flickr30k(Recorded):
-    name, modality, expecting = "flickr30k", "image", EXPECTED
+    name, modality, counts = "flickr30k", "image", EXPECTED
     folders = ("flickr30k-images", "flickr30k_images", "images", ".")
     parts = {"train": "train", "validation": "val", "test": "test"}
 
     def __init__(self, root: Path) -> None:
-        super().__init__(root)
+        super().__init__(root, "karpathy")
 
     def annotations(self, split: str) -> Annotations:
         path = self._whole_file
         if path is not None:
-            return Annotations(f"Karpathy ({path.relative_to(self.root)})", "karpathy", self._whole[split])
+            return Annotations(f"Karpathy ({path.relative_to(self.root)})", self._whole[split])
         token, names = self.root / TOKEN, self.root / "karpathy" / f"{self.parts[split]}.txt"
         if not token.is_file():
             raise Unavailable(f"flickr30k: no {JSON}, {CSV} or {TOKEN} below {self.root}; {karpathy.SOURCE}")
@@ -45,7 +45,7 @@ class Flickr30k(Recorded):
         if lacking:
             raise Problems(names).fail(None, f"{lacking[0]!r} has no caption in {token}; correct the name")
         clips = [Clip(name, (name,), self._tokens[name]) for name in listed]
-        return Annotations(f"{TOKEN} and karpathy/{names.name}", "karpathy", clips)
+        return Annotations(f"{TOKEN} and karpathy/{names.name}", clips)
 
     @cached_property
     def _whole_file(self) -> Path | None:

@@ -36,7 +36,7 @@ TRAIN = {  # the lists that circulate; where there is none, what they hold is kn
 
 
 class MsrVtt(Recorded):
-    name, modality, expecting = "msrvtt", "video", EXPECTED
+    name, modality, counts = "msrvtt", "video", EXPECTED
     folders = (
         "MSRVTT_Videos",
         "videos/all",
@@ -50,13 +50,12 @@ class MsrVtt(Recorded):
     whole_names = False
 
     def __init__(self, root: Path, protocol: Literal["1k-a", "1k-a-7k", "full"] = "1k-a") -> None:
-        super().__init__(root)
-        self.protocol = protocol
+        super().__init__(root, protocol)
 
     def annotations(self, split: str) -> Annotations:
-        captions = self._test if split == "test" and self.protocol != "full" else self._captioned(self._lists[split])
+        captions = self._test if split == "test" and self.version != "full" else self._captioned(self._lists[split])
         clips = [Clip(video, (video,), told) for video, told in captions.items()]
-        return Annotations(f"MSR-VTT {self.protocol} ({self._told.layout})", self.protocol, clips)
+        return Annotations(f"MSR-VTT {self.version} ({self._told.layout})", clips)
 
     @cached_property
     def _told(self) -> Told:
@@ -65,9 +64,9 @@ class MsrVtt(Recorded):
     @cached_property
     def _lists(self) -> Mapping[str, list[str]]:
         """The videos of each split, without 1k-A's test."""
-        if self.protocol == "full":
+        if self.version == "full":
             return layouts.full(self.root, self._told)
-        path = reading.first(self.root, TRAIN[self.protocol])
+        path = reading.first(self.root, TRAIN[self.version])
         if path is None:
             train = self._usual_train()
         elif path.suffix == ".csv":
@@ -84,7 +83,7 @@ class MsrVtt(Recorded):
 
     def _usual_train(self) -> list[str]:
         """9k: whatever is not tested. 7k: the full train and validation splits."""
-        if self.protocol == "1k-a":
+        if self.version == "1k-a":
             return [video for video in self._told.captions if video not in self._test]
         full = layouts.full(self.root, self._told)
         return [*full["train"], *full["validation"]]

@@ -23,13 +23,13 @@ SOURCE = "get msvd_data as prepared for CLIP4Clip (github.com/ArrowLuo/CLIP4Clip
 
 
 class Msvd(Recorded):
-    name, modality, expecting = "msvd", "video", EXPECTED
+    name, modality, counts = "msvd", "video", EXPECTED
     folders = ("YouTubeClips", "MSVD_Videos", "videos", ".")
     parts = {"train": "train", "validation": "val", "test": "test"}
     whole_names = False
 
     def __init__(self, root: Path) -> None:
-        super().__init__(root)
+        super().__init__(root, "msvd")
 
     def annotations(self, split: str) -> Annotations:
         path, captions = self._captions
@@ -39,7 +39,7 @@ class Msvd(Recorded):
             raise Problems(names).fail(None, f"{some(lacking)} have no captions in {path}; expected some; {SOURCE}")
         numbers = self._mapping if names.name == MAPPING else {}
         clips = [Clip(video, (video, *numbers.get(video, ())), captions[video]) for video in videos]
-        return Annotations(f"MSVD ({path.name}, {names.name})", "msvd", clips)
+        return Annotations(f"MSVD ({path.name}, {names.name})", clips)
 
     @cached_property
     def _captions(self) -> tuple[Path, dict[str, tuple[str, ...]]]:

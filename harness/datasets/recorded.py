@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -17,6 +17,7 @@ import numpy as np
 
 from harness import files, media
 from harness.dataset import Modality, Split, Unavailable, texts
+from harness.folds import Fold, fold_of
 from harness.progress import say
 
 SPLITS = ("train", "validation", "test")
@@ -41,7 +42,6 @@ class Annotations(NamedTuple):
     """One split as its files tell it."""
 
     layout: str  # which of the usual layouts was found, for people
-    version: str  # a key of EXPECTED
     clips: Sequence[Clip]
 
 
@@ -55,7 +55,7 @@ class Present(NamedTuple):
 
 
 class Recorded:
-    """Subclasses set the class variables and write `annotations`."""
+    """Subclasses set the class variables and write `annotations`. A split is `test`, a fold of it `test/2of5`."""
 
     name: ClassVar[str]
     modality: ClassVar[Modality]
@@ -65,11 +65,11 @@ class Recorded:
     ]  # below the root, in the order in which they are looked into; {part}: see `parts`
     parts: ClassVar[Mapping[str, str]] = {split: split for split in SPLITS}  # what each split is called on the disk
     whole_names = True  # Clip.files have their suffix; else any suffix of the medium will do
-    expecting: ClassVar[Mapping[str, Mapping[str, Counts]]]  # the literature's counts: version → split → counts
+    counts: ClassVar[Mapping[str, Mapping[str, Counts]]]  # of the literature: version → split → counts
 
-    def __init__(self, root: Path, folds: int = 1) -> None:
+    def __init__(self, root: Path, version: str) -> None:
         self.root = Path(root)
-        self.folds = folds
+        self.version = version
         self._annotations: dict[str, Annotations] = {}
         self._splits: dict[str, Split] = {}
 
@@ -85,36 +85,37 @@ class Recorded:
             self._annotations[split] = self.annotations(split)
         return self._annotations[split]
 
-    def expected(self, split: str) -> Counts | None:
-        """How many items and captions the literature counts; None where it names no number."""
-        return self.expecting.get(self.annotated(split).version, {}).get(split)
+    @property
+    def expected(self) -> Mapping[str, Counts]:
+        """How many items and captions of each split the literature counts, where it names a number."""
+        return self.counts.get(self.version, {})
+
+    @property
+    def layout(self) -> str:
+        """Which layout each split has that is there."""
+        return "; ".join(dict.fromkeys(told.layout for _, told in self._there()))
 
     @cached_property
     def digest(self) -> str:
         """Of what is annotated, in the splits that are there."""
-        told = {}
+        told = {split: [[clip.name, *clip.captions] for clip in each.clips] for split, each in self._there()}
+        return files.digest([self.name, self.version, told])
+
+    def _there(self) -> Iterator[tuple[str, Annotations]]:
         for split in SPLITS:
             try:
-                told[split] = [[clip.name, *clip.captions] for clip in self.annotated(split).clips]
+                yield split, self.annotated(split)
             except Unavailable:
                 continue
-        return files.digest([self.name, self.folds, told])
 
     def split(self, name: str) -> Split:
+        """Folds are contiguous parts of what is annotated, so that a missing file moves nobody to another fold."""
         if name not in self._splits:
-            annotated, expected = self.annotated(name), self.expected(name)
-            self._splits[name] = self._made(name, annotated, annotated.clips, expected and expected[0])
+            fold = fold_of(name) or Fold(name, 1, 1)
+            told, counts = self.annotated(fold.whole), self.expected.get(fold.whole)
+            start, end = (len(told.clips) * each // fold.of for each in (fold.number - 1, fold.number))
+            self._splits[name] = self._made(name, told.layout, told.clips[start:end], counts and counts[0] // fold.of)
         return self._splits[name]
-
-    def fold(self, name: str, number: int) -> Split:
-        """The `number`th (from 1) of the contiguous parts in which the protocol asks a split."""
-        place = f"{name} {number}of{self.folds}"
-        if place not in self._splits:
-            annotated, expected = self.annotated(name), self.expected(name)
-            bounds = [len(annotated.clips) * each // self.folds for each in (number - 1, number)]
-            clips = annotated.clips[slice(*bounds)]  # of what is annotated: a missing file moves nobody to another fold
-            self._splits[place] = self._made(place, annotated, clips, expected and expected[0] // self.folds)
-        return self._splits[place]
 
     def present(self, split: str, clips: Sequence[Clip] | None = None) -> Present:
         """Which of a split's items (or of some of them) lie on the disk."""
@@ -164,33 +165,31 @@ class Recorded:
                 ) from error
         return known
 
-    def _made(self, label: str, annotated: Annotations, clips: Sequence[Clip], expected: int | None) -> Split:
-        split = label.partition(" ")[0]
-        _check(clips, annotated.layout)
+    def _made(self, name: str, layout: str, clips: Sequence[Clip], expected: int | None) -> Split:
+        split = name.partition("/")[0]
+        _check(clips, layout)
         found = self.present(split, clips)
         if not clips:
-            raise Unavailable(f"{self.name}: {annotated.layout} has no item of {label}; get the file again")
+            raise Unavailable(f"{self.name}: {layout} has no item of {name}; get the file again")
         if not found.clips:
             example = clips[0].files[0] + ("" if self.whole_names else SUFFIXES[self.modality][0])
             raise Unavailable(
-                f"{self.name}: none of the {len(clips):,} {self.modality} files of {label} ({annotated.layout}) is "
-                f"there: looked for files such as {example!r} in {', '.join(self._places(split))} below {self.root}; "
-                "put them there"
+                f"{self.name}: none of the {len(clips):,} {self.modality} files of {name} ({layout}) is there: looked "
+                f"for files such as {example!r} in {', '.join(self._places(split))} below {self.root}; put them there"
             )
-        owner = np.repeat(np.arange(len(found.clips)), [len(clip.captions) for clip in found.clips])
         names = [clip.name for clip in found.clips]
         sizes = [[name, path.stat().st_size] for name, path in zip(names, found.paths, strict=True)]
-        source = f"{self.name} {annotated.version}:{files.digest(sizes)}:{label}:items"
-        say(f"    {self.name} {label}: {_told(annotated, found, expected)}")
+        source = f"{self.name} {self.version}:{files.digest(sizes)}:{name}:items"
+        say(f"    {self.name} {name}: {_told(layout, found, expected)}")
         return Split(
-            name=split,
+            name=name,
             items=media.files(self.modality, found.paths, source),
             item_names=names,
             captions=texts([caption for clip in found.clips for caption in clip.captions]),
-            owner=owner.astype(np.int64),
+            owner=np.repeat(np.arange(len(found.clips)), [len(clip.captions) for clip in found.clips]).astype(np.int64),
             dropped=tuple(found.dropped),
             expected=expected,
-            layout=annotated.layout,
+            layout=layout,
         )
 
 
@@ -214,7 +213,7 @@ def some(names: Sequence[Any]) -> str:
     return ", ".join(map(repr, names[:SHOWN])) + more
 
 
-def _told(annotated: Annotations, found: Present, expected: int | None) -> str:
+def _told(layout: str, found: Present, expected: int | None) -> str:
     items, captions = len(found.clips), sum(len(clip.captions) for clip in found.clips)
     words = [f"{items:,} items, {captions:,} captions"]
     if expected is not None and items != expected:
@@ -223,7 +222,7 @@ def _told(annotated: Annotations, found: Present, expected: int | None) -> str:
         words.append(f"{len(found.dropped):,} dropped ({some(found.dropped)}: no file, or no caption)")
     if found.mute:
         words.append(f"{found.mute:,} empty captions left out")
-    return f"{annotated.layout}: {', '.join(words)}; ids {id_digest([clip.name for clip in found.clips])}"
+    return f"{layout}: {', '.join(words)}; ids {id_digest([clip.name for clip in found.clips])}"
 
 
 def _check(clips: Sequence[Clip], layout: str) -> None:

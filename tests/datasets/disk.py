@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import soundfile
+from PIL import Image
+
 from harness.datasets.audiocaps import AudioCaps
 from harness.datasets.clotho import Clotho
 from harness.datasets.coco import Coco
@@ -31,6 +35,16 @@ def touch(folder: Path, names: Iterable[str]) -> None:
     """Media files, as far as their names and sizes go."""
     for name in names:
         write(folder / name, b"x" * len(name))
+
+
+def real(folder: Path) -> None:
+    """Put a picture or a sound that can be decoded, no two alike, in place of each file that only has its name."""
+    for number, path in enumerate(sorted(folder.rglob("*"))):
+        values = np.random.default_rng(number)
+        if path.suffix == ".jpg":
+            Image.fromarray(values.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
+        if path.suffix in (".wav", ".flac"):
+            soundfile.write(path, values.uniform(-0.5, 0.5, 1600), 16_000)
 
 
 def contents(dataset: Recorded, split: str) -> dict[str, list[str]]:

@@ -27,7 +27,7 @@ def folded(root: Path, images: int = TEST) -> Coco:
 
 def test_one_k_is_five_contiguous_folds_of_the_test(tmp_path: Path) -> None:
     dataset = folded(tmp_path)
-    folds = [dataset.fold("test", number) for number in range(1, 6)]
+    folds = [dataset.split(f"test/{number}of5") for number in range(1, 6)]
     assert [len(fold.items) for fold in folds] == [5] * 5
     assert [name for fold in folds for name in fold.item_names] == [coco_name(number) for number in range(TEST)]
     assert list(folds[1].captions) == [text for number in range(5, 10) for text in five(str(number))]
@@ -40,7 +40,7 @@ def test_a_missing_image_moves_nobody_to_another_fold(tmp_path: Path) -> None:
     folded(tmp_path)
     (tmp_path / "images/val2014" / coco_name(6)).unlink()
     dataset = Coco(tmp_path, protocol="1k")
-    folds = [dataset.fold("test", number) for number in range(1, 6)]
+    folds = [dataset.split(f"test/{number}of5") for number in range(1, 6)]
     assert [len(fold.items) for fold in folds] == [5, 4, 5, 5, 5]
     assert [fold.dropped for fold in folds] == [(), (coco_name(6),), (), (), ()]
     assert folds[2].item_names[0] == coco_name(10)

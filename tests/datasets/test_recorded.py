@@ -111,10 +111,11 @@ def test_a_file_of_no_item_is_surplus(copy: Copy, tmp_path: Path) -> None:
 def test_the_counts_of_the_literature_are_known(copy: Copy, tmp_path: Path) -> None:
     copy.build(tmp_path)
     dataset = copy.at(tmp_path)
+    assert copy.told in dataset.layout
     for split in copy.holds:
-        counts = dataset.expected(split)
+        counts = dataset.expected.get(split)
         assert counts is None or dataset.split(split).expected == counts[0] > 50
-        assert counts is not None or (dataset.annotated(split).version, split) == ("v2", "train")
+        assert counts is not None or (dataset.version, split) == ("v2", "train")
 
 
 def test_the_literatures_counts_are_those_of_the_papers() -> None:
