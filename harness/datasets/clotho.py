@@ -7,6 +7,7 @@ hold HTML entities, on the disk too. Four names occur in two splits, so that an 
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from harness.dataset import Unavailable
@@ -37,12 +38,23 @@ class Clotho(Recorded):
         super().__init__(root, "v2.1")
 
     def annotations(self, split: str) -> Annotations:
-        part = self.parts[split]
-        name = f"clotho_captions_{part}.csv"
-        path = reading.first(self.root, [folder + name for folder in ("", "clotho_csv_files/", "csv/")])
+        part, path = self.parts[split], self._csv(split)
         if path is None:
-            raise Unavailable(f"clotho: no {self.root / name}; get it from Zenodo, record 4783391 (v2.1)")
+            name = self.root / f"clotho_captions_{part}.csv"
+            raise Unavailable(f"clotho: no {name}; get it from Zenodo, record 4783391 (v2.1)")
         clips = [
             Clip(f"{part}/{file}", (file,), tuple(captions)) for _, (file, *captions) in reading.table(path, COLUMNS)
         ]
         return Annotations(f"Clotho v2.1 ({path.relative_to(self.root)})", clips)
+
+    def remarks(self) -> list[str]:
+        paths = {split: path for split in MD5 if (path := self._csv(split)) is not None}
+        return [
+            f"{path}: not the published file of v2.1, byte for byte"
+            for split, path in paths.items()
+            if hashlib.md5(reading.content(path), usedforsecurity=False).hexdigest() != MD5[split]
+        ]
+
+    def _csv(self, split: str) -> Path | None:
+        name = f"clotho_captions_{self.parts[split]}.csv"
+        return reading.first(self.root, [folder + name for folder in ("", "clotho_csv_files/", "csv/")])

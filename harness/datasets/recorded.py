@@ -60,9 +60,8 @@ class Recorded:
     name: ClassVar[str]
     modality: ClassVar[Modality]
     generated = False
-    folders: ClassVar[
-        tuple[str, ...]
-    ]  # below the root, in the order in which they are looked into; {part}: see `parts`
+    # Below the root, in the order in which they are looked into; {part} is what `parts` calls the split.
+    folders: ClassVar[tuple[str, ...]]
     parts: ClassVar[Mapping[str, str]] = {split: split for split in SPLITS}  # what each split is called on the disk
     whole_names = True  # Clip.files have their suffix; else any suffix of the medium will do
     counts: ClassVar[Mapping[str, Mapping[str, Counts]]]  # of the literature: version → split → counts
@@ -133,6 +132,10 @@ class Recorded:
                 found.clips.append(clip._replace(captions=captions))
                 found.paths.append(path)
         return found._replace(mute=mute)
+
+    def remarks(self) -> list[str]:
+        """What else there is to say of the annotation files: for `data check`."""
+        return []
 
     def surplus(self) -> list[str]:
         """Media files in the folders looked into that belong to no split."""

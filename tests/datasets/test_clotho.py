@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 from disk import CLOTHO, ODD, clotho, contents, write
 
 from harness.dataset import Unavailable
-from harness.datasets.clotho import Clotho
+from harness.datasets.clotho import MD5, Clotho
 
 
 def test_blanks_and_entities_in_names_are_part_of_them(tmp_path: Path) -> None:
@@ -41,3 +42,12 @@ def test_quotes_and_newlines_in_captions(tmp_path: Path) -> None:
     path = tmp_path / "clotho_captions_evaluation.csv"
     write(path, path.read_text().replace("three", '"he says ""three"",\nand goes"'))
     assert contents(Clotho(tmp_path), "test")["evaluation/evaluation.wav"][2] == 'he says "three",\nand goes'
+
+
+def test_files_that_are_not_the_published_ones_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clotho(tmp_path)
+    told = Clotho(tmp_path).remarks()
+    assert len(told) == 3 and f"{tmp_path}/clotho_captions_evaluation.csv: not the published file" in told[2]
+    content = (tmp_path / "clotho_captions_evaluation.csv").read_bytes()
+    monkeypatch.setitem(MD5, "test", hashlib.md5(content).hexdigest())
+    assert len(Clotho(tmp_path).remarks()) == 2
