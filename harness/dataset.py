@@ -187,7 +187,10 @@ class Unavailable(Exception):
 
 
 class Dataset(Protocol):
-    """One file in `harness/datasets/` each. Building one is cheap; `split` may read annotation files."""
+    """One file in `harness/datasets/` each. Building one is cheap; `split` may read annotation files.
+
+    One whose protocol asks a split in folds (`Entry.folds`) is asked for `test/2of5` besides `test`.
+    """
 
     name: str
     modality: Modality

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from disk import coco_name, five, karpathy, real, touch, write_json
 from folders import add, write_page
 from runs import harness, records
 
@@ -18,9 +18,6 @@ from harness.report import folds as report_folds
 from harness.report import tables
 from harness.run_folder import RunFolder
 from harness.suite import load
-
-sys.path.insert(0, str(Path(__file__).parent / "datasets"))
-from disk import coco_name, five, karpathy, real, touch, write_json
 
 IMAGES = 20
 SUITE = """\

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from disk import AUDIOCAPS, HEADER, audiocaps, audiocaps_rows, clip4clip, lowered, real, touch, write
 from runs import harness, records
 
 from harness.dataset import Dataset, Unavailable
 from harness.suite import Cell, Component, load
 from harness.taught import refuse_leaks, taught_on
-
-sys.path.insert(0, str(Path(__file__).parent / "datasets"))
-from disk import AUDIOCAPS, HEADER, audiocaps, audiocaps_rows, clip4clip, lowered, real, touch, write
 
 HEAD = "name: leak\nscenarios: {offline: {rounds: 1, cap_s: 5}}\n"
 LEAK = f"""\

@@ -28,7 +28,10 @@ class Line(NamedTuple):
 
 def first(root: Path, names: Iterable[str]) -> Path | None:
     """The first of these files that is there."""
-    return next((root / name for name in names if (root / name).is_file()), None)
+    try:
+        return next((root / name for name in names if (root / name).is_file()), None)
+    except OSError as error:
+        raise Unavailable(f"{error.filename or root} can't be read ({error.strerror}); make it readable") from error
 
 
 def content(path: Path) -> bytes:

@@ -108,6 +108,13 @@ def test_a_file_of_no_item_is_surplus(copy: Copy, tmp_path: Path) -> None:
     assert copy.at(tmp_path).surplus() == [stray.relative_to(tmp_path).as_posix()]
 
 
+def test_of_two_files_of_one_name_the_likelier_folders_is_taken(tmp_path: Path) -> None:
+    COPIES["flickr30k"].build(tmp_path)
+    write(tmp_path / "images/11.jpg", b"another")
+    assert COPIES["flickr30k"].at(tmp_path).present("test").paths == [tmp_path / "flickr30k-images/11.jpg"]
+    assert COPIES["flickr30k"].at(tmp_path).surplus() == []
+
+
 def test_the_counts_of_the_literature_are_known(copy: Copy, tmp_path: Path) -> None:
     copy.build(tmp_path)
     dataset = copy.at(tmp_path)
