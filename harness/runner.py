@@ -75,8 +75,7 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
     """One task and seed; returns how many finished cells were kept as they are."""
     try:
         spec = cells[0].task
-        dataset = workshop.dataset(spec.dataset)
-        task = open_task(spec.name, dataset, spec.split, spec.direction, spec.hold_out, spec.fold)
+        task = open_task(spec.name, workshop.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
     except Unavailable as reason:
         say(f"  unavailable: {reason}")
         _give_up(session, cells, "unavailable", str(reason))

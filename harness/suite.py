@@ -95,6 +95,11 @@ class TaskSpec:
     fold: str = ""  # which of the dataset's folds, as `2of5`; empty: the whole split
 
     @property
+    def part(self) -> str:
+        """What a dataset knows the split, or its fold, as."""
+        return f"{self.split}/{self.fold}" if self.fold else self.split
+
+    @property
     def name(self) -> str:
         held = f"+{100 * self.hold_out:g}added" if self.hold_out else ""
         return f"{self.dataset.name}/{self.split}/{self.direction}{held}" + (f"/{self.fold}" if self.fold else "")

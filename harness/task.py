@@ -74,15 +74,12 @@ class Task:
         }
 
 
-def open_task(
-    name: str, dataset: Dataset, split_name: Any, direction: str, hold_out: float = 0.0, fold: str = ""
-) -> Task:
+def open_task(name: str, dataset: Dataset, split_name: Any, direction: str, hold_out: float = 0.0) -> Task:
     """Ask a split of a dataset in one direction. The shuffle is seeded by the task's name: the same in every run.
 
-    `hold_out`: the share of the gallery that is added later; at least one candidate if any, and never all. `fold`: the
-    part of the split that is asked, as `2of5`, of a dataset that has folds.
+    `hold_out`: the share of the gallery that is added later; at least one candidate if any, and never all.
     """
-    split = dataset.split(f"{split_name}/{fold}" if fold else split_name)  # type: ignore[arg-type]
+    split = dataset.split(split_name)
     pairs = split.pairs(direction)
     count = len(pairs.candidates)
     order = np.random.default_rng(int(files.digest(name)[:16], 16)).permutation(count)
