@@ -45,7 +45,7 @@ def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
     """Every two contestants of a task; those that see no content at all, such as `random`, have nothing to tell."""
     found = []
     for task, group in by_task(rows).items():
-        fine = [row for row in group if row.status == "ok" and not _blind(row)]
+        fine = [row for row in group if row.status == "ok" and not row.folds and not _blind(row)]
         if len(fine) < 2:
             continue
         page = folder.read_task(task)
