@@ -69,7 +69,8 @@ def _links(positives: Sequence[Sequence[int]]) -> Links:
 
 
 def _hits(folder: RunFolder, row: Row, links: Links, gallery: int) -> _Hits:
-    asked, right = None, {}
+    asked: np.ndarray | None = None
+    right: dict[int, np.ndarray] = {}
     for record in row.records:
         ids, _, queries = folder.read_ranking(cell_name(row.task, row.retriever, record["seed"]))
         values = metrics.per_query(ids, links.take(queries), [1], gallery)[METRIC]
