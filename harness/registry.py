@@ -99,6 +99,9 @@ SIZES = {
     "seed": Argument(int, 0, at_least=0, at_most=2**32 - 1),
 }
 
+FRAMES = {"frames": Argument(int, 8, at_least=1, at_most=1000)}  # of a video
+PRECISION = {"precision": Argument(Literal["fp32", "bf16"], "fp32")}
+
 TEACHER = {  # distillation: the same for whoever learns from captions of the gallery
     "teacher": Argument(Literal["none", "dual", "likelihood"], "none"),
     "teacher_texts": Argument(int, 4000, **WHOLE),
@@ -189,6 +192,60 @@ ENCODERS = [
         },
         about="a text transformer and a CNN, trained here from scratch",
     ),
+    Entry(
+        "open_clip",
+        "baselines.encoders.open_clip:OpenClipEncoder",
+        {"pretrained": Argument(Path), "architecture": Argument(str, None), **FRAMES, **PRECISION},
+        about="any architecture of open_clip: a pretrained tag, a file of weights, a folder, or hf-hub:org/name",
+        modalities=("image", "video"),
+        seeded=False,
+        requires=("open_clip", "torchvision"),
+        install="python -m pip install 'open_clip_torch>=2.24,<4' torchvision",
+    ),
+    Entry(
+        "clip",
+        "baselines.encoders.clip:ClipEncoder",
+        {"checkpoint": Argument(Path), **FRAMES, **PRECISION},
+        about="a CLIP or SigLIP checkpoint of transformers, a folder or a hub id",
+        modalities=("image", "video"),
+        seeded=False,
+    ),
+    Entry(
+        "clap",
+        "baselines.encoders.clap:ClapEncoder",
+        {"checkpoint": Argument(Path), **PRECISION},
+        about="a CLAP checkpoint of transformers, a folder or a hub id",
+        modalities=("audio",),
+        seeded=False,
+    ),
+    Entry(
+        "laion_clap",
+        "baselines.encoders.laion_clap:LaionClapEncoder",
+        {
+            "checkpoint": Argument(Path),
+            "architecture": Argument(str, "HTSAT-tiny"),
+            "fusion": Argument(bool, False),
+            **PRECISION,
+        },
+        about="LAION's own CLAP package and its .pt checkpoints",
+        modalities=("audio",),
+        seeded=False,
+        requires=("laion_clap", "torchvision"),
+        install="python -m pip install 'laion-clap>=1.1.4,<2' 'numpy<2' torchvision, in an environment of its own",
+    ),
+    Entry(
+        "precomputed",
+        "baselines.encoders.precomputed:PrecomputedEncoder",
+        {
+            "media": Argument(Path),
+            "text": Argument(Path),
+            "media_names": Argument(Path, None),
+            "text_names": Argument(Path, None),
+            "split": Argument(str, None),
+        },
+        about="vectors made elsewhere, .npy, .npz or .safetensors, looked up: what encoding costs is not in its rates",
+        seeded=False,
+    ),
 ]
 
 CAPTIONERS = [
@@ -231,7 +288,11 @@ RETRIEVERS = [
     Entry(
         "dual_tower",
         "baselines.dual_tower:DualTower",
-        {"index": Argument(str, "exact"), "search": Argument(dict[str, int], {})},
+        {
+            "index": Argument(str, "exact"),
+            "search": Argument(dict[str, int], {}),
+            "tune": Argument(dict[str, float], {}),
+        },
         about="encodes query and candidates apart and looks up the nearest: exact, or any FAISS factory string",
         paradigm="dual-tower",
         needs=("encoder",),
