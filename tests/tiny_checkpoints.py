@@ -78,9 +78,10 @@ def siglip(folder: Path) -> Path:
 def clap(folder: Path, fusion: bool = False) -> Path:
     marks = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}  # as RoBERTa's
     tokenizer(folder, marks, 20, ("<s>", "</s>"))
+    bins = 64 if fusion else 16  # transformers shrinks long sounds to 64, whatever it is told
     audio = {
-        "spec_size": 64,
-        "num_mel_bins": 16,
+        "spec_size": 128 if fusion else 64,
+        "num_mel_bins": bins,
         "patch_embeds_hidden_size": 8,
         "hidden_size": 16,
         "depths": [1, 1],
@@ -97,7 +98,7 @@ def clap(folder: Path, fusion: bool = False) -> Path:
     config = ClapConfig(text_config=text, audio_config=audio, projection_dim=12)
     ClapModel(config).save_pretrained(folder)
     ClapFeatureExtractor(
-        feature_size=16,
+        feature_size=bins,
         sampling_rate=RATE,
         hop_length=80,
         max_length_s=SECONDS,

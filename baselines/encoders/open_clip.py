@@ -160,8 +160,6 @@ def _fill(model: Any, path: Path, library: Any) -> None:
     for name in ("logit_scale", "logit_bias"):  # a number, or a row of one
         if name in tensors and getattr(model, name, None) is not None:
             tensors[name] = tensors[name].reshape(getattr(model, name).shape)
-    models.resize_pos_embed(tensors, model)
-    models.resize_text_pos_embed(tensors, model)
     checkpoints.fill(model, tensors, path)
 
 
