@@ -68,7 +68,7 @@ def tune(index: Any, probes: np.ndarray, exact: np.ndarray, wanted: Aim) -> dict
             raise ValueError(
                 f"tune: index {index.factory!r} can't reach recall {wanted.recall} at {wanted.k}: with {wanted.setting}"
                 f" {most}, its most, it is {known[most]:.4f}: what it stores is rounded; ask for less, or store more "
-                "(`,RFlat` after it compares the best ones exactly)"
+                "(`,RFlat` after it and `search: {k_factor_rf: 4}` compare the best 4 k exactly)"
             )
         low, high = high, min(2 * high, most)
     while high - low > 1:

@@ -58,7 +58,7 @@ class LaionClapEncoder(PretrainedEncoder):
                 "built with this torch, and `hf download roberta-base`"
             ) from error
         model = module.model
-        checkpoints.fill(model, {**tensors, **_buffers(model, tensors)}, self.checkpoint)
+        checkpoints.fill(model, tensors, self.checkpoint)
         parameters = parameter_count(model)
         compute.ready(model, self.precision)
 
@@ -103,8 +103,3 @@ class LaionClapEncoder(PretrainedEncoder):
             )
         finally:
             np.random.set_state(state)
-
-
-def _buffers(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What a model computes of itself and a checkpoint may lack: filters and windows of its spectrogram."""
-    return {name: buffer for name, buffer in model.named_buffers() if name not in tensors}
