@@ -49,7 +49,10 @@ class DualTower(Retriever):
             self.tuned = index_tuning.tune(self.neighbours, self.probes, wanted, self.aim)
 
     def add(self, contents: Contents) -> None:
-        self.neighbours.add(self.encoder.embed(contents))
+        if self.aim and not self.tuned:  # nothing was there to tune on
+            self.index(contents)
+        else:
+            self.neighbours.add(self.encoder.embed(contents))
 
     def search(self, queries: Contents, k: int) -> Ranking:
         with stage("encode"):

@@ -49,6 +49,7 @@ class Entry:
     requires: tuple[str, ...] = ()  # modules that must be importable
     install: str = ""  # the command that brings them
     generated: bool = False  # datasets: made by a program
+    closed: bool = False  # encoders: knows what it was given and no other queries, such as one warms up with
     folder: str = ""  # datasets: where it lies below the data root
     obtain: str = ""  # datasets: where it comes from, under which licence
 
@@ -245,6 +246,7 @@ ENCODERS = [
         },
         about="vectors made elsewhere, .npy, .npz or .safetensors, looked up: what encoding costs is not in its rates",
         seeded=False,
+        closed=True,
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""The `clap` encoder gives what transformers' own forward gives on the same inputs; tiny checkpoints of random weights."""
+"""The `clap` encoder gives what transformers' own forward gives on the same inputs: on tiny random checkpoints."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 def theirs(checkpoint: Path, heard: list[np.ndarray]) -> np.ndarray:
     model, hear = ClapModel.from_pretrained(checkpoint).eval(), AutoFeatureExtractor.from_pretrained(checkpoint)
     inputs = hear(heard, sampling_rate=RATE, return_tensors="pt")
-    longer = torch.tensor([[len(each) > RATE + hear.hop_length] for each in heard])  # theirs is one of a batch by chance
+    longer = torch.tensor(
+        [[len(each) > RATE + hear.hop_length] for each in heard]
+    )  # theirs is one of a batch by chance
     found = model.get_audio_features(input_features=inputs["input_features"].float(), is_longer=longer)
     return getattr(found, "pooler_output", found).numpy()
 

@@ -1,4 +1,4 @@
-"""The `clip` encoder gives what transformers' own forward gives on the same inputs; tiny checkpoints of random weights."""
+"""The `clip` encoder gives what transformers' own forward gives on the same inputs: on tiny random checkpoints."""
 
 from __future__ import annotations
 

@@ -65,7 +65,9 @@ def test_recall_is_counted_query_by_query() -> None:
 
 
 def test_what_is_rounded_may_never_reach_it() -> None:
-    with pytest.raises(ValueError, match=r"'IVF16,PQ4x4' can't reach recall 0.99 at 10: with nprobe 16, its most, it is"):
+    with pytest.raises(
+        ValueError, match=r"'IVF16,PQ4x4' can't reach recall 0.99 at 10: with nprobe 16, its most, it is"
+    ):
         tuned("IVF16,PQ4x4", cloud(3000, 0), cloud(100, 1), 0.99)
 
 

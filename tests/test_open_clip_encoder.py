@@ -23,7 +23,9 @@ from harness.dataset import Unavailable, texts
 open_clip = pytest.importorskip("open_clip", reason="it is an extra: make test-clip has it")
 
 # "!" is the library's number 0, which fills rows too
-TEXTS = texts(["a red circle", "rain!", "", "!", "a ! b", "a dog barks and then the rain falls on a red car", "x " * 90])
+TEXTS = texts(
+    ["a red circle", "rain!", "", "!", "a ! b", "a dog barks and then the rain falls on a red car", "x " * 90]
+)
 KINDS: dict[str, dict[str, Any]] = {
     "causal": {},
     "eos": {"pool_type": "eos", "eos_id": 49407},

@@ -93,7 +93,9 @@ def test_found_by_row_of_one_split(tmp_path: Path) -> None:
     np.testing.assert_allclose(encoder.encode(clips([3, 1])), unit(vectors(4))[[3, 1]], rtol=1e-5)
     captions = texts(CAPTIONS, "there:test:captions")
     np.testing.assert_allclose(encoder.encode(captions[::-1]), unit(vectors(5, 1))[::-1], rtol=1e-5)
-    with pytest.raises(ValueError, match="rows are those of the split test, and what is asked for is there:train:items"):
+    with pytest.raises(
+        ValueError, match="rows are those of the split test, and what is asked for is there:train:items"
+    ):
         encoder.encode(clips([0], "there:train:items"))
 
 
@@ -111,7 +113,7 @@ def test_a_dual_tower_over_them(tmp_path: Path) -> None:
 
 def told(words: str, media: dict[str, Any], text: dict[str, Any] | None = None, **more: Any) -> None:
     folder = next(iter(media.values())).parent
-    text = text or written(folder, ".npz", vectors(4, 1), CAPTIONS[:2] + ["c", "d"], "text")
+    text = text or written(folder, ".npz", vectors(4, 1), [*CAPTIONS[:2], "c", "d"], "text")
     with pytest.raises(Unavailable, match=words):
         PrecomputedEncoder(**media, **text, **more).fit(NOTHING, NOTHING)
 

@@ -1,4 +1,4 @@
-"""Checkpoints of one layer and random weights, in the files that real ones come in: made in a moment, nothing fetched."""
+"""Checkpoints of few layers and random weights, in the files that real ones come in: made in a moment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from transformers import (
 from harness.dataset import Contents, Modality, Waveform, texts
 
 WORDS = ["a", "red", "blue", "circle", "square", "dog", "barks", "rain", "falls", "then", "above", "left", "of"]
-CAPTIONS = texts(["a red circle", "rain", "a dog barks then rain falls", "", "a blue square left of a red circle", "zz"])
+CAPTIONS = texts(
+    ["a red circle", "rain", "a dog barks then rain falls", "", "a blue square left of a red circle", "zz"]
+)
 HEADS = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 24}
 SIZE = 16  # of a picture's side
 RATE, SECONDS = 16_000, 1  # of the sounds that the tiny CLAP hears

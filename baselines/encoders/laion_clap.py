@@ -48,7 +48,7 @@ class LaionClapEncoder(PretrainedEncoder):
         device = compute.current().device
         try:
             import laion_clap
-            from laion_clap.training.data import get_audio_features
+            from laion_clap.training import data
 
             module = laion_clap.CLAP_Module(enable_fusion=self.fusion, device=device, amodel=self.architecture)
         except (OSError, ValueError, RuntimeError, ImportError) as error:
@@ -57,6 +57,10 @@ class LaionClapEncoder(PretrainedEncoder):
                 f"laion_clap can't make {self.architecture} ({lines[0][:300]}); it needs numpy < 2, a torchvision "
                 "built with this torch, and `hf download roberta-base`"
             ) from error
+        if self.fusion and getattr(data, "torchaudio", None) is None:
+            raise Unavailable(
+                "laion_clap: fusion: true needs torchaudio: python -m pip install torchaudio, built for this torch"
+            )
         model = module.model
         checkpoints.fill(model, tensors, self.checkpoint)
         parameters = parameter_count(model)
@@ -77,7 +81,7 @@ class LaionClapEncoder(PretrainedEncoder):
             return model.get_text_embedding({"input_ids": numbers, "attention_mask": mask.long()})
 
         def media(sounds: list[Waveform]) -> Tensor:
-            heard = [self._heard(sound, get_audio_features, module.model_cfg["audio_cfg"]) for sound in sounds]
+            heard = [self._heard(sound, data.get_audio_features, module.model_cfg["audio_cfg"]) for sound in sounds]
             return model.get_audio_embedding(heard)
 
         with torch.inference_mode():

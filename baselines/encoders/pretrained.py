@@ -79,7 +79,7 @@ class PretrainedEncoder(TokenEncoder):
     def tokens(self, contents: Contents) -> tuple[np.ndarray, np.ndarray]:
         """A video's states are those of its frames, one after another."""
         towers = self.towers
-        states = towers.text_states if contents.modality == "text" else towers.media_states
+        states: Any = towers.text_states if contents.modality == "text" else towers.media_states
         if states is None:
             raise NotImplementedError(
                 f"{type(self).__name__} has no states of {contents.modality}: use another encoder"
@@ -87,14 +87,14 @@ class PretrainedEncoder(TokenEncoder):
         with torch.inference_mode(), compute.amp(self.precision):
             if contents.modality == "text":
                 tokens = towers.tokens(list(contents)).to(compute.current().device)
-                heard = [states(part).float().cpu() for part in tokens.split(_size(TEXTS))]
-                return torch.cat(heard).numpy(), (tokens != 0).cpu().numpy()
-            parts: list[np.ndarray] = []
+                heard = torch.cat([states(part).float() for part in tokens.split(_size(TEXTS))])
+                return heard.cpu().numpy(), (tokens != 0).cpu().numpy()
+            seen: list[np.ndarray] = []
             for _, things, each in self._batches(contents):
-                found = states(things).float().cpu()
-                parts.append(found.reshape(-1, each * found.shape[1], found.shape[2]).numpy())  # (n, frames · places, width)
-        seen = np.concatenate(parts) if parts else np.empty((0, 1, self.dim), np.float32)
-        return seen, np.ones(seen.shape[:2], bool)
+                found = states(things).float().cpu().numpy()
+                seen.append(found.reshape(-1, each * found.shape[1], found.shape[2]))
+        together = np.concatenate(seen) if seen else np.empty((0, 1, self.dim), np.float32)
+        return together, np.ones(together.shape[:2], bool)
 
     def _by_length(self, contents: Contents) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Texts of a length together, so that little is padded."""
