@@ -6,6 +6,7 @@ Called by whoever wraps one; what can't be had comes out as `Unavailable`, with 
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,8 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with torch.serialization.safe_globals(_numbers()):
+        with torch.serialization.safe_globals(_numbers()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it warns of is either read all the same or told below
             found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         raise Unavailable(
