@@ -6,13 +6,20 @@ schemas here; nothing in these tests calls them.
 
 from __future__ import annotations
 
-import importlib.util
+import sys
 
 import torch
 
-LIBRARY = torch.library.Library("torchvision", "FRAGMENT")  # it lasts as long as this name does
+LIBRARY: torch.library.Library | None = None  # it lasts as long as this name does
 
-if importlib.util.find_spec("torchvision"):
+try:
+    import torchvision
+except ImportError:
+    pass
+except RuntimeError:  # operator torchvision::nms does not exist
+    for half_imported in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[half_imported]
+    LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
     for name in ("nms", "qnms"):
-        if not hasattr(torch.ops.torchvision, name):
-            LIBRARY.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        LIBRARY.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    import torchvision  # noqa: F401
