@@ -3,7 +3,7 @@ PYTHON ?= python3
 SUITE ?= suites/audio.yaml
 BIN := .venv/bin
 
-.PHONY: run test lint bench setup clean
+.PHONY: run test test-clip test-clap lint bench setup clean
 .DEFAULT_GOAL := run
 
 setup:
@@ -19,6 +19,22 @@ run: setup
 test: setup
 	$(BIN)/python -m pytest
 
+# Encoders of packages that `make test` leaves out, each in an environment of its own: its tests are skipped there.
+test-clip:
+	@test -f .venv-clip/ready || { \
+	  $(PYTHON) -m venv .venv-clip && \
+	  .venv-clip/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,clip]' && \
+	  touch .venv-clip/ready; }
+	.venv-clip/bin/python -m pytest tests/test_open_clip_encoder.py tests/conformance -k 'clip'
+
+# laion-clap wants a numpy before 2.
+test-clap:
+	@test -f .venv-clap/ready || { \
+	  $(PYTHON) -m venv .venv-clap && \
+	  .venv-clap/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-clap.txt -e '.[test,clap]' && \
+	  touch .venv-clap/ready; }
+	.venv-clap/bin/python -m pytest tests/test_laion_clap_encoder.py
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -28,4 +44,4 @@ bench: setup
 	$(BIN)/python -m pytest tests/bench -s
 
 clean:
-	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clip .venv-clap build .pytest_cache .mypy_cache .ruff_cache .hypothesis

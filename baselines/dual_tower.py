@@ -2,28 +2,57 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from baselines import indexes
+import numpy as np
+
+from baselines import index_tuning, indexes
 from harness.compute import stage
-from harness.dataset import Contents
+from harness.dataset import Contents, Pairs
 from harness.instruments import Encoder
 from harness.retriever import Footprint, Ranking, Retriever
 
 
 class DualTower(Retriever):
     def __init__(
-        self, encoder: Encoder, index: str = "exact", search: Mapping[str, int] | None = None, seed: int = 0
+        self,
+        encoder: Encoder,
+        index: str = "exact",
+        search: Mapping[str, int] | None = None,
+        tune: Mapping[str, float] | None = None,
+        seed: int = 0,
     ) -> None:
-        self.encoder = encoder
+        self.encoder, self.seed = encoder, seed
         self.neighbours = indexes.make(index, search or {})
+        self.aim = index_tuning.aim(index, search or {}, tune or {})
+        self.probes = np.empty((0, 0), np.float32)
+        self.tuned: dict[str, Any] | None = None
+
+    def fit(self, train: Pairs, validation: Pairs) -> None:
+        """Queries to tune with are those of validation; where there are none, those of train."""
+        if self.aim:
+            queries = validation.queries if len(validation.queries) else train.queries
+            self.probes = self.encoder.embed(queries[index_tuning.some(len(queries), self.seed)])
 
     def index(self, gallery: Contents) -> None:
-        self.neighbours.build(self.encoder.embed(gallery))
+        vectors = self.encoder.embed(gallery)
+        self.neighbours.build(vectors)
+        if self.aim and len(vectors):
+            if not len(self.probes):
+                raise ValueError("tune: neither validation nor train has queries to tune with; write `search` instead")
+            exact = indexes.ExactIndex()
+            exact.build(vectors)
+            wanted = exact.search(self.probes, min(self.aim.k, len(vectors))).ids
+            self.tuned = index_tuning.tune(self.neighbours, self.probes, wanted, self.aim)
 
     def add(self, contents: Contents) -> None:
-        self.neighbours.add(self.encoder.embed(contents))
+        if self.aim and not self.tuned:  # nothing was there to tune on
+            self.index(contents)
+        else:
+            self.neighbours.add(self.encoder.embed(contents))
 
     def search(self, queries: Contents, k: int) -> Ranking:
         with stage("encode"):
@@ -33,9 +62,19 @@ class DualTower(Retriever):
 
     def save(self, folder: Path) -> None:
         self.neighbours.save(folder)
+        if self.tuned:
+            (folder / "tuned.json").write_text(json.dumps(self.tuned))
 
     def load(self, folder: Path) -> None:
         self.neighbours.load(folder)
+        if self.aim and (folder / "tuned.json").is_file():
+            self.tuned = json.loads((folder / "tuned.json").read_text())
+            assert isinstance(self.neighbours, indexes.FaissIndex)
+            self.neighbours.turn(self.tuned["setting"], self.tuned["value"])
 
     def footprint(self) -> Footprint:
         return Footprint(self.neighbours.bytes(), self.encoder.parameters)
+
+    def details(self) -> Mapping[str, Any]:
+        told: dict[str, Any] = {"engine": self.neighbours.engine()}
+        return {**told, "tuned": self.tuned} if self.tuned else told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ class Index(Protocol):
     def save(self, folder: Path) -> None: ...
     def load(self, folder: Path) -> None: ...
     def bytes(self) -> int: ...
+    def engine(self) -> str: ...
 
 
 class ExactIndex:
@@ -69,14 +71,19 @@ class ExactIndex:
     def bytes(self) -> int:
         return self.vectors.nbytes
 
+    def engine(self) -> str:
+        return f"torch on {compute.current().device}"
+
 
 class FaissIndex:
     """Any factory string, such as `Flat`, `HNSW32,Flat` or `OPQ16,IVF64,PQ16`, with its search settings."""
 
     def __init__(self, factory: str, settings: Mapping[str, int]) -> None:
         self.factory = factory
-        self.settings = settings
+        self.settings = dict(settings)
         self.index: Any = None
+        self.placed: Any = None  # the same on a GPU, where one is used
+        self.resources: Any = None  # of the GPU: they have to last as long
 
     def build(self, vectors: np.ndarray) -> None:
         faiss = compute.faiss()
@@ -97,19 +104,21 @@ class FaissIndex:
                     f"index {self.factory!r} can't be built from {len(vectors)} vectors{_words(error)}; "
                     "use fewer cells or codes, or a larger gallery"
                 ) from error
-        self._settle()
+        self._place()
 
     def add(self, vectors: np.ndarray) -> None:
         if self.index is None or not self.index.is_trained:
             self.build(vectors)
         else:
             self.index.add(np.ascontiguousarray(vectors, np.float32))
+            self._place()
 
     def search(self, queries: np.ndarray, k: int) -> Ranking:
         count = len(queries)
         if not count or self.index is None or not self.index.ntotal:
             return padded(np.empty((count, 0), np.int64), np.empty((count, 0), np.float32), count, k)
-        scores, ids = self.index.search(np.ascontiguousarray(queries, np.float32), min(k, self.index.ntotal))
+        index = self.index if self.placed is None else self.placed
+        scores, ids = index.search(np.ascontiguousarray(queries, np.float32), min(k, self.index.ntotal))
         return padded(ids, scores, count, k)
 
     def save(self, folder: Path) -> None:
@@ -117,28 +126,62 @@ class FaissIndex:
 
     def load(self, folder: Path) -> None:
         self.index = compute.faiss().read_index(str(folder / "index.faiss"))
-        self._settle()
+        self._place()
 
     def bytes(self) -> int:
         return 0 if self.index is None else int(compute.faiss().serialize_index(self.index).nbytes)
 
+    def size(self) -> int:
+        return 0 if self.index is None else int(self.index.ntotal)
+
+    def cells(self) -> int:
+        """Of an inverted file: as many as can be looked into."""
+        return int(compute.faiss().extract_index_ivf(self.index).nlist)
+
+    def turn(self, name: str, value: int) -> None:
+        """Change a search setting."""
+        self.settings[name] = value
+        self._settle()
+
+    def engine(self) -> str:
+        return "faiss on cpu" if self.placed is None else "faiss on cuda"
+
+    def _place(self) -> None:
+        """On the GPU, where there is one, faiss was built for it, and it knows this kind of index."""
+        faiss = compute.faiss()
+        self.placed = None
+        if compute.current().device == "cuda" and _on_gpu():
+            with suppress(RuntimeError):  # HNSW, say: it stays where it is
+                self.resources = faiss.StandardGpuResources()
+                self.placed = faiss.index_cpu_to_gpu(self.resources, 0, self.index)
+        self._settle()
+
     def _settle(self) -> None:
         """Search settings by their FAISS names: nprobe, efSearch, …"""
-        space = compute.faiss().ParameterSpace()
-        for name, value in self.settings.items():
-            try:
-                space.set_index_parameter(self.index, name, value)
-            except RuntimeError as error:
-                raise ValueError(
-                    f"search setting {name}: {value}: index {self.factory!r} has no such setting{_words(error)}; "
-                    "HNSW takes efSearch, IVF takes nprobe"
-                ) from error
+        faiss = compute.faiss()
+        for space, index in ((faiss.ParameterSpace, self.index), ("GpuParameterSpace", self.placed)):
+            if index is None:
+                continue
+            made = getattr(faiss, space)() if isinstance(space, str) else space()
+            for name, value in self.settings.items():
+                try:
+                    made.set_index_parameter(index, name, value)
+                except RuntimeError as error:
+                    raise ValueError(
+                        f"search setting {name}: {value}: index {self.factory!r} has no such setting{_words(error)}; "
+                        "HNSW takes efSearch, IVF takes nprobe"
+                    ) from error
 
 
 def _words(error: Exception) -> str:
     """What FAISS says of the cause, without its function names and source files; often it's nothing."""
     words = str(error).strip().rpartition(": Error: ")
     return f" ({words[2].splitlines()[0][:160]})" if words[1] else ""
+
+
+def _on_gpu() -> bool:
+    """Whether this faiss was built for GPUs and sees one."""
+    return bool(getattr(compute.faiss(), "get_num_gpus", int)())
 
 
 def make(factory: str, settings: Mapping[str, int]) -> Index:
@@ -152,4 +195,6 @@ def make(factory: str, settings: Mapping[str, int]) -> Index:
     for name, value in settings.items():
         if name.endswith(("nprobe", "efSearch")) and value < 1:
             raise ValueError(f"search setting {name}: {value}: it looks at nothing; write a number from 1 up")
+    if factory == "Flat" and not settings and compute.current().device == "cuda" and not _on_gpu():
+        return ExactIndex()  # the same answers, from torch on the GPU
     return FaissIndex(factory, settings)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+
+Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -102,19 +105,40 @@ def take_stages() -> dict[str, float]:
     return taken
 
 
-def ready(module: nn.Module) -> nn.Module:
+def ready(module: nn.Module, precision: Precision = "fp32") -> nn.Module:
     """A trained module made fit for searching: evaluation mode, on the device, with fast linear layers on a CPU.
 
     PyTorch's default fp32 product goes to a library that takes a slow path on some processors; the pre-packed oneDNN
-    product doesn't. Whoever searches calls this, so that no paradigm wins by its kernels.
+    product doesn't. Whoever searches calls this, so that no paradigm wins by its kernels. `precision` is what the suite
+    says of an encoder, which all contestants of a task share: bf16 is the linear layers' on a CPU, `amp`'s elsewhere.
     """
     module = module.eval().requires_grad_(False).to(_current.device)
     if _current.device == "cpu":
-        _pack(module)
+        _pack(module, precision)
     return module
 
 
-def _pack(module: nn.Module) -> None:
+def knows(precision: Precision) -> bool:
+    """Whether this device computes in it faster than in fp32."""
+    import torch
+
+    if precision == "fp32":
+        return True
+    if _current.device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def amp(precision: Precision) -> AbstractContextManager[Any]:
+    """Mixed precision on a GPU. A CPU's modules have it inside, from `ready`."""
+    import torch
+
+    if precision == "fp32" or _current.device != "cuda":
+        return nullcontext()
+    return torch.autocast("cuda", torch.bfloat16)
+
+
+def _pack(module: nn.Module, precision: Precision) -> None:
     import torch
     from torch import nn
 
@@ -122,12 +146,12 @@ def _pack(module: nn.Module) -> None:
         return
     for name, child in module.named_children():
         if type(child) is nn.Linear and child.weight.dtype == torch.float32:
-            setattr(module, name, packed_linear(child))
+            setattr(module, name, packed_linear(child, precision))
         else:
-            _pack(child)
+            _pack(child, precision)
 
 
-def packed_linear(linear: nn.Linear) -> nn.Module:
+def packed_linear(linear: nn.Linear, precision: Precision = "fp32") -> nn.Module:
     """The same linear map with its weight laid out for oneDNN once. The plain weight stays, for whoever looks at it."""
     from torch import nn
 
@@ -136,7 +160,8 @@ def packed_linear(linear: nn.Linear) -> nn.Module:
             nn.Module.__init__(self)
             self.in_features, self.out_features = linear.in_features, linear.out_features
             self.weight, self.bias = linear.weight, linear.bias
-            self.multiply = product(linear.weight.detach(), None if linear.bias is None else linear.bias.detach())
+            bias = None if linear.bias is None else linear.bias.detach()
+            self.multiply = product(linear.weight.detach(), bias, precision)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.multiply(x)
@@ -156,17 +181,22 @@ def half_precision() -> AbstractContextManager[Any]:
     return torch.autocast(device, torch.bfloat16, enabled=bool(able))
 
 
-def product(weight: torch.Tensor, bias: torch.Tensor | None = None) -> Callable[[torch.Tensor], torch.Tensor]:
+def product(
+    weight: torch.Tensor, bias: torch.Tensor | None = None, precision: Precision = "fp32"
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """`x ↦ x · weightᵀ + bias` with the fastest kernel that everyone here gets; weight [out, in], x […, in]."""
     import torch
 
     if _current.device != "cpu" or not torch.backends.mkldnn.is_available():
         weight = weight.to(_current.device)
         return lambda x: torch.nn.functional.linear(x, weight, bias)
-    packed, size = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous()), weight.shape[0]
+    kind = torch.bfloat16 if precision == "bf16" else weight.dtype
+    packed, size = torch.ops.mkldnn._reorder_linear_weight(weight.to(kind).contiguous()), weight.shape[0]
+    added = None if bias is None else bias.to(kind)
 
     def multiply(x: torch.Tensor) -> torch.Tensor:
-        flat = x.reshape(-1, x.shape[-1])
-        return torch.ops.mkldnn._linear_pointwise(flat, packed, bias, "none", [], "").view(*x.shape[:-1], size)
+        flat = x.reshape(-1, x.shape[-1]).to(kind)
+        found = torch.ops.mkldnn._linear_pointwise(flat, packed, added, "none", [], "")
+        return found.to(x.dtype).view(*x.shape[:-1], size)
 
     return multiply

@@ -49,6 +49,7 @@ class Entry:
     requires: tuple[str, ...] = ()  # modules that must be importable
     install: str = ""  # the command that brings them
     generated: bool = False  # datasets: made by a program
+    closed: bool = False  # encoders: knows what it was given and no other queries, such as one warms up with
     folder: str = ""  # datasets: where it lies below the data root
     obtain: str = ""  # datasets: where it comes from, under which licence
     folds: Mapping[str, int] = field(default_factory=dict)  # datasets: value of `protocol` → folds it is asked in
@@ -99,6 +100,9 @@ SIZES = {
     "test": Argument(int, 1000, **WHOLE),
     "seed": Argument(int, 0, at_least=0, at_most=2**32 - 1),
 }
+
+FRAMES = {"frames": Argument(int, 8, at_least=1, at_most=1000)}  # of a video
+PRECISION = {"precision": Argument(Literal["fp32", "bf16"], "fp32")}
 
 TEACHER = {  # distillation: the same for whoever learns from captions of the gallery
     "teacher": Argument(Literal["none", "dual", "likelihood"], "none"),
@@ -203,6 +207,61 @@ ENCODERS = [
         },
         about="a text transformer and a CNN, trained here from scratch",
     ),
+    Entry(
+        "open_clip",
+        "baselines.encoders.open_clip:OpenClipEncoder",
+        {"pretrained": Argument(Path), "architecture": Argument(str, None), **FRAMES, **PRECISION},
+        about="any architecture of open_clip: a pretrained tag, a file of weights, a folder, or hf-hub:org/name",
+        modalities=("image", "video"),
+        seeded=False,
+        requires=("open_clip", "torchvision"),
+        install="python -m pip install 'open_clip_torch>=2.24,<4' torchvision",
+    ),
+    Entry(
+        "clip",
+        "baselines.encoders.clip:ClipEncoder",
+        {"checkpoint": Argument(Path), **FRAMES, **PRECISION},
+        about="a CLIP or SigLIP checkpoint of transformers, a folder or a hub id",
+        modalities=("image", "video"),
+        seeded=False,
+    ),
+    Entry(
+        "clap",
+        "baselines.encoders.clap:ClapEncoder",
+        {"checkpoint": Argument(Path), **PRECISION},
+        about="a CLAP checkpoint of transformers, a folder or a hub id",
+        modalities=("audio",),
+        seeded=False,
+    ),
+    Entry(
+        "laion_clap",
+        "baselines.encoders.laion_clap:LaionClapEncoder",
+        {
+            "checkpoint": Argument(Path),
+            "architecture": Argument(str, "HTSAT-tiny"),
+            "fusion": Argument(bool, False),
+            **PRECISION,
+        },
+        about="LAION's own CLAP package and its .pt checkpoints",
+        modalities=("audio",),
+        seeded=False,
+        requires=("laion_clap", "torchvision"),
+        install="python -m pip install 'laion-clap>=1.1.4,<2' 'numpy<2' torchvision, in an environment of its own",
+    ),
+    Entry(
+        "precomputed",
+        "baselines.encoders.precomputed:PrecomputedEncoder",
+        {
+            "media": Argument(Path),
+            "text": Argument(Path),
+            "media_names": Argument(Path, None),
+            "text_names": Argument(Path, None),
+            "split": Argument(str, None),
+        },
+        about="vectors made elsewhere, .npy, .npz or .safetensors, looked up: what encoding costs is not in its rates",
+        seeded=False,
+        closed=True,
+    ),
 ]
 
 CAPTIONERS = [
@@ -245,7 +304,11 @@ RETRIEVERS = [
     Entry(
         "dual_tower",
         "baselines.dual_tower:DualTower",
-        {"index": Argument(str, "exact"), "search": Argument(dict[str, int], {})},
+        {
+            "index": Argument(str, "exact"),
+            "search": Argument(dict[str, int], {}),
+            "tune": Argument(dict[str, float], {}),
+        },
         about="encodes query and candidates apart and looks up the nearest: exact, or any FAISS factory string",
         paradigm="dual-tower",
         needs=("encoder",),

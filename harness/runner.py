@@ -136,7 +136,7 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
     from harness import environment
 
     say(f"  timing {len(ready)} contestants")
-    questions = _questions(session, workshop, task, ready[0][0])
+    questions = _questions(session, workshop, task, [cell for cell, _, _ in ready])
     before = environment.busy()
     contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
     noise = environment.noise(before, environment.busy())
@@ -152,8 +152,14 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
             _give_up(session, [cell], "failed", contestant.failure, task)
 
 
-def _questions(session: Session, workshop: Workshop, task: Task, cell: Cell) -> Questions:
-    """Other queries to warm up with: validation's, else train's, else there is nothing but the task's own."""
+def _questions(session: Session, workshop: Workshop, task: Task, cells: list[Cell]) -> Questions:
+    """Other queries to warm up with: validation's, else train's, else there is nothing but the task's own.
+
+    Nor is there where somebody's encoder knows no others.
+    """
+    cell = cells[0]
+    if any(each.encoder and each.encoder.entry.closed for each in cells):
+        return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
     train, validation = workshop.pairs(cell.task.dataset, cell.task.direction)
     for name, pairs in (("validation", validation), ("train", train)):
         if len(pairs.queries) and name != cell.task.split:  # a split that is asked itself would be known already

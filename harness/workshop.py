@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness import files
+from harness import embeddings, files
 from harness.artifacts import Recipe, Store
 from harness.audit import Audit, audit
 from harness.dataset import Contents, Dataset, Pairs, Unavailable
@@ -156,11 +156,9 @@ class Workshop:
         recipe = Recipe("embeddings", label, {"encoder": encoder.digest, "contents": contents.digest})
 
         def build(folder: Path) -> None:
-            vectors = encoder.encode(contents)
-            check_vectors(vectors, len(contents), encoder.dim)
-            np.save(folder / "vectors.npy", vectors)
+            self.store.carry(embeddings.write(folder, self.store.scratch(recipe), encoder, contents, label))
 
-        return np.load(self.store.make(recipe, build).folder / "vectors.npy", mmap_mode="r")
+        return np.load(self.store.make(recipe, build).folder / embeddings.FILE, mmap_mode="r")
 
     def retriever(self, cell: Cell, task: Task) -> Retriever:
         """Fitted, indexed and ready to search."""
@@ -265,14 +263,3 @@ def check_available(component: Component) -> None:
         importlib.import_module(entry.target.partition(":")[0])
     except ModuleNotFoundError as error:
         raise Unavailable(f"{component.kind}: {entry.target} can't be imported ({error}); install it") from error
-
-
-def check_vectors(vectors: np.ndarray, count: int, dim: int) -> None:
-    if vectors.shape != (count, dim):
-        raise ValueError(f"the encoder gave vectors of shape {vectors.shape}, expected {(count, dim)}")
-    broken = ~np.isfinite(vectors).all(axis=1)
-    if broken.any():
-        raise ValueError(
-            f"the encoder gave NaN or infinity for {broken.sum()} of {count} contents, first at position "
-            f"{int(np.argmax(broken))}: look at that file, or at the encoder's weights"
-        )

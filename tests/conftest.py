@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torchvision_ops  # noqa: F401  before anything imports torchvision
 from kit import Kit, train_tiny
 
 from harness import compute, progress

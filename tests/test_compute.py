@@ -25,6 +25,28 @@ def test_a_packed_linear_is_the_linear(bias, shape):
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_half_precision_is_near_for_linear_layers_and_leaves_the_rest():
+    """What an encoder's `precision: bf16` does on a CPU: products of bf16, summed up and handed on in fp32."""
+    if not compute.knows("bf16"):
+        pytest.skip("this processor has none")
+    torch.manual_seed(0)
+    linear, x = nn.Linear(64, 70), torch.randn(4, 5, 64)
+    with torch.inference_mode():
+        whole, half = (compute.packed_linear(linear, each)(x) for each in ("fp32", "bf16"))
+        rounded = nn.functional.linear(x.bfloat16().float(), linear.weight.bfloat16().float(), linear.bias)
+    assert half.dtype == torch.float32 and half.shape == whole.shape
+    torch.testing.assert_close(half, rounded, rtol=2e-2, atol=2e-2)
+    assert (half - whole).abs().max() > 1e-4, "it is another precision"
+    model = compute.ready(nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64)), "bf16")
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_a_device_without_half_precision_says_so(monkeypatch):
+    assert compute.knows("fp32")
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    assert not compute.knows("bf16")
+
+
 def test_a_product_takes_what_is_not_contiguous():
     torch.manual_seed(0)
     weight, bias, x = torch.randn(6, 8).T, torch.randn(8), torch.randn(6, 9).T  # x ↦ x · weightᵀ + bias

@@ -124,6 +124,7 @@ def test_config_is_plain_and_complete(suite_of):
         "kind": "dual_tower",
         "index": "HNSW32,Flat",
         "search": {"efSearch": 16},
+        "tune": {},
     }
 
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kit import Kit
+import tiny_checkpoints
+from kit import Kit, Remembered
 
 from baselines.caption_match import CaptionMatch
 from baselines.controls import Constant, Null, Oracle, Random
 from baselines.dual_tower import DualTower
 from baselines.dual_tuned import DualTuned
+from baselines.encoders.clap import ClapEncoder
+from baselines.encoders.clip import ClipEncoder
+from baselines.encoders.open_clip import OpenClipEncoder
+from baselines.encoders.pretrained import PretrainedEncoder
 from baselines.rerank import Rerank
 from cart.retriever import CartRetriever
-from harness.dataset import Contents
+from harness.dataset import Contents, Pairs
 from harness.retriever import Retriever
 
 sys.path.append(str(Path(__file__).parents[1] / "fixtures" / "outside"))
@@ -34,6 +42,8 @@ class Case:
 
 
 TEXT = ("text-audio",)
+PICTURES = ("text-image", "image-text", "text-video")
+MEDIA = {"clip": PICTURES, "siglip": PICTURES[:1], "clap": ("text-audio", "audio-text"), "open_clip": PICTURES}
 
 
 class Together(Rerank):
@@ -57,13 +67,45 @@ def tuned(kit: Kit, **settings: Any) -> Retriever:
     return DualTuned(kit.encoder, kit.captioner, steps=4, batch=16, lr=1e-3, **settings)
 
 
+SMALL: Mapping[str, Any] = {
+    "steps": 4,
+    "batch": 16,
+    "clusters": 4,
+    "codes": 4,
+    "width": 48,
+    "layers": 1,
+    "beams": 50,
+}
+
+
 def cart(kit: Kit, **settings: Any) -> Retriever:
-    small = {"steps": 4, "batch": 16, "clusters": 4, "codes": 4, "width": 48, "layers": 1, "beams": 50}
-    return CartRetriever(kit.encoder, kit.captioner, **(small | settings))
+    return CartRetriever(kit.encoder, kit.captioner, **{**SMALL, **settings})
 
 
 def dual(index: str, **search: int) -> Callable[[Kit], Retriever]:
     return lambda kit: DualTower(kit.encoder, index, search)
+
+
+ADAPTERS: Mapping[str, Callable[[Path], PretrainedEncoder]] = {
+    "clip": lambda folder: ClipEncoder(folder, frames=2),
+    "siglip": lambda folder: ClipEncoder(folder, frames=2),
+    "clap": ClapEncoder,
+    "open_clip": lambda folder: OpenClipEncoder(folder, frames=2),
+}
+HERE = [name for name in ADAPTERS if name != "open_clip" or importlib.util.find_spec("open_clip")]  # it is an extra
+
+
+@cache
+def foreign(name: str) -> PretrainedEncoder:
+    """An encoder of another library, from a tiny checkpoint of random weights."""
+    encoder = ADAPTERS[name](getattr(tiny_checkpoints, name)(Path(tempfile.mkdtemp())))
+    encoder.fit(Pairs.empty("text", "text"), Pairs.empty("text", "text"))
+    encoder.digest, encoder.stored = f"tiny-{name}", Remembered()
+    return encoder
+
+
+def across(name: str, index: str = "exact", **search: int) -> Callable[[Kit], Retriever]:
+    return lambda kit: DualTower(foreign(name), index, search)
 
 
 CASES: Mapping[str, Case] = {
@@ -78,11 +120,18 @@ CASES: Mapping[str, Case] = {
     "hnsw": Case(dual("HNSW8,Flat", efSearch=256)),  # deep enough to see a tiny gallery whole
     "ivf": Case(dual("IVF4,Flat", nprobe=2), smallest=4, learns=True),
     "pq": Case(dual("PQ4x4"), smallest=16, learns=True),
+    "sq": Case(dual("SQ8"), learns=True),
     "pca-sq": Case(dual("PCA8,SQ8"), smallest=8, learns=True),
+    "ivf-pq": Case(dual("IVF2,PQ4x3", nprobe=2), smallest=8, learns=True),
+    "ivf-tuned": Case(lambda kit: DualTower(kit.encoder, "IVF4,Flat", tune={"recall": 0.95}), smallest=4, learns=True),
+    **{f"dual-{name}": Case(across(name), MEDIA[name]) for name in HERE},
+    **{f"hnsw-{name}": Case(across(name, "HNSW8,Flat", efSearch=256), MEDIA[name][:1]) for name in HERE},
+    "sq-clap": Case(across("clap", "SQ8"), learns=True),
     "caption-match": Case(lambda kit: CaptionMatch(kit.encoder, kit.captioner), TEXT, learns=True),
     "dual-tuned": Case(lambda kit: tuned(kit), TEXT),
     "dual-taught": Case(lambda kit: tuned(kit, teacher="dual", teacher_texts=20), TEXT),
     "cart": Case(lambda kit: cart(kit), TEXT, learns=True),
+    "cart-clap": Case(lambda kit: CartRetriever(foreign("clap"), kit.captioner, **SMALL), TEXT, learns=True),
     "cart-legal": Case(lambda kit: cart(kit, loss="legal", geometry="codebook"), TEXT, learns=True),
     "cart-taught": Case(lambda kit: cart(kit, teacher="likelihood", teacher_texts=20), TEXT, learns=True),
     "rerank": Case(lambda kit: Together(kit.captioner, DualTower(kit.encoder), n=12), TEXT),

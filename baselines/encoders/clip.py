@@ -1,0 +1,58 @@
+"""The `clip` encoder: a CLIP or SigLIP checkpoint of transformers. A video is the mean of its frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from baselines.encoders.pretrained import PretrainedEncoder, Towers
+from baselines.encoders.transformers_text import TransformersText
+from harness import checkpoints, compute
+from harness.compute import Precision
+from harness.dataset import Unavailable
+from harness.layers import parameter_count
+
+KINDS = {"clip": "CLIPModel", "siglip": "SiglipModel"}
+
+
+class ClipEncoder(PretrainedEncoder):
+    modalities = ("text", "image", "video")
+
+    def __init__(self, checkpoint: Path | str, frames: int = 8, precision: Precision = "fp32") -> None:
+        super().__init__(precision, frames)
+        self.checkpoint = Path(checkpoint)
+
+    def _model(self) -> Any:
+        kind = checkpoints.part("AutoConfig", self.checkpoint).model_type
+        if kind not in KINDS:
+            raise Unavailable(f"{self.checkpoint} is of kind {kind}; name a checkpoint of kind {' or '.join(KINDS)}")
+        return checkpoints.model(KINDS[kind], self.checkpoint, unasked=())
+
+    def _load(self) -> Towers:
+        model = self._model()
+        see = checkpoints.part("AutoImageProcessor", self.checkpoint)
+        text = TransformersText(model, checkpoints.part("AutoTokenizer", self.checkpoint))
+        parameters = parameter_count(model)
+        compute.ready(model, self.precision)
+        project = getattr(model, "visual_projection", None)  # SigLIP's is inside
+
+        def pixels(pictures: list[Any]) -> Tensor:
+            return see(images=pictures, return_tensors="pt")["pixel_values"].to(compute.current().device)
+
+        def media(pictures: list[Any]) -> Tensor:
+            pooled = model.vision_model(pixel_values=pixels(pictures)).pooler_output
+            return pooled if project is None else project(pooled)
+
+        def states(pictures: list[Any]) -> Tensor:
+            return model.vision_model(pixel_values=pixels(pictures)).last_hidden_state
+
+        # projections were replaced by faster ones: the text side has to hold the same
+        text.projection = getattr(model, "text_projection", torch.nn.Identity())
+        return Towers(text.dim, parameters, text.tokens, text, media, text.states, states)
+
+    def text_tower(self) -> TransformersText:
+        """Read once more: the one in use is frozen, its layers laid out for searching."""
+        return TransformersText(self._model(), checkpoints.part("AutoTokenizer", self.checkpoint))

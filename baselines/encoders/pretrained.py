@@ -1,0 +1,162 @@
+"""What encoders with weights from elsewhere share: loading when first asked, batches, frames of video, precision.
+
+An adapter says how its library loads, reads texts and perceives media; that alone is its file.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from harness import compute
+from harness.compute import Precision
+from harness.dataset import Contents, Modality, Pairs, Unavailable, Waveform
+from harness.instruments import TokenEncoder
+from harness.layers import trim
+
+TEXTS, THINGS = 256, 32  # in a batch; a video's frames count as things
+MORE = 8  # times as many on a GPU
+
+
+class Towers(NamedTuple):
+    """A loaded model, ready to search, in the words of `PretrainedEncoder`."""
+
+    dim: int
+    parameters: int
+    tokens: Callable[[Sequence[str]], Tensor]  # texts → int64 [n, length], 0 where nothing stands
+    text: Callable[[Tensor], Tensor]  # tokens → [n, dim], of any length
+    media: Callable[[list[Any]], Tensor]  # pictures or waveforms → [n, dim], of any length
+    text_states: Callable[[Tensor], Tensor] | None = None  # tokens → [n, length, width]
+    media_states: Callable[[list[Any]], Tensor] | None = None  # → [n, length, width]
+
+
+class PretrainedEncoder(TokenEncoder):
+    def __init__(self, precision: Precision = "fp32", frames: int = 8) -> None:
+        self.precision, self.frames = precision, frames
+        self._towers: Towers | None = None
+
+    @abstractmethod
+    def _load(self) -> Towers:
+        """From the checkpoint; `Unavailable` where it can't be had."""
+
+    @property
+    def towers(self) -> Towers:
+        """Loaded when something is first encoded: galleries are mostly found in the store."""
+        if self._towers is None:
+            if not compute.knows(self.precision):
+                raise Unavailable(f"precision: {self.precision}: this device has none; write `precision: fp32`")
+            self._towers = self._load()
+        return self._towers
+
+    def fit(self, train: Pairs, validation: Pairs) -> None:
+        """Nothing is learnt, but whether it can be had at all is found out before anything is made from it."""
+        self.dim, self.parameters = self.towers.dim, self.towers.parameters
+
+    def encode(self, contents: Contents) -> np.ndarray:
+        out = np.empty((len(contents), self.dim), np.float32)
+        towers = self.towers
+        with torch.inference_mode(), compute.amp(self.precision):
+            if contents.modality == "text":
+                for rows, tokens in self._by_length(contents):
+                    out[rows] = F.normalize(towers.text(tokens).float(), dim=-1).cpu().numpy()
+                return out
+            for start, things, each in self._batches(contents):
+                vectors = F.normalize(towers.media(things).float(), dim=-1)
+                if each > 1:  # a video is the mean of its frames, each of unit length (CLIP4Clip, Luo et al., 2021)
+                    vectors = F.normalize(vectors.view(-1, each, self.dim).mean(1), dim=-1)
+                out[start : start + len(vectors)] = vectors.cpu().numpy()
+        return out
+
+    def tokens(self, contents: Contents) -> tuple[np.ndarray, np.ndarray]:
+        """A video's states are those of its frames, one after another."""
+        towers = self.towers
+        states: Any = towers.text_states if contents.modality == "text" else towers.media_states
+        if states is None:
+            raise NotImplementedError(
+                f"{type(self).__name__} has no states of {contents.modality}: use another encoder"
+            )
+        with torch.inference_mode(), compute.amp(self.precision):
+            if contents.modality == "text":
+                tokens = towers.tokens(list(contents)).to(compute.current().device)
+                heard = torch.cat([states(part).float() for part in tokens.split(_size(TEXTS))])
+                return heard.cpu().numpy(), (tokens != 0).cpu().numpy()
+            seen: list[np.ndarray] = []
+            for _, things, each in self._batches(contents):
+                found = states(things).float().cpu().numpy()
+                seen.append(found.reshape(-1, each * found.shape[1], found.shape[2]))
+        together = np.concatenate(seen) if seen else np.empty((0, 1, self.dim), np.float32)
+        return together, np.ones(together.shape[:2], bool)
+
+    def _by_length(self, contents: Contents) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Texts of a length together, so that little is padded."""
+        if not len(contents):
+            return
+        tokens = self.towers.tokens(list(contents))
+        order = (tokens != 0).sum(1).argsort(stable=True)
+        for rows in order.split(_size(TEXTS)):
+            yield rows.numpy(), trim(tokens[rows]).to(compute.current().device)
+
+    def _batches(self, contents: Contents) -> Iterator[tuple[int, list[Any], int]]:
+        """Things as the model takes them: where they stand, they, and how many of them make one of the contents."""
+        known = [medium for medium in self.modalities if medium != "text"]
+        if contents.modality not in known:
+            raise Unavailable(
+                f"{type(self).__name__} encodes text and {' and '.join(known)}, no {contents.modality}: "
+                f"name another encoder for this task"
+            )
+        each = self.frames if contents.modality == "video" else 1
+        at_once = max(1, _size(THINGS) // each)
+        for start in range(0, len(contents), at_once):
+            part = contents[start : start + at_once]
+            yield start, [thing for content in part for thing in _things(content, contents.modality, each)], each
+
+    def save(self, folder: Path) -> None:
+        """The weights stay where they are."""
+        told = {"dim": self.dim, "parameters": self.parameters}
+        (folder / "pretrained.json").write_text(json.dumps(told))
+
+    def load(self, folder: Path) -> None:
+        told = json.loads((folder / "pretrained.json").read_text())
+        self.dim, self.parameters = told["dim"], told["parameters"]
+
+
+def _size(batch: int) -> int:
+    return batch * MORE if compute.current().device == "cuda" else batch
+
+
+def _things(content: Any, modality: Modality, frames: int) -> list[Any]:
+    """A waveform, a picture, or as many frames of a video, drawn evenly."""
+    if modality == "audio":
+        return [content]
+    stack = content[None] if modality == "image" else content
+    if modality == "video":
+        stack = stack[np.linspace(0, len(stack) - 1, frames).round().astype(int)]
+    return [Image.fromarray(np.ascontiguousarray(frame)) for frame in stack]
+
+
+def resampled(sound: Waveform, rate: int) -> np.ndarray:
+    """float32 samples at another rate; of nothing at all a sample of silence is left."""
+    samples = np.asarray(sound.samples, np.float32)
+    if sound.rate != rate and len(samples):
+        from math import gcd
+
+        from scipy.signal import resample_poly
+
+        common = gcd(rate, sound.rate)
+        samples = resample_poly(samples, rate // common, sound.rate // common).astype(np.float32)
+    return samples if len(samples) else np.zeros(1, np.float32)
+
+
+def middle(samples: np.ndarray, most: int) -> np.ndarray:
+    """What is too long, cut to its middle: libraries cut where chance has it, and no two runs would agree."""
+    start = max(0, (len(samples) - most) // 2)
+    return samples[start : start + most]
