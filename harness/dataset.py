@@ -38,6 +38,8 @@ class Contents(Sequence[Any]):
     # source position → what the dataset calls it; None: it has no names. `source` settles them too, so that they are no
     # part of the digest.
     name: Callable[[int], str] | None = field(default=None, compare=False)
+    # source positions → the things, one after the other; None: `fetch` for each. Files are decoded ahead this way.
+    stream: Callable[[np.ndarray], Iterator[Any]] | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -48,10 +50,12 @@ class Contents(Sequence[Any]):
     def __getitem__(self, key: slice | np.ndarray) -> Contents: ...
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice | np.ndarray):
-            return Contents(self.modality, self.fetch, self.positions[key], self.source, self.name)
+            return replace(self, positions=self.positions[key])
         return self.fetch(int(self.positions[key]))
 
     def __iter__(self) -> Iterator[Any]:
+        if self.stream is not None:
+            return self.stream(self.positions)
         fetch = self.fetch
         return (fetch(position) for position in self.positions.tolist())
 
