@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,8 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
         _give_up(session, cells, "failed", traceback.format_exc())
         return 0
     done = {cell for cell in cells if not session.fresh and _finished(session, cell, task)}
+    if len(done) < len(cells):
+        task = replace(task, leaks=workshop.leaks(spec))
     ready = _prepare(session, workshop, task, [cell for cell in cells if cell not in done])
     if not ready:
         if done:
@@ -176,6 +178,10 @@ def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: 
             "chance": chance(task.links, session.suite.k, task.items),
             "sampled_queries": None,
         }
+        if len(task.links.targets) > len(task.queries):
+            data["positives"] = len(task.links.targets) / len(task.queries)
+        if task.leaks:
+            data["leaks"] = dict(task.leaks)
         if task.added:
             data["added"] = task.added
     instruments = {"encoder": cell.encoder, "captioner": cell.captioner}

@@ -15,12 +15,13 @@ import numpy as np
 
 from harness import files
 from harness.artifacts import Recipe, Store
-from harness.audit import Audit, audit
+from harness.audit import Audit, audit, leaks
 from harness.dataset import Contents, Dataset, Pairs, Unavailable
 from harness.instruments import Captioner, Encoder, Instrument
+from harness.media.screened import Screened
 from harness.progress import say
 from harness.retriever import Retriever, Unsupported
-from harness.suite import Cell, Component
+from harness.suite import Cell, Component, TaskSpec
 from harness.task import Task
 
 
@@ -37,6 +38,7 @@ class Workshop:
         self.data = data
         self._datasets: dict[str, Dataset] = {}
         self._instruments: dict[tuple[str, int], Instrument] = {}
+        self._leaks: dict[tuple[str, str], dict[str, int]] = {}
         self.audits: dict[tuple[str, str], Audit] = {}  # by captioner (its digest) and task, of captions from elsewhere
 
     def dataset(self, component: Component) -> Dataset:
@@ -46,13 +48,25 @@ class Workshop:
             if reason:
                 raise Unavailable(reason)
             arguments = {"root": self.data / entry.folder} if entry.folder else {}
-            self._datasets[component.digest] = entry.load()(**arguments, **component.arguments)
+            loaded = entry.load()(**arguments, **component.arguments)
+            self._datasets[component.digest] = Screened(loaded, self.store.root)
         return self._datasets[component.digest]
 
     def pairs(self, component: Component, direction: str) -> tuple[Pairs, Pairs]:
         """What may be learned from a dataset: its train and validation splits."""
         dataset = self.dataset(component)
         return dataset.split("train").pairs(direction), dataset.split("validation").pairs(direction)
+
+    def leaks(self, task: TaskSpec) -> dict[str, int]:
+        """What the split that is asked shares with those that are learned from."""
+        place = (task.dataset.digest, task.split)
+        if place not in self._leaks:
+            dataset = self.dataset(task.dataset)
+            asked = dataset.split(task.split)  # type: ignore[arg-type]  # the suite lets no other name pass
+            learned = [dataset.split("train")] if task.split != "train" else []
+            learned += [dataset.split("validation")] if task.split != "validation" else []
+            self._leaks[place] = leaks(asked, learned)
+        return self._leaks[place]
 
     def encoder(self, component: Component, seed: int) -> Encoder:
         encoder = self._instrument(component, seed)

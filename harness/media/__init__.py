@@ -53,9 +53,7 @@ class Files:
             yield answer.value
 
 
-def files(
-    modality: Modality, paths: Sequence[Path], source: str, *, rate: int = 16_000, frames: int = 8
-) -> Contents:
+def files(modality: Modality, paths: Sequence[Path], source: str, *, rate: int = 16_000, frames: int = 8) -> Contents:
     """Contents of media files: sound at `rate`, so many `frames` of a video.
 
     `source` must name the dataset, its version and its split; what is in the files comes into it with `screened`.

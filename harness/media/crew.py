@@ -72,7 +72,9 @@ class Worker:
         except (EOFError, OSError):
             code = self.process.wait()
             if not self.ready:
-                raise RuntimeError(f"no process could be started for decoding: {shlex.join(COMMAND)} ends at once")
+                raise RuntimeError(
+                    f"no process could be started for decoding: {shlex.join(COMMAND)} ends at once"
+                ) from None
             told = f"signal {-code}" if code < 0 else f"exit code {code}"
             return Answer(None, Undecodable(f"the decoder crashed on it ({told})"))
         return Answer(value, None) if fine else Answer(None, value)

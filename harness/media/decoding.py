@@ -39,7 +39,9 @@ def require(modality: str) -> None:
     """Raise `Unavailable` where the decoder isn't installed: that is no fault of any file."""
     if modality in MODULES and importlib.util.find_spec(MODULES[modality]) is None:
         package = PACKAGES[modality]
-        raise Unavailable(f"{modality} files need the package {package}: {INSTALL.get(modality, f'pip install {package}')}")
+        raise Unavailable(
+            f"{modality} files need the package {package}: {INSTALL.get(modality, f'pip install {package}')}"
+        )
 
 
 @cache

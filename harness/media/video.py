@@ -20,7 +20,7 @@ SLACK = 0.05  # the share of its frames or of its length that a sound video may 
 
 def video(path: Path, frames: int) -> np.ndarray:
     """`frames` of them, each from the middle of its share of the length."""
-    with _opened(path) as container:
+    with _Opened(path) as container:
         stream = _stream(container)
         length = _length(container, stream)
         if length is None:  # nobody has written it down: decode once to know
@@ -37,7 +37,7 @@ def video(path: Path, frames: int) -> np.ndarray:
 
 def check(path: Path) -> None:
     """Decode every frame; raise `Undecodable` unless about as many are there as the file says."""
-    with _opened(path) as container:
+    with _Opened(path) as container:
         stream = _stream(container)
         declared, length = stream.frames, _length(container, stream)
         count, end = _decoded(container, stream)
@@ -47,7 +47,7 @@ def check(path: Path) -> None:
         raise Undecodable(f"ends after {end:.1f} of {length:.1f} s")
 
 
-class _opened:
+class _Opened:
     """The container, with every complaint of the decoders as `Undecodable`."""
 
     def __init__(self, path: Path) -> None:
