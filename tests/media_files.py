@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 SOUNDS = ("wav", "flac", "ogg", "mp3")
 PICTURES = ("jpg", "png", "webp")
-ODD_NAMES = (" leading blank", "blank in it", "it's \"quoted\"", "ümlaut 中 🎵", "-leading dash", "comma, semicolon;", "a&amp;b", "%41")
+ODD_NAMES = (
+    " leading blank",
+    "blank in it",
+    'it\'s "quoted"',
+    "ümlaut 中 🎵",
+    "-leading dash",
+    "comma, semicolon;",
+    "a&amp;b",
+    "%41",
+)
 
 
 def tone(hertz: float, seconds: float = 0.5, rate: int = 22_050) -> np.ndarray:
@@ -85,7 +93,7 @@ def collection(folder: Path, modality: str, count: int, broken: int) -> tuple[li
         if number % 10 == 9:  # mislabelled, and fine all the same
             ending = endings[(number + 1) % len(endings)]
         path = folder / f"{stem}.{ending}"
-        os.replace(made, path)
+        made.replace(path)
         names.append(path.name)
         if number >= count - broken:
             break_it(path, HARMS[number % len(HARMS)])

@@ -145,8 +145,8 @@ class Manifest:
         if self.shares.keys() - set(known) or sum(shares.values()) > 1 or any(share < 0 for share in shares.values()):
             problems.add(
                 None,
-                f"`split` of the suite is {self.shares}; expected shares of {', '.join(SPLITS)} that make 1 at most, and "
-                "a `seed`; write for instance {test: 0.2, validation: 0.1, seed: 0}",
+                f"`split` of the suite is {self.shares}; expected shares of {', '.join(SPLITS)} that make at most 1, "
+                "and a `seed`; write for instance {test: 0.2, validation: 0.1, seed: 0}",
             )
         problems.raise_if_any()
 
@@ -168,8 +168,8 @@ class Manifest:
         if "split" in has and self.shares:
             problems.add(
                 line,
-                f"there is a column {self.columns['split']!r}, and the suite gives shares; expected one of both; remove "
-                "one",
+                f"there is a column {self.columns['split']!r}, and the suite gives shares; expected one of them; "
+                "remove one",
             )
         problems.raise_if_any()
         return "caption" if "caption" in has else "label"
