@@ -43,16 +43,16 @@ def write_picture(path: Path, number: int) -> None:
         Image.fromarray(pixels).save(file, format=name)
 
 
-def write_video(path: Path, frames: int = 30, rate: int = 10, codec: str = "mpeg4", size: int = 64) -> None:
+def write_video(path: Path, frames: int = 30, rate: int = 10, options: dict[str, str] | None = None) -> None:
     """Frame `n` is grey, as bright as `8 * n`."""
     import av
 
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate)
-        stream.width = stream.height = size
+    with av.open(str(path), "w", options=options or {}) as container:
+        stream = container.add_stream("mpeg4", rate=rate)
+        stream.width = stream.height = 64
         stream.pix_fmt = "yuv420p"
         for number in range(frames):
-            pixels = np.full((size, size, 3), min(255, 8 * number), np.uint8)
+            pixels = np.full((64, 64, 3), min(255, 8 * number), np.uint8)
             for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode():

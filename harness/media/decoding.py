@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import stat
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -55,8 +56,7 @@ def decoder(modality: str) -> str:
 
 def decode(job: Job) -> Any:
     """The content; or `Undecodable`, or the system's own error where a file can't be read at all."""
-    if job.path.stat().st_size == 0:
-        raise Undecodable("the file is empty")
+    _check_file(job.path)
     if job.modality == "image":
         from harness.media.image import image
 
@@ -70,8 +70,18 @@ def decode(job: Job) -> Any:
     return video(job.path, job.frames)
 
 
+def _check_file(path: Path) -> None:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise Undecodable("no file but a folder, a pipe or a device")
+    if found.st_size == 0:
+        raise Undecodable("the file is empty")
+
+
 def attempt(job: Job) -> Verdict:
     """Decode a file completely and forget it."""
+    if not job.path.is_file() and job.path.exists():  # opening a pipe would wait for whoever writes into it
+        return Verdict("", "no file but a folder, a pipe or a device")
     with job.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     try:

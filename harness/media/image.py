@@ -18,7 +18,8 @@ def image(path: Path) -> np.ndarray:
     """Turned as its EXIF says, transparent parts white, the first picture of several."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    known = [name for name in FORMATS if name in Image.registered_extensions().values()]
+    Image.init()  # once: have pillow look up what it knows
+    known = [name for name in FORMATS if name in Image.OPEN]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata; and the size, which is checked here

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,14 +57,19 @@ def resampled(samples: np.ndarray, found: int, wanted: int) -> np.ndarray:
     """Polyphase, with a filter that leaves 70 dB less of what the new rate can't hold."""
     if found == wanted:
         return samples
-    from scipy.signal import firwin, resample_poly
+    from scipy.signal import resample_poly
 
     common = math.gcd(found, wanted)
     up, down = wanted // common, found // common
-    widest = max(up, down)
-    half = 32 * widest  # zero crossings on each side; the transition then takes 7 % of the band
-    taps = firwin(2 * half + 1, 0.95 / widest, window=("kaiser", 7.0)).astype(np.float32)
-    return np.asarray(resample_poly(samples, up, down, window=taps), np.float32)
+    return np.asarray(resample_poly(samples, up, down, window=_taps(max(up, down))), np.float32)
+
+
+@lru_cache(maxsize=16)
+def _taps(widest: int) -> np.ndarray:
+    """32 zero crossings on each side: the transition then takes 7 % of the band."""
+    from scipy.signal import firwin
+
+    return np.asarray(firwin(2 * 32 * widest + 1, 0.95 / widest, window=("kaiser", 7.0)), np.float32)
 
 
 # libsndfile reads as much of a WAV or an Ogg file as there is and takes that for the whole. Both say how long they are:
