@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -74,8 +75,11 @@ def _absent(split: Split) -> list[str]:
     files = split.items.fetch
     if not isinstance(files, Files):
         return []
-    paths = (files.paths[place] for place in split.items.positions.tolist())
-    return [str(path) for path in paths if not path.exists()]
+    there: dict[Path, set[str]] = {}
+    paths = [files.paths[place] for place in split.items.positions.tolist()]
+    for folder in {path.parent for path in paths}:  # asked at once, not name by name
+        there[folder] = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+    return [str(path) for path in paths if path.name not in there[path.parent]]
 
 
 def _duplicates(split: Split) -> Iterator[Finding]:
