@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.audit import leaks
-from harness.dataset import Dataset, Split, texts
+from harness.dataset import Dataset, Split, Unavailable, texts
 from harness.media import Files
 from harness.media.screened import verdicts_of
 
@@ -38,9 +38,13 @@ def findings(dataset: Dataset, target: str, decode: bool, cache: Path) -> Iterat
     if layout:
         yield Finding(f"layout: {layout}")
     expected = expectations(target, dataset)
-    splits = {}
+    splits: dict[str, Split] = {}
     for name in SPLITS:
-        split = dataset.split(name)  # type: ignore[arg-type]
+        try:
+            split = dataset.split(name)  # type: ignore[arg-type]
+        except Unavailable as reason:
+            yield Finding(f"{name}: {reason}", wrong=True)
+            continue
         splits[name] = replace(split, captions=texts(list(split.captions)))  # they are gone through several times
     for name, split in splits.items():
         yield _counts(split, expected.get(name))
@@ -54,6 +58,11 @@ def findings(dataset: Dataset, target: str, decode: bool, cache: Path) -> Iterat
         if decode:
             yield from _undecodable(split, cache)
     yield from _shared(splits)
+    for remark in getattr(dataset, "remarks", list)():
+        yield Finding(remark)
+    surplus = getattr(dataset, "surplus", list)()
+    if surplus:
+        yield Finding(f"{len(surplus):,} media files belong to no split: {_some(surplus)}")
 
 
 def _counts(split: Split, expected: tuple[int, int] | None) -> Finding:
@@ -115,7 +124,9 @@ def _undecodable(split: Split, cache: Path) -> Iterator[Finding]:
 
 def _shared(splits: Mapping[str, Split]) -> Iterator[Finding]:
     for name in ("test", "validation"):
-        learned = [splits["train"]] if name == "validation" else [splits["train"], splits["validation"]]
+        learned = [splits[each] for each in SPLITS[: SPLITS.index(name)] if each in splits]
+        if name not in splits or not learned:
+            continue
         found = leaks(splits[name], learned)
         others = " or ".join(split.name for split in learned)
         if found["items"]:

@@ -86,7 +86,7 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
         return 0
     done = {cell for cell in cells if not session.fresh and _finished(session, cell, task)}
     if len(done) < len(cells):
-        task = replace(task, leaks=workshop.leaks(spec))
+        task = replace(task, leaks=workshop.leaks(spec.dataset, spec.split))
     ready = _prepare(session, workshop, task, [cell for cell in cells if cell not in done])
     if not ready:
         if done:

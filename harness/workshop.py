@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from harness.instruments import Captioner, Encoder, Instrument
 from harness.media.screened import Screened
 from harness.progress import say
 from harness.retriever import Retriever, Unsupported
-from harness.suite import Cell, Component, TaskSpec
+from harness.suite import Cell, Component
 from harness.task import Task
 
 
@@ -57,15 +58,16 @@ class Workshop:
         dataset = self.dataset(component)
         return dataset.split("train").pairs(direction), dataset.split("validation").pairs(direction)
 
-    def leaks(self, task: TaskSpec) -> dict[str, int]:
-        """What the split that is asked shares with those that are learned from."""
-        place = (task.dataset.digest, task.split)
+    def leaks(self, component: Component, split: Any) -> dict[str, int]:
+        """What a split that is asked shares with those that are learned from, as far as they are here."""
+        place = (component.digest, split)
         if place not in self._leaks:
-            dataset = self.dataset(task.dataset)
-            asked = dataset.split(task.split)  # type: ignore[arg-type]  # the suite lets no other name pass
-            learned = [dataset.split("train")] if task.split != "train" else []
-            learned += [dataset.split("validation")] if task.split != "validation" else []
-            self._leaks[place] = leaks(asked, learned)
+            dataset, learned = self.dataset(component), []
+            for name in ("train", "validation"):
+                if name != split.partition("/")[0]:
+                    with suppress(Unavailable):
+                        learned.append(dataset.split(name))  # type: ignore[arg-type]
+            self._leaks[place] = leaks(dataset.split(split), learned)
         return self._leaks[place]
 
     def encoder(self, component: Component, seed: int) -> Encoder:

@@ -33,6 +33,10 @@ class Screened:
         self._splits: dict[str, Split] = {}
         self._named: set[Path] = set()  # broken files that somebody has been told of
 
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else the dataset has to say of itself."""
+        return getattr(self.__dict__["dataset"], name)
+
     def split(self, name: Any) -> Split:
         if name not in self._splits:
             self._splits[name] = self._screen(self.dataset.split(name))
