@@ -60,7 +60,7 @@ def findings(dataset: Dataset, target: str, decode: bool, cache: Path) -> Iterat
     yield from _shared(splits)
     for remark in getattr(dataset, "remarks", list)():
         yield Finding(remark)
-    surplus = getattr(dataset, "surplus", list)()
+    surplus: list[str] = getattr(dataset, "surplus", list)()
     if surplus:
         yield Finding(f"{len(surplus):,} media files belong to no split: {_some(surplus)}")
 

@@ -66,7 +66,7 @@ class Workshop:
             for name in ("train", "validation"):
                 if name != split.partition("/")[0]:
                     with suppress(Unavailable):
-                        learned.append(dataset.split(name))  # type: ignore[arg-type]
+                        learned.append(dataset.split(name))
             self._leaks[place] = leaks(dataset.split(split), learned)
         return self._leaks[place]
 
