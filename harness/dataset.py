@@ -165,13 +165,13 @@ class Split:
     item_names: Sequence[str]
     captions: Contents
     owner: np.ndarray  # int64 [captions]: the item that each caption describes
+    # The captions are labels, one for each item that bears it. Whoever learns sees them so; a task asks each once.
+    labels: bool = False
+    prints: Sequence[str] | None = None  # of each item's bytes, where items are files: the same item under two names
     # Embedded datasets know what their captions mean: how many of these items (positions) fit each caption, int64
     # [captions]. It gives the ceiling: no listener can do better than pick among those that fit.
     fitting: Callable[[np.ndarray], np.ndarray] | None = None
     dropped: Sequence[str] = field(default=())  # names of items that should be here and are not
-    # The captions are labels, one for each item that bears it. Whoever learns sees them so; a task asks each once.
-    labels: bool = False
-    prints: Sequence[str] | None = None  # of each item's bytes, where items are files: the same item under two names
 
     @cached_property
     def named(self) -> Contents:

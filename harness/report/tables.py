@@ -235,12 +235,12 @@ def caption(group: Sequence[Row]) -> str:
         return "nothing measured"
     data: Any = measured[0].records[0]["data"]
     words = [f"{data['items']:,} candidates", f"{data['queries']:,} queries"]
-    if data.get("positives"):
-        words.append(f"{data['positives']:.3g} right ones a query")
     if data.get("added"):
         words.append(f"{data['added']:,} of the candidates added when the others were indexed")
     if data["dropped"]:
         words.append(f"{data['dropped']:,} items missing")
+    if data.get("positives"):
+        words.append(f"{data['positives']:.3g} right ones a query")
     words.append(f"chance {100 * min(data['chance'].values()):.3g} % at hit@{_first_k(data)}")
     if data["ceiling"] is not None:
         words.append(f"ceiling {100 * data['ceiling']:.1f} % at hit@1")
