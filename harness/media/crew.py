@@ -27,7 +27,7 @@ MOST_WORKERS = 8
 AHEAD = 2  # answers for each worker that may wait for whoever wants them
 LIMIT_S = 300.0  # for one file
 PIPE = 1 << 20
-COMMAND = (sys.executable, "-m", "harness.media.worker")
+COMMAND = (sys.executable, "-P", "-m", "harness.media.worker")  # -P: whatever lies where we were called is not ours
 
 
 class Answer(NamedTuple):
