@@ -140,7 +140,12 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
     say(f"  timing {len(ready)} contestants")
     questions = _questions(session, workshop, task, ready[0][0])
     before = environment.busy()
-    contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
+    try:
+        contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
+    except Exception as error:  # a question that can't be asked, e.g. a file that broke meanwhile: nobody's fault
+        say(f"  failed: {error}")
+        _give_up(session, [cell for cell, _, _ in ready], "failed", traceback.format_exc(), task)
+        return
     noise = environment.noise(before, environment.busy())
     write_page(session.folder.task_path(task.name), task)
     for cell, contestant, book in ready:

@@ -62,3 +62,18 @@ def test_too_many_broken_files_fail_and_say_so(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "mine/test: 4 of 20 files can't be decoded (20.0 %), at most 10 % may be" in done.stdout
     assert all(f"broken: {tmp_path / 'files' / name}: " in done.stderr for name in harmed)
+
+
+def test_a_question_that_can_not_be_asked_fails_its_contest_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text(
+        "name: gone\n"
+        "datasets: {mine: {kind: python, target: 'tests.fixtures.unreadable:Unreadable', modality: image}}\n"
+        "tasks: [{dataset: mine, direction: [image-text, text-image]}]\n"
+        "retrievers: {random: {kind: random}}\n"
+    )
+    done = harness(tmp_path / "cache", "run", tmp_path / "suite.yaml", "--out", tmp_path / "out")
+    assert done.returncode == 1
+    found = records(tmp_path / "out")
+    assert found["mine_test_text-image.random.0"]["status"] == "ok"
+    broken = found["mine_test_image-text.random.0"]
+    assert broken["status"] == "failed" and ".png: gone" in broken["reason"]

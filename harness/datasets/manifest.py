@@ -86,13 +86,11 @@ class Manifest:
             paths = [self.folder / str(item.place) for item in items]
             return media.files(self.modality, paths, source, rate=self.rate, frames=self.frames)
         rows_of = np.array([item.place for item in items], np.int64)
-        return Contents(self.modality, self._no_media, rows_of, f"{self.vectors.name}:{source}")
-
-    def _no_media(self, position: int) -> NoReturn:
-        raise Unavailable(
+        why = (
             f"{self.path} names rows of {self.vectors} and no media files: use the encoder `precomputed`, and "
             "retrievers that ask no other"
         )
+        return Contents(self.modality, lambda row: NoMedia(row, why), rows_of, f"{self.vectors.name}:{source}")
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -212,6 +210,20 @@ class Manifest:
         if name not in SPLITS:
             return Wrong(f"split is {value!r:.80}; expected {', '.join(SPLITS)}; correct it{meant(str(value), SPLITS)}")
         return name
+
+
+@dataclass(frozen=True)
+class NoMedia:
+    """Stands where media would, as the number of its row; whoever looks for pixels or samples is told better."""
+
+    row: int
+    why: str
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array([self.row], dtype)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{self.why} (no {name})")
 
 
 class Wrong(str):
