@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.problems import SuiteError, meant
-from harness.registry import REQUIRED, Entry, kinds
+if TYPE_CHECKING:  # the command line is built for every verb: nothing is imported for those that don't need it
+    from harness.registry import Entry
 
 FINE, WRONG, BAD_INPUT, ABSENT = 0, 1, 2, 3
 Say = Callable[[str], None]
@@ -32,6 +32,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace, data: Path, cache: Path, say: Say, complain: Say) -> int:
     from harness.dataset import Unavailable  # numpy comes with it, and `run` must settle the threads before that
+    from harness.problems import SuiteError
 
     try:
         if options.action == "list":
@@ -53,6 +54,9 @@ class BadName(Exception):
 
 
 def _entry(name: str) -> Entry:
+    from harness.problems import meant
+    from harness.registry import kinds
+
     known = kinds("datasets")
     if name not in known:
         raise BadName(f"no dataset {name[:80]!r}; expected one of {', '.join(known)}{meant(name, known)}")
@@ -61,6 +65,7 @@ def _entry(name: str) -> Entry:
 
 def _list(data: Path, say: Say) -> int:
     from harness.datasets.sources import SOURCES
+    from harness.registry import kinds
 
     for name, entry in kinds("datasets").items():
         if entry.generated or not entry.folder:
@@ -94,6 +99,8 @@ def _check(options: argparse.Namespace, data: Path, cache: Path, say: Say) -> in
 
 
 def _built(name: str, data: Path) -> tuple[Any, str]:
+    from harness.registry import REQUIRED
+
     entry = _entry(name)
     needed = [key for key, argument in entry.arguments.items() if argument.default is REQUIRED]
     if needed:
@@ -102,6 +109,7 @@ def _built(name: str, data: Path) -> tuple[Any, str]:
 
 
 def _of_suite(path: Path, name: str, data: Path) -> tuple[Any, str]:
+    from harness.problems import meant
     from harness.suite import Component, load
 
     def inside(component: Component | None) -> Iterator[Component]:
