@@ -1,4 +1,4 @@
-"""The command line: `python -m harness run|plan|report|list`. Imports what a verb needs when the verb is called."""
+"""The command line: `python -m harness run|plan|report|data|list`. What a verb needs is imported when it is called."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
+
+from harness import data_cli
 
 FINE, FAILED, BAD_INPUT, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
 # The machine's trouble, not ours: a full disk, a folder that may not be written, a file where a folder should be.
@@ -42,6 +44,10 @@ def parser() -> argparse.ArgumentParser:
     report = verbs.add_parser("report", help="make a run's tables and plots again")
     report.add_argument("folder", type=Path, metavar="RUN", help="a run's folder, such as results/runs/audio")
     report.set_defaults(call=_report)
+
+    data = verbs.add_parser("data", help="datasets on this disk: list, check, path, get")
+    data_cli.add_options(data)
+    data.set_defaults(call=_data)
 
     kinds = verbs.add_parser("list", help="list datasets, encoders, captioners and retrievers")
     kinds.set_defaults(call=_list)
@@ -165,6 +171,10 @@ def _report(options: argparse.Namespace) -> int:
         return BAD_INPUT
     report.show(report.write(folder, records[0]["suite"], records), report.cutoffs(records), None)
     return FINE
+
+
+def _data(options: argparse.Namespace) -> int:
+    return data_cli.call(options, _data_root(options), _cache_root(), _say, _complain)
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -38,6 +38,8 @@ class Contents(Sequence[Any]):
     # source position → what the dataset calls it; None: it has no names. `source` settles them too, so that they are no
     # part of the digest.
     name: Callable[[int], str] | None = field(default=None, compare=False)
+    # source positions → the things, one after the other; None: `fetch` for each. Files are decoded ahead this way.
+    stream: Callable[[np.ndarray], Iterator[Any]] | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -48,10 +50,12 @@ class Contents(Sequence[Any]):
     def __getitem__(self, key: slice | np.ndarray) -> Contents: ...
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice | np.ndarray):
-            return Contents(self.modality, self.fetch, self.positions[key], self.source, self.name)
+            return replace(self, positions=self.positions[key])
         return self.fetch(int(self.positions[key]))
 
     def __iter__(self) -> Iterator[Any]:
+        if self.stream is not None:
+            return self.stream(self.positions)
         fetch = self.fetch
         return (fetch(position) for position in self.positions.tolist())
 
@@ -95,9 +99,15 @@ class Links:
     @staticmethod
     def grouped(groups: np.ndarray, count: int) -> Links:
         """The mirror of `single`: query q is linked to every position i with `groups[i] == q`."""
-        groups = np.asarray(groups, dtype=np.int64)
-        starts = np.concatenate([[0], np.cumsum(np.bincount(groups, minlength=count))])
-        return Links(starts.astype(np.int64), np.argsort(groups, kind="stable").astype(np.int64))
+        return Links.paired(groups, np.arange(len(groups)), count)
+
+    @staticmethod
+    def paired(queries: np.ndarray, targets: np.ndarray, count: int) -> Links:
+        """Link i joins `queries[i]` and `targets[i]`; there are `count` queries."""
+        queries = np.asarray(queries, dtype=np.int64)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(queries, minlength=count))])
+        order = np.argsort(queries, kind="stable")
+        return Links(starts.astype(np.int64), np.asarray(targets, dtype=np.int64)[order])
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -155,6 +165,9 @@ class Split:
     item_names: Sequence[str]
     captions: Contents
     owner: np.ndarray  # int64 [captions]: the item that each caption describes
+    # The captions are labels, one for each item that bears it. Whoever learns sees them so; a task asks each once.
+    labels: bool = False
+    prints: Sequence[str] | None = None  # of each item's bytes, where items are files: the same item under two names
     # Embedded datasets know what their captions mean: how many of these items (positions) fit each caption, int64
     # [captions]. It gives the ceiling: no listener can do better than pick among those that fit.
     fitting: Callable[[np.ndarray], np.ndarray] | None = None
@@ -171,11 +184,25 @@ class Split:
         return replace(self.items, name=name)
 
     def pairs(self, direction: str) -> Pairs:
-        """This split asked in a direction such as `text-audio` (captions are the queries) or `audio-text`."""
+        """This split in a direction such as `text-audio` (captions are the queries) or `audio-text`, to learn from."""
+        return self._linked(direction, self.captions, np.arange(len(self.captions)), self.owner)
+
+    def questions(self, direction: str) -> Pairs:
+        """The same, to be asked: equal labels are one, linked to all the items that bear it."""
+        if not self.labels:
+            return self.pairs(direction)
+        words = list(self.captions)
+        first = {word: place for place, word in reversed(list(enumerate(words)))}
+        number = {word: label for label, word in enumerate(sorted(first, key=first.__getitem__))}
+        borne = np.array([[number[word] for word in words], self.owner], np.int64)
+        label, item = np.unique(borne, axis=1)  # each pair once
+        return self._linked(direction, self.captions[np.array(sorted(first.values()), np.int64)], label, item)
+
+    def _linked(self, direction: str, captions: Contents, caption: np.ndarray, item: np.ndarray) -> Pairs:
         if direction == f"text-{self.items.modality}":
-            return Pairs(self.captions, self.named, Links.single(self.owner))
+            return Pairs(captions, self.named, Links.paired(caption, item, len(captions)))
         if direction == f"{self.items.modality}-text":
-            return Pairs(self.named, self.captions, Links.grouped(self.owner, len(self.items)))
+            return Pairs(self.named, captions, Links.paired(item, caption, len(self.items)))
         raise ValueError(
             f"direction {direction!r}: this dataset holds text and {self.items.modality}, so it can be asked "
             f"text-{self.items.modality} or {self.items.modality}-text"

@@ -21,6 +21,10 @@ class Data(TypedDict):
     items: int  # candidates in the gallery
     added: NotRequired[int]  # so many of them were added once the others had been indexed
     queries: int  # queries of the task
+    positives: NotRequired[float]  # candidates that are right for a query, on average; absent: exactly one
+    # Of the split that is asked: `items` that the splits to learn from have too (the same bytes, or the same name);
+    # `captions` whose words stand in those splits; `ambiguous` captions, which several of its own items have.
+    leaks: NotRequired[dict[str, int]]
     dropped: int  # items that should be here and are not
     present: NotRequired[int]  # items of the split that are here
     expected: NotRequired[int]  # items that the literature has in it

@@ -191,6 +191,23 @@ DATASETS = [
         folder="msvd",
         obtain="videos from the University of Texas (YouTubeClips), captions as prepared for CLIP4Clip",
     ),
+    Entry(
+        "manifest",
+        "harness.datasets.manifest:Manifest",
+        {
+            "path": Argument(Path),
+            "modality": Argument(Literal["image", "audio", "video"]),
+            "media": Argument(str, ""),
+            "vectors": Argument(Path, None),
+            "split": Argument(dict[str, float], {}, at_least=0),
+            "columns": Argument(dict[str, str], {}),
+            "broken": Argument(float, 0.01, at_least=0, at_most=1),
+            "allow_outside": Argument(bool, False),
+            "rate": Argument(int, 16_000, at_least=1000, at_most=384_000),
+            "frames": Argument(int, 8, at_least=1, at_most=1000),
+        },
+        about="your own files or vectors: a CSV or JSONL of paths and captions or labels",
+    ),
 ]
 
 ENCODERS = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,8 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
         _give_up(session, cells, "failed", traceback.format_exc())
         return 0
     done = {cell for cell in cells if not session.fresh and _finished(session, cell, task)}
+    if len(done) < len(cells):
+        task = replace(task, leaks=workshop.leaks(spec.dataset, spec.part))
     ready = _prepare(session, workshop, task, [cell for cell in cells if cell not in done])
     if not ready:
         if done:
@@ -138,7 +140,12 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
     say(f"  timing {len(ready)} contestants")
     questions = _questions(session, workshop, task, [cell for cell, _, _ in ready])
     before = environment.busy()
-    contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
+    try:
+        contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
+    except Exception as error:  # a question that can't be asked, e.g. a file that broke meanwhile: nobody's fault
+        say(f"  failed: {error}")
+        _give_up(session, [cell for cell, _, _ in ready], "failed", traceback.format_exc(), task)
+        return
     noise = environment.noise(before, environment.busy())
     write_page(session.folder.task_path(task.name), task)
     for cell, contestant, book in ready:
@@ -182,6 +189,10 @@ def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: 
             "chance": chance(task.links, session.suite.k, task.items),
             "sampled_queries": None,
         }
+        if len(task.links.targets) > len(task.queries):
+            data["positives"] = len(task.links.targets) / len(task.queries)
+        if task.leaks:
+            data["leaks"] = dict(task.leaks)
         if task.added:
             data["added"] = task.added
         if task.expected is not None:

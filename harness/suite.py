@@ -68,10 +68,10 @@ class Component:
     @cached_property
     def modality(self) -> str | None:
         """The medium it is bound to: a dataset's, or that of what an instrument was trained on. None: any."""
-        if self.section == "datasets":
-            return self.entry.modalities[0]
         if isinstance(self.arguments.get("modality"), str):
             return str(self.arguments["modality"])
+        if self.section == "datasets":
+            return self.entry.modalities[0]
         inner = (value.modality for value in self.arguments.values() if isinstance(value, Component))
         return next((modality for modality in inner if modality), None)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class Task:
     candidate_names: Sequence[str]
     dropped: Sequence[str]
     ceiling: float | None  # hit@1 of a listener who picks uniformly among the candidates that fit
+    leaks: Mapping[str, int] = field(default_factory=dict)  # what `audit.leaks` found in its split
     added: int = 0  # so many candidates, the gallery's last, come when the others are indexed already
     media: int = 0  # items of the split that are there
     expected: int | None = None  # items that the literature has in it
@@ -80,13 +81,16 @@ def open_task(name: str, dataset: Dataset, split_name: Any, direction: str, hold
     `hold_out`: the share of the gallery that is added later; at least one candidate if any, and never all.
     """
     split = dataset.split(split_name)
-    pairs = split.pairs(direction)
+    pairs = split.questions(direction)
     count = len(pairs.candidates)
     order = np.random.default_rng(int(files.digest(name)[:16], 16)).permutation(count)
     place = np.empty(count, np.int64)  # where each candidate stands after the shuffle
     place[order] = np.arange(count)
-    captions = [f"{split.item_names[item]}#{number}" for item, number in zip(*_numbered(split.owner), strict=True)]
     to_media = pairs.candidates.modality != "text"
+    if split.labels:
+        captions = list(pairs.queries if to_media else pairs.candidates)
+    else:
+        captions = [f"{split.item_names[item]}#{number}" for item, number in zip(*_numbered(split.owner), strict=True)]
     candidate_names = split.item_names if to_media else captions
     fitting = split.fitting(np.arange(count)) if to_media and split.fitting is not None and count else None
     return Task(
@@ -97,7 +101,7 @@ def open_task(name: str, dataset: Dataset, split_name: Any, direction: str, hold
         queries=pairs.queries,
         gallery=pairs.candidates[order],
         links=Links(pairs.links.starts, place[pairs.links.targets]),
-        cluster=split.owner if to_media else np.arange(len(split.items)),
+        cluster=split.owner if to_media and not split.labels else np.arange(len(pairs.queries)),
         query_names=captions if to_media else split.item_names,
         candidate_names=[candidate_names[position] for position in order.tolist()],
         dropped=split.dropped,

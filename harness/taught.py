@@ -6,10 +6,9 @@ hold 1,990 of the full test's 2,990.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
 
-from harness.dataset import Dataset, Unavailable
+from harness.dataset import Dataset, Split, Unavailable
 from harness.suite import Cell, Component
 
 SHOWN = 3  # names in a message
@@ -29,9 +28,11 @@ def refuse_leaks(cell: Cell, opened: Callable[[Component], Dataset]) -> None:
         for taught in taught_on(used) if used else ():
             if taught.kind != tested.kind or taught.digest == tested.digest or tested.entry.generated:
                 continue
-            asked = set(_names(opened(tested), split))
-            learned = {name for each in ("train", "validation") for name in _names(opened(taught), each)}
-            shared = sorted(asked & learned)
+            asked = _marked(opened(tested).split(split))
+            learned: dict[str, str] = {}
+            for each in ("train", "validation"):
+                learned |= _marked(opened(taught).split(each))
+            shared = sorted(asked[mark] for mark in asked.keys() & learned.keys())
             if shared:
                 raise Unavailable(
                     f"refused: {taught.name}, which it was trained on, holds {len(shared):,} of the {len(asked):,} "
@@ -40,5 +41,6 @@ def refuse_leaks(cell: Cell, opened: Callable[[Component], Dataset]) -> None:
                 )
 
 
-def _names(dataset: Dataset, split: Any) -> Sequence[str]:
-    return dataset.split(split).item_names
+def _marked(split: Split) -> dict[str, str]:
+    """What an item is known by, its bytes where they were read, and its name. Names alone tell within one kind only."""
+    return dict(zip(split.prints or split.item_names, split.item_names, strict=True))

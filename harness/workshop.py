@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +16,10 @@ import numpy as np
 
 from harness import embeddings, files
 from harness.artifacts import Recipe, Store
-from harness.audit import Audit, audit
+from harness.audit import Audit, audit, leaks
 from harness.dataset import Contents, Dataset, Pairs, Unavailable
 from harness.instruments import Captioner, Encoder, Instrument
+from harness.media.screened import Screened
 from harness.progress import say
 from harness.retriever import Retriever, Unsupported
 from harness.suite import Cell, Component
@@ -39,6 +41,7 @@ class Workshop:
         self._datasets: dict[str, Dataset] = {}
         self._absent: dict[tuple[str, str], str] = {}  # splits that aren't there, by dataset, and why
         self._instruments: dict[tuple[str, int], Instrument] = {}
+        self._leaks: dict[tuple[str, str], dict[str, int]] = {}
         self.audits: dict[tuple[str, str], Audit] = {}  # by captioner (its digest) and task, of captions from elsewhere
 
     def dataset(self, component: Component) -> Dataset:
@@ -48,7 +51,8 @@ class Workshop:
             if reason:
                 raise Unavailable(reason)
             arguments = {"root": self.data / entry.folder} if entry.folder else {}
-            self._datasets[component.digest] = entry.load()(**arguments, **component.arguments)
+            loaded = entry.load()(**arguments, **component.arguments)
+            self._datasets[component.digest] = Screened(loaded, self.store.root)
         return self._datasets[component.digest]
 
     def pairs(self, component: Component, direction: str, needed: bool = False) -> tuple[Pairs, Pairs]:
@@ -74,6 +78,18 @@ class Workshop:
             self._absent[place] = str(reason)
             asked, _, answered = direction.partition("-")
             return Pairs.empty(asked, answered)  # type: ignore[arg-type]
+
+    def leaks(self, component: Component, split: Any) -> dict[str, int]:
+        """What a split that is asked shares with those that are learned from, as far as they are here."""
+        place = (component.digest, split)
+        if place not in self._leaks:
+            dataset, learned = self.dataset(component), []
+            for name in ("train", "validation"):
+                if name != split.partition("/")[0]:
+                    with suppress(Unavailable):
+                        learned.append(dataset.split(name))
+            self._leaks[place] = leaks(dataset.split(split), learned)
+        return self._leaks[place]
 
     def encoder(self, component: Component, seed: int) -> Encoder:
         encoder = self._instrument(component, seed)

@@ -149,7 +149,7 @@ def columns(row: Row, ks: Sequence[int], session: str | None) -> dict[str, str]:
         "retriever": row.retriever,
         "paradigm": row.paradigm,
         **{f"{name} %": percent(metric) for name, metric in row.metrics.items() if name.startswith(AGES)},
-        **{f"hit@{k} %": percent(row.metrics.get(f"hit@{k}")) for k in ks},
+        **{f"{name}@{k} %": percent(row.metrics.get(f"{name}@{k}")) for name in ("hit", "recall") for k in ks},
         "MRR@10 %": percent(row.metrics.get("mrr@10")),
         "queries/s": rate(row),
         "search only/s": search_only(row),
@@ -166,12 +166,17 @@ AGES = ("old ", "added ")  # candidates indexed from the start, and those that c
 
 
 def headings(ks: Sequence[int], group: Sequence[Row] = ()) -> list[str]:
-    """Of a task's table; with a column for each age of the candidates where they were not all indexed at once."""
+    """Of a task's table; with a column for each age of the candidates where they were not all indexed at once.
+
+    Where queries have several positives, finding one of them (hit) and finding all of them (recall) are two things.
+    """
+    several = any(each["data"] and each["data"].get("positives") for row in group for each in row.records)
     aged = [f"{age}hit@{k}" for k in ks for age in AGES]
     return [
         "retriever",
         "paradigm",
         *[f"hit@{k} %" for k in ks],
+        *[f"recall@{k} %" for k in ks if several],
         *[f"{name} %" for name in aged if any(name in row.metrics for row in group)],
         "MRR@10 %",
         "queries/s",
@@ -190,7 +195,7 @@ WORDS = ("retriever", "paradigm", "note")  # the columns that aren't numbers
 
 def brief(ks: Sequence[int], group: Sequence[Row] = ()) -> list[str]:
     """The columns that a terminal has room for."""
-    left_out = {"MRR@10 %", "p95 ms", *(f"hit@{k} %" for k in ks[1:-1])}
+    left_out = {"MRR@10 %", "p95 ms", *(f"{name}@{k} %" for name in ("hit", "recall") for k in ks[1:-1])}
     left_out |= {f"{age}hit@{k} %" for age in AGES for k in ks[1:]}
     return [name for name in headings(ks, group) if name not in left_out]
 
@@ -217,6 +222,13 @@ def notes(row: Row, session: str | None) -> str:
 # -- a task's words ---------------------------------------------------------------------------------------------------
 
 
+LEAKS = {
+    "items": "LEAK: {:,} items are also among those to learn from",
+    "captions": "{:,} captions read like one to learn from",
+    "ambiguous": "{:,} captions fit several items",
+}
+
+
 def caption(group: Sequence[Row]) -> str:
     """What stands above a task's table: what was measured, what chance and a perfect listener would get."""
     measured = [row for row in group if row.records]
@@ -236,9 +248,13 @@ def caption(group: Sequence[Row]) -> str:
         words.append(f"{data['added']:,} of the candidates added when the others were indexed")
     if data["dropped"]:
         words.append(f"{data['dropped']:,} items missing")
+    if data.get("positives"):
+        words.append(f"{data['positives']:.3g} right ones a query")
     words.append(f"chance {100 * min(data['chance'].values()):.3g} % at hit@{_first_k(data)}")
     if data["ceiling"] is not None:
         words.append(f"ceiling {100 * data['ceiling']:.1f} % at hit@1")
+    leaks: Any = data.get("leaks") or {}
+    words += [text.format(leaks[kind]) for kind, text in LEAKS.items() if leaks.get(kind)]
     return ("generated data; " if data["generated"] else "") + ", ".join(words)
 
 

@@ -1,0 +1,172 @@
+"""Worker processes that decode side by side, their answers in the order of the jobs, never many of them waiting.
+
+Workers stay for the next time they are needed and go when this process does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import selectors
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.compute import available_threads
+from harness.media import worker
+from harness.media.decoding import Job
+from harness.media.errors import Undecodable
+
+MOST_WORKERS = 8
+AHEAD = 2  # answers for each worker that may wait for whoever wants them
+LIMIT_S = 300.0  # for one file
+PIPE = 1 << 20
+COMMAND = (sys.executable, "-P", "-m", "harness.media.worker")  # -P: whatever lies where we were called is not ours
+
+
+class Answer(NamedTuple):
+    """What a worker made of a job, or the error that it met: `Undecodable`, or the system's own."""
+
+    value: Any
+    error: Exception | None
+
+
+class Worker:
+    def __init__(self) -> None:
+        alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        here = str(Path(__file__).resolve().parents[2])  # so that it finds this very harness
+        known = os.environ.get("PYTHONPATH")
+        self.process = subprocess.Popen(
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **alone, "PYTHONPATH": f"{here}{os.pathsep}{known}" if known else here},
+        )
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.jobs, self.answers = self.process.stdin, self.process.stdout
+        with suppress(OSError, AttributeError):  # where the system has none so wide, it takes more turns
+            fcntl.fcntl(self.answers, fcntl.F_SETPIPE_SZ, PIPE)
+        self.busy: int | None = None  # the number of its job
+        self.since = 0.0
+        self.ready = False
+
+    def begin(self, number: int, job: Job) -> None:
+        self.busy, self.since = number, time.monotonic()
+        with suppress(BrokenPipeError):  # it is dead; its answer will say so
+            worker.write(self.jobs, job)  # type: ignore[arg-type]
+
+    def answer(self) -> Answer:
+        """Wait for the job's end. A worker that dies takes it along, and nothing else."""
+        self.busy = None
+        try:
+            if not self.ready:
+                self.ready = bool(worker.read(self.answers))  # type: ignore[arg-type]
+            fine, value = worker.read(self.answers)  # type: ignore[arg-type]
+        except (EOFError, OSError):
+            code = self.process.wait()
+            if not self.ready:
+                raise RuntimeError(
+                    f"no process could be started for decoding: {shlex.join(COMMAND)} ends at once"
+                ) from None
+            told = f"signal {-code}" if code < 0 else f"exit code {code}"
+            return Answer(None, Undecodable(f"the decoder crashed on it ({told})"))
+        return Answer(value, None) if fine else Answer(None, value)
+
+    def stop(self) -> None:
+        self.process.kill()
+        for stream in (self.jobs, self.answers):
+            with suppress(OSError):
+                stream.close()
+        self.process.wait()
+
+
+_idle: list[Worker] = []
+
+
+@atexit.register
+def dismiss() -> None:
+    """Send all idle workers away."""
+    while _idle:
+        _idle.pop().stop()
+
+
+def answers(jobs: Sequence[Job], most: int = MOST_WORKERS) -> Iterator[Answer]:
+    """Of each job in turn. At most `AHEAD` a worker are held at once, however slowly they are taken."""
+    crew = _Crew(jobs, max(1, min(most, available_threads(), len(jobs))))
+    try:
+        for wanted in range(len(jobs)):
+            yield crew.take(wanted)
+    finally:
+        crew.part()
+
+
+class _Crew:
+    """The workers of one sequence of jobs, and the answers that wait for their turn."""
+
+    def __init__(self, jobs: Sequence[Job], count: int) -> None:
+        self.jobs = jobs
+        self.begun = 0
+        self.waiting: dict[int, Answer] = {}
+        self.selector = selectors.DefaultSelector()
+        self.workers: list[Worker] = []
+        for _ in range(count):
+            self._join(_hire())
+
+    def take(self, wanted: int) -> Answer:
+        while True:
+            for each in self.workers:
+                if each.busy is None and self.begun < min(wanted + AHEAD * len(self.workers), len(self.jobs)):
+                    each.begin(self.begun, self.jobs[self.begun])
+                    self.begun += 1
+            ready = self.selector.select(0.0 if wanted in self.waiting else 1.0)
+            for key, _ in ready:
+                self._collect(key.data)
+            for each in list(self.workers):
+                if each.busy is not None and time.monotonic() - each.since > LIMIT_S:
+                    self.waiting[each.busy] = Answer(None, Undecodable(f"decoding it took more than {LIMIT_S:.0f} s"))
+                    self._replace(each)
+            if wanted in self.waiting and not ready:
+                return self.waiting.pop(wanted)
+
+    def part(self) -> None:
+        """Whoever is idle may be hired again; nobody waits for the others."""
+        self.selector.close()
+        for each in self.workers:
+            if each.busy is None and each.process.poll() is None:
+                _idle.append(each)
+            else:
+                each.stop()
+
+    def _join(self, each: Worker) -> None:
+        self.workers.append(each)
+        self.selector.register(each.answers, selectors.EVENT_READ, each)
+
+    def _collect(self, each: Worker) -> None:
+        number = each.busy
+        answer = each.answer()
+        if number is not None:
+            self.waiting[number] = answer
+        if each.process.poll() is not None:
+            self._replace(each)
+
+    def _replace(self, each: Worker) -> None:
+        self.selector.unregister(each.answers)
+        self.workers.remove(each)
+        each.stop()
+        self._join(Worker())
+
+
+def _hire() -> Worker:
+    while _idle:
+        known = _idle.pop()
+        if known.process.poll() is None:
+            return known
+        known.stop()
+    return Worker()

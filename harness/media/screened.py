@@ -1,0 +1,101 @@
+"""A dataset without its broken files: they leave gallery and queries alike, named and counted, before a task is fixed.
+
+The workshop puts it around every dataset; one whose contents are no files passes as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.dataset import Contents, Dataset, Modality, Split
+from harness.media import Files
+from harness.media.decoding import Verdict
+from harness.media.errors import TooManyBroken
+from harness.media.scan import scan
+from harness.progress import say
+
+ALLOWED = 0.01  # the share of a split's files that may be broken, where the dataset declares no other
+SHOWN = 5
+
+
+class Screened:
+    def __init__(self, dataset: Dataset, cache: Path | None) -> None:
+        self.dataset, self.cache = dataset, cache
+        self.name: str = dataset.name
+        self.modality: Modality = dataset.modality
+        self.generated = dataset.generated
+        self.allowed = float(getattr(dataset, "broken", ALLOWED))
+        self._splits: dict[str, Split] = {}
+        self._named: set[Path] = set()  # broken files that somebody has been told of
+
+    @property
+    def digest(self) -> str:
+        return self.dataset.digest
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else the dataset has to say of itself."""
+        return getattr(self.__dict__["dataset"], name)
+
+    def split(self, name: Any) -> Split:
+        if name not in self._splits:
+            self._splits[name] = self._screen(self.dataset.split(name))
+        return self._splits[name]
+
+    def _screen(self, split: Split) -> Split:
+        files = split.items.fetch
+        if not isinstance(files, Files) or not len(split.items):
+            return split
+        verdicts = verdicts_of(split, self.cache)
+        broken = np.array([verdict.why is not None for verdict in verdicts])
+        told = []
+        for place in np.flatnonzero(broken).tolist():
+            path = Path(files.paths[int(split.items.positions[place])])
+            told.append(f"{path}: {verdicts[place].why}")
+            if path not in self._named:
+                say(f"    broken: {told[-1]}")
+                self._named.add(path)
+        if broken.mean() > self.allowed:
+            more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+            raise TooManyBroken(
+                f"{self.name}/{split.name}: {len(told)} of {len(broken)} files can't be decoded "
+                f"({100 * broken.mean():.1f} %), at most {100 * self.allowed:g} % may be (`broken` of the dataset): "
+                f"{'; '.join(told[:SHOWN])}{more}; mend or remove them, or allow for more"
+            )
+        whole = _with_bytes(split, [verdict for verdict in verdicts if verdict.why is None])
+        return without(whole, broken) if broken.any() else whole
+
+
+def verdicts_of(split: Split, cache: Path | None) -> list[Verdict]:
+    """On each item of a split whose items are files."""
+    files = split.items.fetch
+    assert isinstance(files, Files)
+    jobs = [files.job(position) for position in split.items.positions.tolist()]
+    return scan(jobs, cache, f"checking {split.name} {files.modality} files")
+
+
+def _with_bytes(split: Split, verdicts: list[Verdict]) -> Split:
+    """What the files hold becomes part of the source: other bytes under the same names are other contents."""
+    hasher = hashlib.sha256("".join(verdict.digest for verdict in verdicts).encode())
+    items: Contents = replace(split.items, source=f"bytes {hasher.hexdigest()[:32]}:{split.items.source}")
+    prints = tuple(verdict.digest for verdict in verdicts)
+    return replace(split, items=items, prints=prints)
+
+
+def without(split: Split, gone: np.ndarray) -> Split:
+    """The split without some of its items (bool [items]) and without their captions."""
+    kept, place = np.flatnonzero(~gone), np.cumsum(~gone) - 1
+    told = np.flatnonzero(~gone[split.owner])
+    names = list(split.item_names)
+    return replace(
+        split,
+        items=split.items[kept],
+        item_names=[names[item] for item in kept.tolist()],
+        captions=split.captions[told],
+        owner=place[split.owner[told]],
+        dropped=[*split.dropped, *(names[item] for item in np.flatnonzero(gone).tolist())],
+    )

@@ -1,0 +1,177 @@
+"""`python -m harness data`, as a user calls it."""
+
+from __future__ import annotations
+
+import csv
+import resource
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_files import break_it, collection
+from runs import harness
+
+from harness.data_check import findings
+from harness.dataset import Contents, Split, texts
+from harness.datasets.fetching import karpathy
+from harness.registry import kinds
+
+SUITE = """\
+name: mine
+datasets: {{mine: {{kind: manifest, path: {path}, modality: {modality}, {more}}}}}
+tasks: [{{dataset: mine}}]
+retrievers: {{random: {{kind: random}}}}
+"""
+
+
+def suite(folder: Path, modality: str, more: str = "broken: 0.1") -> Path:
+    path = folder / "suite.yaml"
+    path.write_text(SUITE.format(path=folder / "mine.csv", modality=modality, more=more))
+    return path
+
+
+def test_list_tells_licence_source_size_and_whether_it_is_here(tmp_path: Path) -> None:
+    (tmp_path / "data" / "clotho").mkdir(parents=True)
+    done = harness(tmp_path, "data", "list", "--data", tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    blocks = {name: block for block in done.stdout.split("\n") for name in kinds("datasets") if block.startswith(name)}
+    assert set(blocks) == set(kinds("datasets"))
+    assert "present" in blocks["clotho"] and "absent" in blocks["coco"]
+    for words in ("Zenodo, record 4783391", "CC BY 4.0", "19 GB", "non-commercial research"):
+        assert words in done.stdout
+
+
+def test_a_generated_dataset_checks_itself(tmp_path: Path) -> None:
+    done = harness(tmp_path, "data", "check", "shapes")
+    assert done.returncode == 0, done.stderr
+    assert "test: 1,000 items, 5,000 captions" in done.stdout and "nothing wrong with it" in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["check", "path", "get"])
+def test_a_name_that_nobody_knows_is_bad_input(tmp_path: Path, verb: str) -> None:
+    done = harness(tmp_path, "data", verb, "cloto")
+    assert done.returncode == 2 and "did you mean 'clotho'?" in done.stderr
+
+
+def test_what_is_absent_says_where_to_get_it(tmp_path: Path) -> None:
+    for verb in ("check", "get"):
+        done = harness(tmp_path, "data", verb, "clotho", "--data", tmp_path)
+        assert done.returncode == 3 and "Zenodo" in done.stderr, verb
+    done = harness(tmp_path, "data", "path", "clotho", "--data", tmp_path)
+    assert done.returncode == 3 and done.stdout.strip() == str(tmp_path / "clotho")
+    (tmp_path / "clotho").mkdir()
+    assert harness(tmp_path, "data", "path", "clotho", "--data", tmp_path).returncode == 0
+
+
+def test_get_says_when_there_is_no_network(tmp_path: Path) -> None:
+    done = harness(tmp_path, "data", "get", "coco", "--data", tmp_path)
+    assert done.returncode == 3
+    assert "pip install pyarrow" in done.stderr or "run this again with a network" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_copy_of_the_hub_takes_karpathys_form() -> None:
+    row = {"filepath": "val2014", "filename": "COCO_val2014_000000391895.jpg", "imgid": np.int64(1), "split": "test"}
+    row |= {
+        "cocoid": np.int64(391895),
+        "sentids": np.array([770337, 771687]),
+        "sentences": np.array(["A man ", "Two\n"]),
+    }
+    other = {**row, "imgid": 0, "cocoid": 5}
+    images = karpathy([row, other])["images"]
+    assert [image["imgid"] for image in images] == [0, 1]
+    assert images[1]["sentences"][1] == {"raw": "Two\n", "sentid": 771687, "imgid": 1}
+    assert images[1] | {"sentences": 0} == {
+        "cocoid": 391895,
+        "imgid": 1,
+        "sentids": [770337, 771687],
+        "sentences": 0,
+        "filename": "COCO_val2014_000000391895.jpg",
+        "filepath": "val2014",
+        "split": "test",
+    }
+
+
+def test_check_finds_what_is_wrong_with_a_manifest(tmp_path: Path) -> None:
+    names, _ = collection(tmp_path, "image", 12, broken=0)
+    break_it(tmp_path / names[3], "truncated")
+    (tmp_path / names[4]).unlink()
+    (tmp_path / names[5]).write_bytes((tmp_path / names[6]).read_bytes())
+    with (tmp_path / "mine.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "caption", "split"])
+        for number, name in enumerate(names):
+            writer.writerow([name, f"thing {min(number, 9)}", "test" if number > 2 else "train"])
+        writer.writerow([names[0], "Thing  3", "train"])  # reads like one of test
+        writer.writerow([names[0], "Again", "test"])  # an item in two splits
+        writer.writerow([names[1], "thing 1", "train"])
+    done = harness(tmp_path / "cache", "data", "check", "mine", "--suite", suite(tmp_path, "image"))
+    assert done.returncode == 1, done.stderr
+    for line in (
+        "layout: " + str(tmp_path / "mine.csv"),
+        "train: 3 items, 5 captions",
+        "test: 10 items, 10 captions",
+        "1 files are not there: " + repr(str(tmp_path / names[4])),
+        "1 captions repeat another one of the same item",
+        "3 captions fit several items",
+        "leak: 1 items of test are in train or validation too",
+        "leak: 1 captions of test read like one of train or validation",
+    ):
+        assert line in done.stdout, line
+    assert "broken" not in done.stdout
+    decoded = harness(tmp_path / "cache", "data", "check", "mine", "--suite", suite(tmp_path, "image"), "--decode")
+    assert decoded.returncode == 1
+    assert f"broken: {tmp_path / names[3]}: " in decoded.stdout and f"broken: {tmp_path / names[4]}: " in decoded.stdout
+    assert "1 files hold the same bytes as another one" in decoded.stdout
+    assert "8 of 10 files can be decoded" in decoded.stdout
+
+
+def test_check_tells_problems_of_a_manifest_by_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("path,caption\n../a.png,x\nb.png,\n")
+    done = harness(tmp_path / "cache", "data", "check", "mine", "--suite", suite(tmp_path, "image"))
+    assert done.returncode == 2
+    assert "mine.csv:2: path '../a.png' leaves it" in done.stderr and "mine.csv:3: a caption" in done.stderr
+    done = harness(tmp_path / "cache", "data", "check", "yours", "--suite", suite(tmp_path, "image"))
+    assert done.returncode == 2 and "no task uses a dataset 'yours'" in done.stderr
+    assert harness(tmp_path, "data", "check", "manifest").returncode == 2
+
+
+def test_expected_counts_are_held_against_those_present(tmp_path: Path) -> None:
+    class Small:
+        name, modality, generated, digest, layout = "small", "audio", False, "", "official"
+        expected = {"train": (2, 4), "validation": (1, 2), "test": (2, 4)}
+
+        def split(self, name: str) -> Split:
+            count = 1 if name == "validation" else 2 - (name == "test")
+            items = Contents("audio", lambda place: None, np.arange(count), name)
+            told = texts([f"{name} {number}" for number in range(2 * count)])
+            names = [f"{name}/{number}" for number in range(count)]
+            return Split(name, items, names, told, np.repeat(np.arange(count), 2), dropped=["x"] * (name == "test"))
+
+    found = list(findings(Small(), "harness.datasets.manifest:Manifest", False, tmp_path))
+    told = [finding.text for finding in found]
+    assert told[0] == "layout: official" and "train: 2 items, 4 captions, as expected" in told
+    assert "test: 1 items of 2, 2 captions of 4 expected" in told and "  1 missing: 'x'" in told
+    assert sum(finding.wrong for finding in found) == 2
+
+
+def test_a_hundred_thousand_rows_are_checked_in_three_seconds(tmp_path: Path) -> None:
+    """As AudioCaps has them: five captions a clip, not consecutive, ids that begin with a dash."""
+    ids = [f"{'-' if number % 7 == 0 else 'x'}{number:010d}" for number in range(20_000)]
+    for name in ids:
+        (tmp_path / f"{name}.wav").touch()
+    with (tmp_path / "mine.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["audiocap_id", "youtube_id", "start_time", "caption", "file", "split"])
+        for number in range(100_000):
+            name = ids[number % 20_000]
+            split = "test" if number % 20_000 < 1000 else "train"
+            writer.writerow([number, name, 30, f"A dog barks {number} times, and a man speaks", f"{name}.wav", split])
+    columns = "columns: {path: file, id: youtube_id}"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = harness(tmp_path / "cache", "data", "check", "mine", "--suite", suite(tmp_path, "audio", columns))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "train: 19,000 items, 95,000 captions" in done.stdout and "test: 1,000 items, 5,000 captions" in done.stdout
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime  # others may keep us waiting
+    assert seconds < 3.0

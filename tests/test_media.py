@@ -1,0 +1,346 @@
+"""Real files, whole and broken: what comes out of each decoder, and how workers hand it over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_files import HARMS, break_it, tone, write_picture, write_sound, write_video
+from PIL import Image
+
+from harness import media
+from harness.dataset import Waveform
+from harness.media import crew
+from harness.media.decoding import Job, attempt
+from harness.media.errors import BrokenFile, Undecodable
+from harness.media.image import image
+from harness.media.sound import resampled, sound
+from harness.media.video import video
+
+
+def job(modality: str, path: Path) -> Job:
+    return Job(modality, path, 16_000, 8, only_try=True)
+
+
+# -- images -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_image_is_turned_as_its_exif_says(tmp_path: Path) -> None:
+    pixels = np.zeros((20, 30, 3), np.uint8)
+    pixels[:, :10] = (255, 0, 0)
+    picture = Image.fromarray(pixels)
+    exif = picture.getexif()
+    exif[0x0112] = 6  # the camera was turned: the left edge is the top
+    picture.save(tmp_path / "turned.png", exif=exif)
+    found = image(tmp_path / "turned.png")
+    assert found.shape == (30, 20, 3) and found.dtype == np.uint8
+    assert (found[:10] == (255, 0, 0)).all() and (found[10:] == 0).all()
+
+
+def test_what_is_transparent_is_white(tmp_path: Path) -> None:
+    pixels = np.zeros((4, 4, 4), np.uint8)
+    pixels[:2] = (10, 20, 30, 255)
+    Image.fromarray(pixels, "RGBA").save(tmp_path / "alpha.png")
+    found = image(tmp_path / "alpha.png")
+    assert (found[:2] == (10, 20, 30)).all() and (found[2:] == 255).all()
+    flat = Image.new("P", (4, 4), 1)
+    flat.putpalette([0, 0, 0, 200, 100, 50])
+    flat.putpixel((0, 0), 0)
+    flat.save(tmp_path / "palette.png", transparency=0)
+    found = image(tmp_path / "palette.png")
+    assert found[0, 0].tolist() == [255, 255, 255] and found[1, 1].tolist() == [200, 100, 50]
+
+
+def test_sixteen_bits_grey_and_cmyk_become_rgb(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 32896, 65535]], np.uint16)).save(tmp_path / "deep.png")
+    assert image(tmp_path / "deep.png")[0, :, 1].tolist() == [0, 128, 255]
+    Image.new("L", (3, 2), 77).save(tmp_path / "grey.png")
+    assert (image(tmp_path / "grey.png") == 77).all()
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "inks.jpg", quality=100)
+    assert np.abs(image(tmp_path / "inks.jpg").astype(int) - (255, 0, 0)).max() <= 3
+
+
+@pytest.mark.parametrize("side", [9000, 30_000])
+def test_an_enormous_image_is_refused_before_it_is_unpacked(tmp_path: Path, side: int) -> None:
+    Image.new("1", (side, side)).save(tmp_path / "bomb.png")
+    assert (tmp_path / "bomb.png").stat().st_size < 200_000
+    with pytest.raises(Undecodable, match=r"9,000 × 9,000 pixels; at most|900000000 pixels"):
+        image(tmp_path / "bomb.png")
+
+
+def test_no_format_that_starts_other_programs_is_read(tmp_path: Path) -> None:
+    (tmp_path / "script.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+    with pytest.raises(Undecodable, match="no image"):
+        image(tmp_path / "script.png")
+
+
+# -- sound ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
+def test_a_tone_keeps_its_pitch_loudness_and_length(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"tone.{ending}"
+    write_sound(path, 1000, seconds=1.0, rate=44_100)
+    found = sound(path, 16_000)
+    assert found.rate == 16_000 and found.samples.dtype == np.float32
+    assert abs(len(found.samples) - 16_000) <= 1
+    spectrum = np.abs(np.fft.rfft(found.samples[2000:14_000]))
+    assert abs(int(spectrum.argmax()) * 16_000 / 12_000 - 1000) < 2
+    assert np.sqrt(np.mean(found.samples[2000:14_000] ** 2)) == pytest.approx(0.4 / np.sqrt(2), rel=0.03)
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 22_050, 44_100, 48_000, 96_000])
+def test_resampling_loses_nothing_and_invents_nothing(rate: int) -> None:
+    kept = resampled(tone(1000, 1.0, rate), rate, 16_000)
+    ideal = tone(1000, 1.0, 16_000)
+    middle = slice(1000, 15_000)
+    assert np.abs(kept[middle] - ideal[middle]).max() < 0.002
+    if rate > 20_000:
+        folded = resampled(tone(9500, 1.0, rate), rate, 16_000)  # would come back as 6500 Hz
+        assert np.abs(folded[middle]).max() < 0.4 * 10 ** (-60 / 20)
+
+
+def test_channels_are_mixed(tmp_path: Path) -> None:
+    import soundfile
+
+    both = np.stack([np.full(1000, 0.5, np.float32), np.full(1000, -0.1, np.float32)], axis=1)
+    soundfile.write(tmp_path / "stereo.wav", both, 16_000, subtype="FLOAT")
+    assert np.allclose(sound(tmp_path / "stereo.wav", 16_000).samples, 0.2)
+
+
+def test_sound_stays_within_its_range_and_is_made_of_numbers(tmp_path: Path) -> None:
+    import soundfile
+
+    soundfile.write(tmp_path / "loud.wav", np.full(100, 3.0, np.float32), 16_000, subtype="FLOAT")
+    assert sound(tmp_path / "loud.wav", 16_000).samples.max() == 1.0
+    soundfile.write(tmp_path / "nan.wav", np.full(100, np.nan, np.float32), 16_000, subtype="FLOAT")
+    with pytest.raises(Undecodable, match="no numbers"):
+        sound(tmp_path / "nan.wav", 16_000)
+
+
+def test_a_sound_of_hours_is_refused(tmp_path: Path) -> None:
+    import soundfile
+
+    soundfile.write(tmp_path / "long.flac", np.zeros(8000 * 1801, np.int16), 8000)
+    assert (tmp_path / "long.flac").stat().st_size < 200_000
+    with pytest.raises(Undecodable, match=r"1,801 s of sound; at most 1,800 s"):
+        sound(tmp_path / "long.flac", 16_000)
+
+
+def test_a_wave_whose_length_was_never_filled_in_is_whole(tmp_path: Path) -> None:
+    """As programs leave it that write into a pipe."""
+    path = tmp_path / "streamed.wav"
+    write_sound(path, 500)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data")
+    for place in (4, at + 4):
+        data[place : place + 4] = struct.pack("<I", 0xFFFFFFFF)
+    path.write_bytes(data)
+    assert len(sound(path, 22_050).samples) == 11_025
+
+
+# -- video ------------------------------------------------------------------------------------------------------------
+
+
+def brightness(frames: np.ndarray) -> list[int]:
+    return (frames.mean(axis=(1, 2, 3)) / 8).round().astype(int).tolist()
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "avi"])
+def test_frames_are_spread_over_the_whole_length(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"clip.{ending}"
+    write_video(path, frames=30)
+    found = video(path, 5)
+    assert found.shape == (5, 64, 64, 3) and found.dtype == np.uint8
+    assert np.abs(np.array(brightness(found)) - [3, 9, 15, 21, 27]).max() <= 1
+    assert brightness(video(path, 1))[0] in (14, 15)
+    assert len(video(path, 60)) == 60  # more than there are: some twice
+
+
+def test_a_video_that_was_filmed_sideways_stands_upright(tmp_path: Path) -> None:
+    path = tmp_path / "sideways.mp4"
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
+        pixels = np.zeros((32, 64, 3), np.uint8)
+        pixels[:, :32] = 255
+        for _ in range(5):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 44  # the matrix of the track's header: 90 degrees clockwise
+    data[at : at + 20] = struct.pack(">5i", 0, 1 << 16, 0, -(1 << 16), 0)
+    path.write_bytes(data)
+    found = video(path, 1)[0]
+    assert found.shape == (64, 32, 3)
+    assert found[:28].mean() > 230 and found[36:].mean() < 25
+
+
+def test_a_truncated_video_whose_index_stands_in_front_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "front.mp4"
+    write_video(path, frames=60, options={"movflags": "faststart"})
+    assert attempt(job("video", path)).why is None
+    break_it(path, "truncated")
+    assert "of 60 frames" in str(attempt(job("video", path)).why)
+
+
+def test_a_long_video_is_sought_through_and_gives_the_same_frames(tmp_path: Path) -> None:
+    slow = tmp_path / "slow.mp4"
+    import av
+
+    with av.open(str(slow), "w") as container:  # a frame every four seconds
+        stream = container.add_stream("mpeg4", rate=1)
+        stream.width = stream.height = 64
+        stream.pix_fmt, stream.gop_size = "yuv420p", 4
+        for number in range(30):
+            pixels = np.full((64, 64, 3), 8 * number, np.uint8)
+            for _ in range(4):
+                for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+                    container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    assert np.abs(np.array(brightness(video(slow, 4))) - [3.75, 11.25, 18.75, 26.25]).max() <= 1
+
+
+def test_a_video_of_other_peoples_addresses_is_none(tmp_path: Path) -> None:
+    """A playlist in a video's clothes, which would have us read other files."""
+    write_video(tmp_path / "inside.ts")
+    playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\ninside.ts\n#EXT-X-ENDLIST\n"
+    (tmp_path / "clip.mp4").write_text(playlist)
+    with pytest.raises(Undecodable):
+        video(tmp_path / "clip.mp4", 4)
+
+
+# -- whatever is broken -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3", "jpg", "png", "webp", "mp4", "mkv"])
+def test_a_broken_file_is_found(tmp_path: Path, ending: str, harm: str) -> None:
+    path = tmp_path / f"file.{ending}"
+    modality = "audio" if ending in ("wav", "flac", "ogg", "mp3") else "image"
+    if ending in ("mp4", "mkv"):
+        modality = "video"
+        write_video(path, frames=60)
+    elif modality == "audio":
+        write_sound(path, 500, seconds=2.0)
+    else:
+        write_picture(path, 3)
+    assert attempt(job(modality, path)).why is None
+    break_it(path, harm)
+    assert attempt(job(modality, path)).why
+
+
+def test_what_a_file_calls_itself_does_not_matter(tmp_path: Path) -> None:
+    write_picture(tmp_path / "one.png", 1)
+    (tmp_path / "one.png").rename(tmp_path / "one.jpg")
+    assert attempt(job("image", tmp_path / "one.jpg")).why is None
+    write_sound(tmp_path / "one.flac", 300)
+    (tmp_path / "one.flac").rename(tmp_path / "one.mp3")
+    assert attempt(job("audio", tmp_path / "one.mp3")).why is None
+    assert attempt(job("audio", tmp_path / "one.jpg")).why
+
+
+def test_folders_and_pipes_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "folder.wav").mkdir()
+    os.mkfifo(tmp_path / "pipe.wav")
+    for name in ("folder.wav", "pipe.wav"):
+        assert "no file" in str(attempt(job("audio", tmp_path / name)).why)
+
+
+# -- contents and workers ---------------------------------------------------------------------------------------------
+
+
+def test_workers_give_what_one_gets_alone_in_any_order(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(40)]
+    for number, path in enumerate(paths):
+        write_picture(path, number)
+    contents = media.files("image", paths, "made:test:items")
+    some = contents[np.array([*range(39, -1, -1), 5, 5])]
+    assert len(some) == 42
+    streamed = list(some)
+    alone = [some[place] for place in range(42)]
+    assert all(np.array_equal(one, other) for one, other in zip(streamed, alone, strict=True))
+    assert np.array_equal(streamed[0], image(paths[39]))
+
+
+def test_what_was_asked_of_the_decoder_is_part_of_the_digest(tmp_path: Path) -> None:
+    path = tmp_path / "tone.wav"
+    write_sound(path, 440)
+    one = media.files("audio", [path], "made:test:items", rate=16_000)
+    other = media.files("audio", [path], "made:test:items", rate=8000)
+    assert isinstance(one[0], Waveform) and (one[0].rate, other[0].rate) == (16_000, 8000)
+    assert one.digest != other.digest
+    assert one.digest == media.files("audio", [path], "made:test:items").digest
+
+
+def test_a_file_that_breaks_later_names_itself(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(20)]
+    for number, path in enumerate(paths):
+        write_picture(path, number)
+    contents = media.files("image", paths, "made:test:items")
+    break_it(paths[13], "truncated")
+    with pytest.raises(BrokenFile, match=r"13\.png"):
+        list(contents)
+    with pytest.raises(BrokenFile, match=r"13\.png"):
+        contents[13]
+    paths[13].unlink()
+    with pytest.raises(BrokenFile, match=r"13\.png"):
+        list(contents)
+
+
+def jobs(folder: Path, count: int) -> list[Job]:
+    for number in range(count):
+        write_picture(folder / f"{number}.png", number)
+    return [job("image", folder / f"{number}.png") for number in range(count)]
+
+
+def test_no_more_is_decoded_ahead_than_was_agreed(tmp_path: Path) -> None:
+    work = crew._Crew(jobs(tmp_path, 30), 2)
+    for wanted in range(30):
+        assert work.take(wanted).error is None
+        assert work.begun <= wanted + crew.AHEAD * 2 and len(work.waiting) < crew.AHEAD * 2
+    work.part()
+
+
+def test_a_decoder_that_dies_takes_one_file_along(tmp_path: Path) -> None:
+    work = crew._Crew(jobs(tmp_path, 8), 1)
+    assert work.take(0).error is None
+    work.workers[0].process.send_signal(signal.SIGKILL)
+    rest = [work.take(wanted) for wanted in range(1, 8)]
+    work.part()
+    died = [answer for answer in rest if answer.error is not None]
+    assert len(died) == 1 and "crashed on it (signal 9)" in str(died[0].error)
+
+
+def test_a_decoder_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crew.dismiss()
+    work = crew._Crew(jobs(tmp_path, 4), 1)
+    assert work.take(0).error is None  # it has started; from now on it is slow
+    monkeypatch.setattr(crew, "LIMIT_S", 0.5)
+    work.workers[0].process.send_signal(signal.SIGSTOP)
+    rest = [work.take(wanted) for wanted in range(1, 4)]
+    work.part()
+    assert [str(answer.error) for answer in rest if answer.error] == ["decoding it took more than 0 s"]
+
+
+def test_workers_are_hired_again(tmp_path: Path) -> None:
+    work = jobs(tmp_path, 12)
+    crew.dismiss()
+    list(crew.answers(work, most=1))
+    first = crew._idle[0].process.pid
+    list(crew.answers(work, most=1))
+    assert [each.process.pid for each in crew._idle] == [first]
+    for number, _ in enumerate(crew.answers(work, most=1)):
+        if number == 2:
+            break  # whoever stops early leaves nobody working
+    crew.dismiss()
+    assert not crew._idle
