@@ -16,10 +16,10 @@ def part(kind: str, checkpoint: Path) -> Any:
     return _from_pretrained(kind, checkpoint)
 
 
-def model(kind: str, checkpoint: Path) -> Any:
-    """A module of a class such as AutoModelForTextEncoding, with all of its weights."""
+def model(kind: str, checkpoint: Path, pooled: bool = False) -> Any:
+    """A module of a class such as AutoModelForTextEncoding, with all of its weights; its pooler's if it is `pooled`."""
     found, told = _from_pretrained(kind, checkpoint, use_safetensors=True, output_loading_info=True)
-    absent = sorted(name for name in told["missing_keys"] if "pooler" not in name)  # nobody here asks a pooler
+    absent = sorted(name for name in told["missing_keys"] if pooled or "pooler" not in name)
     if absent:
         raise Unavailable(
             f"{checkpoint}: as {type(found).__name__} it lacks {len(absent)} weights ({', '.join(absent[:3])}, …), and "
