@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from baselines.encoders.words import split
 from harness.compute import stage
 from harness.dataset import Contents
 from harness.instruments import Captioner
 from harness.retriever import Footprint, Ranking, Retriever, best, padded
-from baselines.encoders.words import split
 
 QUERIES_AT_ONCE = 256
 
@@ -49,7 +49,7 @@ class Lexical(Retriever):
         for start in range(0, len(queries), QUERIES_AT_ONCE):
             with stage("search"):
                 found.append(best(self._scores(list(queries[start : start + QUERIES_AT_ONCE])), k))
-        return Ranking(*(np.concatenate([part[field] for part in found]) for field in (0, 1)))
+        return Ranking(np.concatenate([each.ids for each in found]), np.concatenate([each.scores for each in found]))
 
     def _scores(self, texts: list[str]) -> np.ndarray:  # float32 [q, N]; 0 for whom no word speaks
         scores = np.zeros((len(texts), len(self.documents)), np.float32)

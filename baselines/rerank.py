@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,10 +46,10 @@ class Rerank(Retriever):
             if self.grown:
                 (folder / name).mkdir()
                 inner.save(folder / name)
-        (folder / "rerank.json").write_text('{"grown": %s}' % str(self.grown).lower())
+        (folder / "rerank.json").write_text(json.dumps({"grown": self.grown}))
 
     def load(self, folder: Path) -> None:
-        self.grown = (folder / "first").is_dir()
+        self.grown = json.loads((folder / "rerank.json").read_text())["grown"]
         for name, inner in self._inner().items():
             if self.grown:
                 inner.load(folder / name)

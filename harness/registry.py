@@ -25,8 +25,8 @@ class Argument:
     """One key that a kind accepts in a suite. A list in place of the value makes a variant for each member."""
 
     # `Any` type that pydantic can check, or "dataset", "encoder", "captioner", "retriever": the name of another
-    # component of the suite (or that component itself, written in place; a default is a kind). With `Path` it isn't the name that shapes
-    # digests but what lies there, where something does.
+    # component of the suite (or that component itself, written in place), its default a kind. With `Path` it isn't the
+    # name that shapes digests but what lies there, where something does.
     type: Any
     default: Any = REQUIRED
     above: float | None = None  # the value must be greater

@@ -57,7 +57,12 @@ def _vilt(folder: Path) -> None:
     from transformers import ViltConfig, ViltForImageAndTextRetrieval, ViltImageProcessor
 
     config = ViltConfig(
-        vocab_size=len(WORDS), image_size=16, patch_size=8, max_position_embeddings=32, modality_type_vocab_size=2, **SIZE
+        vocab_size=len(WORDS),
+        image_size=16,
+        patch_size=8,
+        max_position_embeddings=32,
+        modality_type_vocab_size=2,
+        **SIZE,
     )
     ViltForImageAndTextRetrieval(config).save_pretrained(folder)
     ViltImageProcessor(size={"shortest_edge": 16}, size_divisor=8).save_pretrained(folder)

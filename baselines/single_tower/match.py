@@ -33,6 +33,7 @@ from harness.progress import track
 
 ITEMS_AT_ONCE = 128
 HIDDEN = 0.5  # the share of words that are hidden (ours, not tuned)
+LEAST_BETWEEN = 50  # steps from one look at validation to the next
 TRIED, AMONG = 200, 32  # validation queries, and how many candidates of the dual tower's each is tried on
 
 
@@ -83,7 +84,9 @@ class Match(SingleTower):
             vectors = self.encoder.encode(text_contents(texts))
         with stage("score"):
             for batch in batches(texts, pairs):
-                cosine = np.einsum("bd,bd->b", vectors[pairs[batch.rows, 0]], self.media["vectors"][pairs[batch.rows, 1]])
+                cosine = np.einsum(
+                    "bd,bd->b", vectors[pairs[batch.rows, 0]], self.media["vectors"][pairs[batch.rows, 1]]
+                )
                 query, item = torch.from_numpy(batch.pairs).to(device).T
                 words = self.searching.words(self.searching.text.tokens(batch.texts).to(device))
                 patches = torch.from_numpy(self.media["patches"][batch.items]).to(device)
@@ -131,7 +134,7 @@ class _Training:
             nn.utils.clip_grad_norm_(joint.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            if step + 1 == steps or (step + 1) % max(50, steps // 6) == 0:
+            if step + 1 == steps or (step + 1) % max(LEAST_BETWEEN, steps // 6) == 0:
                 self.checks.look()
         self.checks.keep_best()
 
@@ -209,7 +212,9 @@ class _Validation:
         joint, device = self.joint, compute.current().device
         parts = [joint.patches(part.to(device, torch.float32)) for part in self.planes.split(ITEMS_AT_ONCE)]
         patches, scores = torch.cat(parts), []
-        for tokens, ids, cosines in zip(*(each.split(8) for each in (self.tokens, self.ids, self.cosines)), strict=True):
+        for tokens, ids, cosines in zip(
+            *(each.split(8) for each in (self.tokens, self.ids, self.cosines)), strict=True
+        ):
             words = joint.words(trim(tokens).to(device))
             text = torch.arange(len(ids)).repeat_interleave(ids.shape[1]).to(device)
             found = joint(words.take(text), patches[ids.reshape(-1).to(device)], cosines.reshape(-1).to(device))
@@ -224,7 +229,7 @@ class _Validation:
 
 
 def drawn(similar: Tensor, negatives: int, rng: np.random.Generator) -> Tensor:
-    """For each row of similarities [B, B] its diagonal, then other columns drawn by their softmax: [B, 1 + negatives]."""
+    """Columns for each row of similarities [B, B]: its own, then others drawn by their softmax: [B, 1 + negatives]."""
     noise = torch.from_numpy(rng.gumbel(size=tuple(similar.shape)).astype(np.float32)).to(similar.device)
     keys = (similar + noise).fill_diagonal_(torch.inf)
     return torch.topk(keys, min(1 + negatives, similar.shape[1])).indices

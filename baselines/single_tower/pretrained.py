@@ -41,7 +41,7 @@ class Model(Protocol):
 
 class Blip:
     def __init__(self, checkpoint: Path) -> None:
-        self.network = compute.ready(checkpoints.model("BlipForImageTextRetrieval", checkpoint))
+        self.network: Any = compute.ready(checkpoints.model("BlipForImageTextRetrieval", checkpoint))
         self.processor = checkpoints.part("AutoImageProcessor", checkpoint)
 
     def see(self, picture: Image.Image) -> Tensor:
@@ -61,8 +61,7 @@ class Blip:
 
 class Vilt:
     def __init__(self, checkpoint: Path) -> None:
-        network = checkpoints.model("ViltForImageAndTextRetrieval", checkpoint, pooled=True)
-        self.network = compute.ready(network)
+        self.network: Any = compute.ready(checkpoints.model("ViltForImageAndTextRetrieval", checkpoint, pooled=True))
         self.processor = checkpoints.part("AutoImageProcessor", checkpoint)
 
     def see(self, picture: Image.Image) -> Tensor:

@@ -57,7 +57,7 @@ class SingleTower(Retriever):
             block = queries[start : start + step]
             pairs = np.indices((len(block), size)).reshape(2, -1).T
             found.append(best(self.score(block, pairs).reshape(len(block), size), k))
-        return Ranking(*(np.concatenate([part[field] for part in found]) for field in (0, 1)))
+        return Ranking(np.concatenate([each.ids for each in found]), np.concatenate([each.scores for each in found]))
 
     def save(self, folder: Path) -> None:
         for name, array in self.media.items():

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from harness import files
 from harness.record import Record
-from harness.report import tables
+from harness.report import published, tables
 from harness.run_folder import RunFolder
 
 
@@ -20,6 +20,7 @@ def write(folder: RunFolder, title: str, records: Sequence[Record], session: str
     markdown = tables.markdown(title, found, cutoffs(records), session)
     files.write(folder.root / "tables" / "main.md", markdown.encode())
     files.write(folder.root / "tables" / "main.csv", tables.comma_separated(found).encode())
+    published.write(folder, records)
     plots.recall_against_rate(found, folder.root / "plots")
     return found
 
