@@ -36,9 +36,9 @@ def made(k1: float = 1.5, b: float = 0.75) -> Lexical:
 
 def bm25(asked: list[str], k1: float, b: float) -> list[float]:
     documents = [
-        "a dog barks dog then rain".split(),
-        "rain on a roof".split(),
-        "birds sing a bird sings in the rain rain".split(),
+        ["a", "dog", "barks", "dog", "then", "rain"],
+        ["rain", "on", "a", "roof"],
+        ["birds", "sing", "a", "bird", "sings", "in", "the", "rain", "rain"],
         [],
     ]
     mean = sum(map(len, documents)) / len(documents)

@@ -78,7 +78,9 @@ def test_those_inside_are_kept_once_something_was_added(tmp_path: Path) -> None:
     rerank = made(3)
     (tmp_path / "before").mkdir()
     rerank.save(tmp_path / "before")
-    assert [path.name for path in (tmp_path / "before").iterdir()] == ["rerank.json"], "they have artifacts of their own"
+    assert [path.name for path in (tmp_path / "before").iterdir()] == ["rerank.json"], (
+        "they have artifacts of their own"
+    )
     rerank.add(texts(["50"]))
     rerank.save(tmp_path)
     again = made(3)
@@ -87,7 +89,7 @@ def test_those_inside_are_kept_once_something_was_added(tmp_path: Path) -> None:
 
 
 def test_who_can_not_judge_pairs_is_refused() -> None:
-    with pytest.raises(ValueError, match="second is Constant, which can't judge single pairs; name .* likelihood"):
+    with pytest.raises(ValueError, match="second is Constant, which can't judge single pairs"):
         Rerank(Proposing(), Constant(), 5)
 
 
@@ -116,7 +118,9 @@ def component(made: Suite, name: str) -> Any:
 
 
 def test_the_captioners_likelihood_decides_unless_another_is_named(tmp_path: Path) -> None:
-    silent, spoken, named = (component(suite(tmp_path, each), "both") for each in ("", ", second: likelihood", ", second: asked"))
+    silent, spoken, named = (
+        component(suite(tmp_path, each), "both") for each in ("", ", second: likelihood", ", second: asked")
+    )
     assert silent.arguments["second"].kind == "likelihood" and silent.wants == {"encoder", "captioner"}
     assert silent.digest == spoken.digest == named.digest
     other = component(suite(tmp_path, ", second: match"), "both")
@@ -125,6 +129,8 @@ def test_the_captioners_likelihood_decides_unless_another_is_named(tmp_path: Pat
 
 def test_of_a_task_no_captioner_is_asked_where_none_decides(tmp_path: Path) -> None:
     path = tmp_path / "both.yaml"
-    text = SUITE.format(second=", second: match", captioner="").replace("  asked: {kind: likelihood, queries: 200}\n", "")
+    text = SUITE.format(second=", second: match", captioner="").replace(
+        "  asked: {kind: likelihood, queries: 200}\n", ""
+    )
     path.write_text(text)
     assert load(path).cells()[1].captioner is None

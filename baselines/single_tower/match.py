@@ -32,7 +32,8 @@ from harness.layers import parameter_count, trim
 from harness.progress import track
 
 ITEMS_AT_ONCE = 128
-HIDDEN = 0.5  # the share of words that are hidden (ours, not tuned)
+TOLD = 4  # captions of each item in a batch whose hidden words are to be told
+HIDDEN = 0.5  # the share of words that are hidden; like TOLD ours, not tuned
 LEAST_BETWEEN = 50  # steps from one look at validation to the next
 TRIED, AMONG = 200, 32  # validation queries, and how many candidates of the dual tower's each is tried on
 
@@ -142,24 +143,33 @@ class _Training:
         """Of telling the right candidate from those like it, and of telling hidden words."""
         joint, device = self.joint, compute.current().device
         items = self._alike()
-        counts = self.captions.counts[items]
-        captions = self.captions.targets[
-            self.captions.starts[items] + (self.rng.random(len(items)) * counts).astype(np.int64)
-        ]
-        tokens = trim(self.rows[captions]).to(device)
         patches = joint.patches(self.planes[items].to(device, torch.float32))
+        return self._matching(items, patches), self._telling(np.repeat(items, TOLD), patches.repeat_interleave(TOLD, 0))
+
+    def _matching(self, items: np.ndarray, patches: Tensor) -> Tensor:
+        joint, device = self.joint, patches.device
+        captions = self._captions(items)
+        words = joint.words(trim(self.rows[captions]).to(device))
         cosines = (self.texts[captions] @ self.vectors[items].T).to(device)  # (B, B): the right one is on the diagonal
         chosen = drawn(cosines * joint.scale.exp().detach(), self.match.negatives, self.rng)  # (B, 1 + negatives)
         text = torch.arange(len(items), device=device)[:, None].expand_as(chosen).reshape(-1)
         item = chosen.reshape(-1)
-        scores = joint(joint.words(tokens).take(text), patches[item], cosines[text, item]).view(chosen.shape)
-        matching = F.cross_entropy(scores, torch.zeros_like(chosen[:, 0]))
-        random = torch.from_numpy(self.rng.random(tuple(tokens.shape))).to(device)
+        scores = joint(words.take(text), patches[item], cosines[text, item]).view(chosen.shape)
+        return F.cross_entropy(scores, torch.zeros_like(chosen[:, 0]))
+
+    def _telling(self, items: np.ndarray, patches: Tensor) -> Tensor:
+        tokens = trim(self.rows[self._captions(items)]).to(patches.device)
+        random = torch.from_numpy(self.rng.random(tuple(tokens.shape))).to(patches.device)
         hidden = (random < HIDDEN) & (tokens != PAD) & (tokens != START)
         if not hidden.any():
-            return matching, matching.new_zeros(())
-        told = joint.guess(joint.met(joint.words(tokens.masked_fill(hidden, UNKNOWN)), patches)[hidden])
-        return matching, F.cross_entropy(told, tokens[hidden])
+            return patches.new_zeros(())
+        found = self.joint.met(self.joint.words(tokens.masked_fill(hidden, UNKNOWN)), patches)
+        return F.cross_entropy(self.joint.guess(found[hidden]), tokens[hidden])
+
+    def _captions(self, items: np.ndarray) -> np.ndarray:
+        """One of each item's, drawn evenly."""
+        drawn_at = (self.rng.random(len(items)) * self.captions.counts[items]).astype(np.int64)
+        return self.captions.targets[self.captions.starts[items] + drawn_at]
 
     def _alike(self) -> np.ndarray:
         """Different items with captions, in groups of neighbours, so that a batch holds its own hard negatives."""

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from harness import files
 from harness.record import Record
-from harness.report import published, tables
+from harness.report import paired, published, tables
 from harness.run_folder import RunFolder
 
 
@@ -18,9 +18,13 @@ def write(folder: RunFolder, title: str, records: Sequence[Record], session: str
 
     found = tables.rows(folder, records)
     markdown = tables.markdown(title, found, cutoffs(records), session)
+    if published.write(folder, records):
+        markdown += "\nWhat others report for these datasets stands apart: published.md.\n"
     files.write(folder.root / "tables" / "main.md", markdown.encode())
+    compared = paired.comparisons(folder, found)
+    if compared:
+        files.write(folder.root / "tables" / "paired.md", paired.markdown(compared).encode())
     files.write(folder.root / "tables" / "main.csv", tables.comma_separated(found).encode())
-    published.write(folder, records)
     plots.recall_against_rate(found, folder.root / "plots")
     return found
 
