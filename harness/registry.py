@@ -299,7 +299,7 @@ RETRIEVERS = [
         "match",
         "baselines.single_tower.match:Match",
         {
-            "steps": Argument(int, 800, at_least=0, at_most=1_000_000),
+            "steps": Argument(int, 600, at_least=0, at_most=1_000_000),
             "items": Argument(int, 64, at_least=2, at_most=65_536),
             "negatives": Argument(int, 5, at_least=1, at_most=1000),
             "lr": Argument(float, 1e-3, above=0, at_most=1),

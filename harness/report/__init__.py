@@ -18,9 +18,10 @@ def write(folder: RunFolder, title: str, records: Sequence[Record], session: str
 
     found = tables.rows(folder, records)
     markdown = tables.markdown(title, found, cutoffs(records), session)
-    if published.write(folder, records):
+    if published.of(records):
         markdown += "\nWhat others report for these datasets stands apart: published.md.\n"
     files.write(folder.root / "tables" / "main.md", markdown.encode())
+    published.write(folder, records)
     compared = paired.comparisons(folder, found)
     if compared:
         files.write(folder.root / "tables" / "paired.md", paired.markdown(compared).encode())
