@@ -8,7 +8,7 @@ from typing import TextIO
 
 from harness import files
 from harness.record import Record
-from harness.report import paired, published, tables
+from harness.report import published, tables
 from harness.run_folder import RunFolder
 
 
@@ -22,9 +22,6 @@ def write(folder: RunFolder, title: str, records: Sequence[Record], session: str
         markdown += "\nWhat others report for these datasets stands apart: published.md.\n"
     files.write(folder.root / "tables" / "main.md", markdown.encode())
     published.write(folder, records)
-    compared = paired.comparisons(folder, found)
-    if compared:
-        files.write(folder.root / "tables" / "paired.md", paired.markdown(compared).encode())
     files.write(folder.root / "tables" / "main.csv", tables.comma_separated(found).encode())
     plots.recall_against_rate(found, folder.root / "plots")
     return found
