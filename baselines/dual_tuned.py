@@ -22,7 +22,7 @@ from harness.artifacts import Store
 from harness.compute import stage
 from harness.dataset import Contents, Pairs
 from harness.instruments import Captioner, TextTower, TokenEncoder
-from harness.layers import parameter_count, trim
+from harness.layers import in_parts, parameter_count, trim
 from harness.progress import track
 from harness.retriever import Footprint, Ranking, Retriever, Unsupported
 from harness.teaching import Posterior, Teacher
@@ -93,7 +93,8 @@ class DualTuned(Retriever):
             ids = torch.from_numpy(taught.ids[heard]).long().to(items.device)  # (told, n)
             odds = torch.from_numpy(taught.odds[heard]).to(items.device)
             batch = torch.cat([chosen, len(owner) + torch.from_numpy(heard)])
-            _, vectors = self.tower.layered(trim(rows[batch]).to(items.device))
+            with compute.half_precision():
+                vectors = in_parts(lambda tokens: self.tower.layered(tokens)[1], rows[batch], items.device)
             logits = scale.exp().clamp(max=100) * vectors @ F.normalize(items, dim=-1).T  # (B, N)
             likely, right = logits.log_softmax(1), owner[chosen, None].to(items.device)
             value = -(

@@ -20,11 +20,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cart.geometry import Geometry
-from harness.layers import Block, masked_mean
+from harness.layers import Block, attend, masked_mean
 
 Fusion = Literal["both", "coarse", "fine", "last-layer"]
 KeysValues = tuple[Tensor, Tensor]  # (Q, h, keys, d/h) each
@@ -95,7 +94,7 @@ class Attend(nn.Module):
         return self._split(self.query(y))
 
     def find(self, asked: Tensor, kept: KeysValues, mask: Tensor) -> Tensor:  # mask (Q, 1, B or 1, keys) → (Q, B, d)
-        found = F.scaled_dot_product_attention(asked, *kept, attn_mask=mask)
+        found = attend(asked, *kept, mask)
         return self.out(found.transpose(1, 2).flatten(2))
 
     def forward(self, y: Tensor, kept: KeysValues, mask: Tensor) -> Tensor:

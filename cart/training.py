@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from cart.decoding import children, gains
 from cart.model import CART
 from cart.trie import Trie
-from harness import files
+from harness import compute, files
+from harness.layers import lengthwise, trim
 from harness.progress import say, track
 
 CHECKPOINT = "training.safetensors"
@@ -46,7 +47,6 @@ class Plan:
     clip: float = 1.0
     loss: Literal["legal", "full"] = "legal"
     consistency: float = 0.15  # ω; 0 saves the second pass
-    bf16: bool = False
     checkpoint: int = 200  # steps between two checkpoints
     seed: int = 0
 
@@ -93,12 +93,10 @@ def train(
             torch.manual_seed(_mixed(plan.seed, step))
             texts, rows = draw(np.random.default_rng((plan.seed, step)), plan.batch)
             chosen = torch.from_numpy(np.asarray(rows, np.int64)).to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=plan.bf16):
-                loss = losses(model, trie, texts.to(device), tokens[chosen], paths[chosen], plan)
             for group in optimizer.param_groups:
                 group["lr"] = plan.lr * schedule(step, plan)
             optimizer.zero_grad(set_to_none=True)
-            loss.total.backward()
+            loss = backward(model, trie, texts, tokens[chosen], paths[chosen], plan)
             nn.utils.clip_grad_norm_(trained, plan.clip)
             optimizer.step()
             if step % 10 == 0 or step + 1 == plan.steps:
@@ -123,6 +121,18 @@ def schedule(step: int, plan: Plan) -> float:
     if step < rising:
         return (step + 1) / rising
     return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, plan.steps - rising)))
+
+
+def backward(model: CART, trie: Trie, texts: Tensor, tokens: Tensor, paths: Tensor, plan: Plan) -> Loss:
+    """The mean loss of a batch; its gradients are left in the model, summed over parts of texts of a length."""
+    mean = Loss(*torch.zeros(2, device=tokens.device))
+    for part in lengthwise(texts):
+        with compute.half_precision():
+            found = losses(model, trie, trim(texts[part]).to(tokens.device), tokens[part], paths[part], plan)
+        weight = len(part) / len(texts)
+        (weight * found.total).backward()
+        mean = Loss(mean.total + weight * found.total.detach(), mean.right + weight * found.right)
+    return mean
 
 
 def losses(model: CART, trie: Trie, texts: Tensor, tokens: Tensor, paths: Tensor, plan: Plan) -> Loss:

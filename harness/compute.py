@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +142,18 @@ def packed_linear(linear: nn.Linear) -> nn.Module:
             return self.multiply(x)
 
     return PackedLinear()
+
+
+def half_precision() -> AbstractContextManager[Any]:
+    """Where a forward pass of training may round to bfloat16: on processors that multiply it faster than fp32.
+
+    For training alone: searching is timed in one precision for everyone.
+    """
+    import torch
+
+    device = _current.device
+    able = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(device, torch.bfloat16, enabled=bool(able))
 
 
 def product(weight: torch.Tensor, bias: torch.Tensor | None = None) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -159,6 +159,8 @@ class Split:
     # [captions]. It gives the ceiling: no listener can do better than pick among those that fit.
     fitting: Callable[[np.ndarray], np.ndarray] | None = None
     dropped: Sequence[str] = field(default=())  # names of items that should be here and are not
+    expected: int | None = None  # items that the literature has in it
+    layout: str = ""  # what it was read from, for people
 
     @cached_property
     def named(self) -> Contents:
@@ -185,7 +187,10 @@ class Unavailable(Exception):
 
 
 class Dataset(Protocol):
-    """One file in `harness/datasets/` each. Building one is cheap; `split` may read annotation files."""
+    """One file in `harness/datasets/` each. Building one is cheap; `split` may read annotation files.
+
+    One whose protocol asks a split in folds (`Entry.folds`) is asked for `test/2of5` besides `test`.
+    """
 
     name: str
     modality: Modality

@@ -22,6 +22,9 @@ class Data(TypedDict):
     added: NotRequired[int]  # so many of them were added once the others had been indexed
     queries: int  # queries of the task
     dropped: int  # items that should be here and are not
+    present: NotRequired[int]  # items of the split that are here
+    expected: NotRequired[int]  # items that the literature has in it
+    layout: NotRequired[str]  # which files told what is in the split
     digest: str  # of the ids of queries and candidates and of who matches whom
     ceiling: float | None  # hit@1 of a listener who picks uniformly among the candidates that fit; embedded datasets
     chance: dict[str, float]  # hit@k of a random order

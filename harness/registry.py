@@ -51,6 +51,7 @@ class Entry:
     generated: bool = False  # datasets: made by a program
     folder: str = ""  # datasets: where it lies below the data root
     obtain: str = ""  # datasets: where it comes from, under which licence
+    folds: Mapping[str, int] = field(default_factory=dict)  # datasets: value of `protocol` → folds it is asked in
 
     def missing(self) -> str | None:
         """Why it can't be used on this machine, and what to do; None when it can."""
@@ -131,15 +132,22 @@ DATASETS = [
     ),
     Entry(
         "coco",
-        "",
+        "harness.datasets.coco:Coco",
+        {
+            "protocol": Argument(Literal["5k", "1k"], "5k"),  # the whole gallery, or five folds of 1,000
+            "captions": Argument(Literal["five", "all"], "five"),  # of an image in validation and test
+        },
+        about="photographs, five captions each; Karpathy's split",
         modalities=("image",),
         folder="coco",
         obtain="images and annotations from cocodataset.org, split file dataset_coco.json by Karpathy; annotations "
         "CC BY 4.0, images under Flickr's terms",
+        folds={"1k": 5},
     ),
     Entry(
         "flickr30k",
-        "",
+        "harness.datasets.flickr30k:Flickr30k",
+        about="photographs, five captions each; Karpathy's split",
         modalities=("image",),
         folder="flickr30k",
         obtain="request the images from the University of Illinois, split file dataset_flickr30k.json by Karpathy; "
@@ -147,28 +155,34 @@ DATASETS = [
     ),
     Entry(
         "audiocaps",
-        "",
+        "harness.datasets.audiocaps:AudioCaps",
+        {"version": Argument(Literal["v1", "v2"], "v1"), "clips": Argument(Path, None)},
+        about="ten seconds of sound, five captions each in test; `clips`: a file of the ids that make up the test",
         modalities=("audio",),
         folder="audiocaps",
         obtain="captions from github.com/cdjkim/audiocaps, clips from YouTube; academic use",
     ),
     Entry(
         "clotho",
-        "",
+        "harness.datasets.clotho:Clotho",
+        about="15 to 30 seconds of sound, five captions each",
         modalities=("audio",),
         folder="clotho",
         obtain="clips and captions from Zenodo, record 4783391 (v2.1); Tampere University licence",
     ),
     Entry(
         "msrvtt",
-        "",
+        "harness.datasets.msrvtt:MsrVtt",
+        {"protocol": Argument(Literal["1k-a", "1k-a-7k", "full"], "1k-a")},
+        about="short videos; 1k-a: trained on 9,000 (or 7,000), one caption each in test; full: twenty",
         modalities=("video",),
         folder="msrvtt",
         obtain="videos and MSRVTT_data.json as prepared for CLIP4Clip; no licence stated",
     ),
     Entry(
         "msvd",
-        "",
+        "harness.datasets.msvd:Msvd",
+        about="short videos, about forty captions each",
         modalities=("video",),
         folder="msvd",
         obtain="videos from the University of Texas (YouTubeClips), captions as prepared for CLIP4Clip",

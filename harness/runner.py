@@ -75,7 +75,7 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
     """One task and seed; returns how many finished cells were kept as they are."""
     try:
         spec = cells[0].task
-        task = open_task(spec.name, workshop.dataset(spec.dataset), spec.split, spec.direction, spec.hold_out)
+        task = open_task(spec.name, workshop.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
     except Unavailable as reason:
         say(f"  unavailable: {reason}")
         _give_up(session, cells, "unavailable", str(reason))
@@ -179,6 +179,10 @@ def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: 
         }
         if task.added:
             data["added"] = task.added
+        if task.expected is not None:
+            data |= {"present": task.media, "expected": task.expected}
+        if task.layout:
+            data["layout"] = task.layout
     instruments = {"encoder": cell.encoder, "captioner": cell.captioner}
     return {
         "schema_version": record.SCHEMA_VERSION,

@@ -72,7 +72,7 @@ def _locked(suite: Suite, folder: RunFolder, data: Path, cache: Path, options: a
     report.show(rows, report.cutoffs(records), session.id)  # last: whoever reads it may go away
     for problem in outcome.broken:
         say(f"BROKEN: {problem}")
-    say(f"{folder.root}: tables/main.md, plots/recall-rate.svg; {_sums(outcome)}")
+    say(f"{folder.root}: tables/main.md, paired.md, costs.md, plots/recall-rate.svg; {_sums(outcome)}")
     return code
 
 

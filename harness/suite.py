@@ -17,6 +17,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from harness.files import path_digest
+from harness.folds import folds
 from harness.problems import Problem, SuiteError, meant
 from harness.registry import Entry, Section
 
@@ -75,6 +76,11 @@ class Component:
         inner = (value.modality for value in self.arguments.values() if isinstance(value, Component))
         return next((modality for modality in inner if modality), None)
 
+    @property
+    def folds(self) -> list[str]:
+        """The parts in which a dataset's protocol asks a split, each a task; \"\" where it is asked whole."""
+        return folds(self.entry.folds.get(str(self.arguments.get("protocol")), 1))
+
 
 @dataclass(frozen=True)
 class TaskSpec:
@@ -87,11 +93,17 @@ class TaskSpec:
     captioner: Component | None
     line: int | None = field(compare=False)
     hold_out: float = 0.0  # the share of the gallery that is added once the rest is indexed
+    fold: str = ""  # which of the dataset's folds, as `2of5`; empty: the whole split
+
+    @property
+    def part(self) -> str:
+        """What a dataset knows the split, or its fold, as."""
+        return f"{self.split}/{self.fold}" if self.fold else self.split
 
     @property
     def name(self) -> str:
         held = f"+{100 * self.hold_out:g}added" if self.hold_out else ""
-        return f"{self.dataset.name}/{self.split}/{self.direction}{held}"
+        return f"{self.dataset.name}/{self.split}/{self.direction}{held}" + (f"/{self.fold}" if self.fold else "")
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,7 @@ class Cell:
         task: list[Any] = [self.task.dataset.digest, self.task.split, self.task.direction]
         task += [self.task.hold_out] if self.task.hold_out else []
         task += [{"queries": self.retriever.component.queries}] if self.retriever.component.queries else []
+        task += [{"fold": self.task.fold}] if self.task.fold else []
         return _sha256([task, self.retriever.component.digest, instruments, self.seed, k, more])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from itertools import product
 from typing import Any, Literal
 
 from harness.problems import Problems, meant
@@ -37,9 +38,9 @@ def tasks_of(members: list[Node], components: Components, problems: Problems) ->
         values = fields(node, TASK, f"{where}.", problems, components.refer)
         if values is None:
             continue
-        for direction in _directions(values, node, where, problems):
-            values["direction"] = direction
-            task = TaskSpec(**values, line=node.line)
+        directions = _directions(values, node, where, problems)
+        for direction, fold in product(directions, values["dataset"].folds):
+            task = TaskSpec(**{**values, "direction": direction}, line=node.line, fold=fold)
             same = tasks.setdefault(task.name.casefold(), task)  # some systems take both cases for one file
             if same is not task:
                 problems.add(

@@ -30,6 +30,9 @@ class Task:
     dropped: Sequence[str]
     ceiling: float | None  # hit@1 of a listener who picks uniformly among the candidates that fit
     added: int = 0  # so many candidates, the gallery's last, come when the others are indexed already
+    media: int = 0  # items of the split that are there
+    expected: int | None = None  # items that the literature has in it
+    layout: str = ""  # what the split was read from
 
     @property
     def indexed(self) -> Contents:
@@ -100,6 +103,9 @@ def open_task(name: str, dataset: Dataset, split_name: Any, direction: str, hold
         dropped=split.dropped,
         ceiling=float(np.mean(1.0 / fitting)) if fitting is not None and len(fitting) else None,
         added=max(0, min(count - 1, max(1, round(hold_out * count)))) if hold_out else 0,
+        media=len(split.items),
+        expected=split.expected,
+        layout=split.layout,
     )
 
 

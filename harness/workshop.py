@@ -22,6 +22,7 @@ from harness.progress import say
 from harness.retriever import Retriever, Unsupported
 from harness.suite import Cell, Component
 from harness.task import Task
+from harness.taught import refuse_leaks
 
 
 class Prepared(NamedTuple):
@@ -36,6 +37,7 @@ class Workshop:
         self.store = store
         self.data = data
         self._datasets: dict[str, Dataset] = {}
+        self._absent: dict[tuple[str, str], str] = {}  # splits that aren't there, by dataset, and why
         self._instruments: dict[tuple[str, int], Instrument] = {}
         self.audits: dict[tuple[str, str], Audit] = {}  # by captioner (its digest) and task, of captions from elsewhere
 
@@ -49,10 +51,29 @@ class Workshop:
             self._datasets[component.digest] = entry.load()(**arguments, **component.arguments)
         return self._datasets[component.digest]
 
-    def pairs(self, component: Component, direction: str) -> tuple[Pairs, Pairs]:
-        """What may be learned from a dataset: its train and validation splits."""
-        dataset = self.dataset(component)
-        return dataset.split("train").pairs(direction), dataset.split("validation").pairs(direction)
+    def pairs(self, component: Component, direction: str, needed: bool = False) -> tuple[Pairs, Pairs]:
+        """What may be learned from a dataset: its train and validation splits.
+
+        Of a split that isn't there nothing can be learned, which not every retriever has to: it is empty, unless it is
+        `needed`.
+        """
+        train, validation = (self._pairs(component, split, direction, needed) for split in ("train", "validation"))
+        return train, validation
+
+    def _pairs(self, component: Component, split: Any, direction: str, needed: bool) -> Pairs:
+        dataset, place = self.dataset(component), (component.digest, split)
+        try:
+            if place in self._absent:
+                raise Unavailable(self._absent[place])
+            return dataset.split(split).pairs(direction)
+        except Unavailable as reason:
+            if needed:
+                raise
+            if place not in self._absent:
+                say(f"    nothing is learned from {component.name}/{split}: {reason}")
+            self._absent[place] = str(reason)
+            asked, _, answered = direction.partition("-")
+            return Pairs.empty(asked, answered)  # type: ignore[arg-type]
 
     def encoder(self, component: Component, seed: int) -> Encoder:
         encoder = self._instrument(component, seed)
@@ -104,7 +125,7 @@ class Workshop:
         """What an instrument learns from: the dataset it names, or else that of an instrument inside it."""
         for value in component.arguments.values():
             if isinstance(value, Component) and value.section == "datasets":
-                return self.pairs(value, f"text-{value.modality}")
+                return self.pairs(value, f"text-{value.modality}", needed=True)
         for value in component.arguments.values():
             if isinstance(value, Component):
                 return self._lessons(value)
@@ -144,6 +165,7 @@ class Workshop:
     def retriever(self, cell: Cell, task: Task) -> Retriever:
         """Fitted, indexed and ready to search."""
         component = cell.retriever.component
+        refuse_leaks(cell, self.dataset)
         lessons = self.pairs(cell.task.dataset, cell.task.direction)
         tools = {"encoder": cell.encoder, "captioner": cell.captioner}
         prepared = self._prepared(component, cell.retriever.name, tools, task, lessons, cell.seed, task.later)

@@ -22,10 +22,17 @@ def write_page(folder: RunFolder, digest: str = "these") -> None:
     files.write(folder.task_path(TASK), files.pack_json({**page, "candidates": {"names": ["a", "b", "c", "d"]}}))
 
 
-def add(folder: RunFolder, seed: int = 0, retriever: str = "dual", digest: str = "these", **changes: Any) -> str:
+def add(
+    folder: RunFolder,
+    seed: int = 0,
+    retriever: str = "dual",
+    digest: str = "these",
+    answers: list[int] | None = None,
+    **changes: Any,
+) -> str:
     """A record with its ranking, two deep; the name of the cell."""
     name = cell_name(TASK, retriever, seed)
-    best = np.array(ANSWERS[seed])
+    best = np.array(answers or ANSWERS[seed])
     ids = np.stack([best, (best + 1) % 4], axis=1)
     ranking = Ranking(ids, np.array([[1.0, 0.5]] * 4, np.float32))
     found: Any = record.load(FIRST)

@@ -128,8 +128,9 @@ class SmallCaptioner(Captioner):
             ).astype(np.int64)
             tokens = rows[captions.targets[picks].ravel()].to(device)
             tokens = tokens[:, : int((tokens != PAD).sum(1).max()) + 1]  # one END stands behind the longest
-            media = self.media.states(planes[items].to(device, torch.float32))
-            value = nll(self.teller(tokens, media), tokens).sum() / (tokens != PAD).sum()
+            with compute.half_precision():
+                logits = self.teller(tokens, self.media.states(planes[items].to(device, torch.float32)))
+            value = nll(logits.float(), tokens).sum() / (tokens != PAD).sum()
             optimizer.zero_grad(set_to_none=True)
             value.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)

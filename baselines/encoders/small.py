@@ -26,7 +26,7 @@ from baselines.encoders.words import PAD, Vocabulary, pad
 from harness import compute
 from harness.dataset import Contents, Links, Modality, Pairs
 from harness.instruments import TokenEncoder
-from harness.layers import parameter_count
+from harness.layers import in_parts, parameter_count
 from harness.progress import track
 
 TEXT_BATCH, MEDIA_BATCH = 512, 128
@@ -73,8 +73,9 @@ class SmallEncoder(TokenEncoder):
         sampler = LookAlikes(len(grouped), self.dim, rng)
         for step in track(range(self.steps), "training small", note=checks.words):
             captions = _one_caption_each(grouped, sampler.items(self.batch), rng)
-            texts = self._texts(rows[captions])
-            media = self.media(planes[owner[captions]].to(scale.device, torch.float32))
+            with compute.half_precision():
+                texts = in_parts(self.text, rows[captions], scale.device)
+                media = self.media(planes[owner[captions]].to(scale.device, torch.float32))
             sampler.saw(owner[captions], media)
             logits = scale.exp().clamp(max=100) * texts @ media.T  # (B, B)
             right = torch.arange(len(captions), device=scale.device)
@@ -87,14 +88,6 @@ class SmallEncoder(TokenEncoder):
             if step + 1 == self.steps or (step + 1) % max(50, self.steps // 5) == 0:
                 checks.look()
         checks.keep_best()
-
-    def _texts(self, rows: Tensor) -> Tensor:
-        """Vectors of token rows, those of a length together: half of a mixed batch would be padding."""
-        lengths = (rows != PAD).sum(1)
-        order = lengths.argsort(stable=True)
-        device = compute.current().device
-        parts = [self.text(rows[part, : int(lengths[part].max())].to(device)) for part in order.chunk(4)]
-        return torch.cat(parts)[order.argsort().to(device)]
 
     def _assemble(self, vocabulary: Vocabulary, shape: Shape) -> None:
         self.vocabulary, self.shape = vocabulary, shape

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,6 +10,7 @@ from baselines.encoders.features import Shape
 from baselines.encoders.words import PAD
 from harness.layers import Block, masked_mean
 
+EYE = 32  # channels in which a frame of video is seen before frames are put together
 PATCHES = 40  # most that the attention among them is given
 
 
@@ -36,7 +35,7 @@ class TextTower(nn.Module):
         return found
 
     def pooled(self, states: Tensor, tokens: Tensor) -> Tensor:  # (B, L, width), (B, L) → (B, dim)
-        return F.normalize(self.out(masked_mean(states, tokens != PAD)), dim=-1)
+        return F.normalize(self.out(masked_mean(states, tokens != PAD)).float(), dim=-1)
 
     def forward(self, tokens: Tensor) -> Tensor:  # (B, L) → (B, dim)
         return self.pooled(self.states(tokens)[-1], tokens)
@@ -47,42 +46,59 @@ class MediaTower(nn.Module):
 
     def __init__(self, shape: Shape, dim: int, width: int = 192, layers: int = 1) -> None:
         super().__init__()
-        self.width = width
-        channels = [shape.channels, *_widths(shape, width)]
         kernel = (min(3, shape.height), 3)  # sound has its pitches as channels: one row, and time along it
-        order = []
-        for number, (before, after) in enumerate(pairwise(channels)):
-            order.append((before, after, 2))
-            if 0 < number < len(channels) - 2:  # a second look before the next halving, or outlines are hardly learnt
-                order.append((after, after, 1))
-        stages = [
-            nn.Sequential(
-                nn.Conv2d(before, after, kernel, stride, padding=(kernel[0] // 2, 1), bias=False),
-                nn.BatchNorm2d(after),
-                nn.ReLU(),
-            )
-            for before, after, stride in order
-        ]
+        channels, widths = shape.channels, _widths(shape, width)
+        self.width, self.frames = width, 1
+        self.eye, stages = nn.Sequential(), []
+        if shape.modality == "video" and len(widths) > 2:
+            # One eye looks at each frame before they are put together: what a thing is can be seen in any of them.
+            self.frames = shape.channels // 3
+            self.eye.append(_stage(3, EYE // 2, kernel, 2))
+            self.eye.append(_stage(EYE // 2, EYE, kernel, 2))
+            self.eye.append(_stage(EYE, EYE, kernel))
+            stages.append(_stage(EYE * self.frames, widths[1], (1, 1)))
+            channels, widths = widths[1], widths[2:]
+        for number, after in enumerate(widths):
+            stages.append(_stage(channels, after, kernel, 2))
+            if 0 < number < len(widths) - 1:  # a second look before the next halving, or outlines are hardly learnt
+                stages.append(_stage(after, after, kernel))
+            channels = after
         self.convolutions = nn.Sequential(*stages)
-        for parameter in self.convolutions.parameters():
+        for parameter in [*self.eye.parameters(), *self.convolutions.parameters()]:
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            grid = self.convolutions(torch.zeros(2, shape.channels, shape.height, shape.width))
+            grid = self._grid(torch.zeros(2, shape.channels, shape.height, shape.width))
         self.places = nn.Parameter(torch.randn(grid.shape[2] * grid.shape[3], width) * 0.02)
         self.blocks = nn.ModuleList(Block(width, width // 48, feed=2) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, dim)
 
+    def _grid(self, planes: Tensor) -> Tensor:  # (B, C, H, W) → (B, width, h, w)
+        if self.frames > 1:
+            each = planes.unflatten(1, (self.frames, -1)).flatten(0, 1)  # (B·frames, 3, H, W)
+            planes = self.eye(_channels_last(each)).unflatten(0, (-1, self.frames)).flatten(1, 2)
+        return self.convolutions(_channels_last(planes))
+
     def states(self, planes: Tensor) -> Tensor:  # (B, C, H, W) → (B, patches, width)
-        grid = self.convolutions(planes.contiguous(memory_format=torch.channels_last))  # (B, width, h, w)
-        x = grid.flatten(2).transpose(1, 2) + self.places
+        x = self._grid(planes).flatten(2).transpose(1, 2) + self.places
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
 
     def forward(self, planes: Tensor) -> Tensor:  # (B, C, H, W) → (B, dim)
-        return F.normalize(self.out(self.states(planes).mean(1)), dim=-1)
+        return F.normalize(self.out(self.states(planes).mean(1)).float(), dim=-1)
+
+
+def _stage(before: int, after: int, kernel: tuple[int, int], stride: int = 1) -> nn.Sequential:
+    around = (kernel[0] // 2, kernel[1] // 2)
+    return nn.Sequential(
+        nn.Conv2d(before, after, kernel, stride, padding=around, bias=False), nn.BatchNorm2d(after), nn.ReLU()
+    )
+
+
+def _channels_last(planes: Tensor) -> Tensor:
+    return planes.contiguous(memory_format=torch.channels_last)
 
 
 def _widths(shape: Shape, width: int) -> list[int]:

@@ -9,25 +9,24 @@ from harness.datasets.drawing import COLOUR_WORDS, article, canvas, colour, cove
 from harness.datasets.generated import Fact, Generated, World
 
 FRAMES, SIDE = 8, 40
-# No disc among them: every figure shows its turning.
-FIGURES = ("square", "bar", "triangle", "star", "half disc", "horseshoe")
+# No disc among them: every figure shows its turning. All start upright, so that each is known by its first frame.
+FIGURES = ("square", "bar", "cross", "dumbbell", "half disc", "horseshoe")
 KINDS = (
     ("square", "box", "block"),
     ("bar", "rod", "plank"),
-    ("triangle", "wedge", "pyramid"),
-    ("star", "starlet", "pentagram"),
+    ("cross", "plus", "plus sign"),
+    ("dumbbell", "barbell", "weight"),
     ("half-moon", "semicircle", "half-disc"),
     ("horseshoe", "magnet", "open ring"),
 )
 FAMILIES = (
     ("rectangular shape", "four-sided figure", "quadrilateral"),
-    ("pointed shape", "spiky figure", "pointy form"),
+    ("notched shape", "indented figure", "waisted form"),
     ("curved shape", "rounded figure", "bent form"),
 )
 SPINS = (
     ("without turning", "never rotating", "not spinning"),
-    ("turning clockwise", "rotating clockwise", "spinning clockwise"),
-    ("turning counterclockwise", "rotating counterclockwise", "spinning counterclockwise"),
+    ("turning", "rotating", "spinning"),
 )
 GROWTHS = (
     ("steady-sized", "constant-sized", "unchanging"),
@@ -54,8 +53,9 @@ ARRANGEMENTS = np.array(
     [(a, b, meet) for a in range(4) for b in range(4) for meet in range(2) if not (meet and a == b)]
 )
 DISTANCES = (6.0, 15.0)  # pixels from the first to the last frame, slow and fast
-SPIN = (0.0, 0.24, -0.24)  # radians a frame: well below half of any figure's symmetry
-RADII = ((4.8, 4.8), (3.2, 6.6), (6.6, 3.2))  # first and last: the same, growing, shrinking
+SPIN = 0.12  # radians a frame: an eighth of a turn in all, after which no figure looks as it did at first
+TILT = 0.1  # radians by which a figure may lean at first
+RADII = ((6.2, 6.2), (4.2, 8.2), (8.2, 4.2))  # first and last: the same, growing, shrinking
 
 
 def phrase(thing: list[int], path: int, dice: Dice) -> str:
@@ -115,7 +115,8 @@ def render(facts: list[int], dice: Dice) -> np.ndarray:  # uint8 [FRAMES, SIDE, 
         end = meeting - step * reach if meet else place + step * distance / 2
         centres = (end - step * distance * (1 - TIME[:, None])).astype(np.float32)  # [FRAMES, 2]
         radii = np.linspace(*RADII[growth], FRAMES)
-        angle = (dice.uniform(0, 6.28) + SPIN[spin] * np.arange(FRAMES)).astype(np.float32)
+        turn = spin * SPIN * dice.pick((-1, 1))
+        angle = (dice.uniform(-TILT, TILT) + turn * np.arange(FRAMES)).astype(np.float32)
         cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
         seen = window(centres, max(RADII[growth]), SIDE)
         x, y = X[seen] - centres[:, 0, None, None], Y[seen] - centres[:, 1, None, None]
@@ -125,21 +126,22 @@ def render(facts: list[int], dice: Dice) -> np.ndarray:  # uint8 [FRAMES, SIDE, 
     return to_bytes(video)
 
 
-# A vague, a plain and a detailed caption; with 1,000 candidates the ceiling is then about 0.83.
-DETAIL = (0.35, 0.6, 0.85)
+# A vague, a plain and a detailed caption; with 1,000 candidates the ceiling is then about 0.86. What catches the eye is
+# told more often than what takes a second look.
+CATCHING, PLAIN, SUBTLE = (0.5, 0.75, 0.9), (0.35, 0.6, 0.85), (0.1, 0.25, 0.5)
 WORLD = World(
     name="motions",
     modality="video",
-    version=1,
-    kind=Fact("kind", len(KINDS), (0.7, 0.7, 0.7)),
+    version=2,
+    kind=Fact("kind", len(KINDS), (0.8, 0.8, 0.8)),
     family=2,
     attributes=(
-        Fact("colour", 7, DETAIL),
-        Fact("spin", 3, DETAIL),
-        Fact("growth", 3, DETAIL),
-        Fact("speed", 2, DETAIL),
+        Fact("colour", 7, CATCHING),
+        Fact("spin", 2, SUBTLE),
+        Fact("growth", 3, PLAIN),
+        Fact("speed", 2, PLAIN),
     ),
-    relations=(Fact("path 0", 4, DETAIL), Fact("path 1", 4, DETAIL), Fact("meet", 2, DETAIL)),
+    relations=(Fact("path 0", 4, CATCHING), Fact("path 1", 4, CATCHING), Fact("meet", 2, PLAIN)),
     arrangements={2: ARRANGEMENTS},
     describe=describe,
     render=render,

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from harness import files
 from harness.record import Record
-from harness.report import published, tables
+from harness.report import costs, folds, paired, published, tables
 from harness.run_folder import RunFolder
 
 
@@ -16,14 +16,16 @@ def write(folder: RunFolder, title: str, records: Sequence[Record], session: str
     """Tables and plots of these records, in the folder; the rows, for whoever wants to show them too."""
     from harness.report import plots
 
-    found = tables.rows(folder, records)
+    found = folds.with_means(tables.rows(folder, records))
     markdown = tables.markdown(title, found, cutoffs(records), session)
     if published.of(records):
         markdown += "\nWhat others report for these datasets stands apart: published.md.\n"
     files.write(folder.root / "tables" / "main.md", markdown.encode())
     published.write(folder, records)
     files.write(folder.root / "tables" / "main.csv", tables.comma_separated(found).encode())
-    plots.recall_against_rate(found, folder.root / "plots")
+    files.write(folder.root / "tables" / "paired.md", paired.markdown(paired.pairs(folder, found)).encode())
+    files.write(folder.root / "tables" / "costs.md", costs.markdown(costs.costs(records)).encode())
+    plots.recall_against_rate(folds.without_parts(found), folder.root / "plots")
     return found
 
 
@@ -40,7 +42,7 @@ def show(rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, str
 
     stream = stream or sys.stdout
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else 240, emoji=False, markup=False)
-    for task, group in tables.by_task(rows).items():
+    for task, group in tables.by_task(folds.without_parts(rows)).items():
         console.print(f"\n{task}", style="bold")
         missing = tables.unavailable_note(group)
         if missing:
@@ -63,3 +65,8 @@ def show(rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, str
             console.print(f"  {note}", soft_wrap=True)
     if any(row.records for row in rows):
         console.print("\n" + tables.FOOT, style="dim", soft_wrap=True)
+    spent = costs.lines(costs.costs([record for row in rows for record in row.records]))
+    if spent:
+        console.print("\nWhat it was made of, each artifact once:", style="bold")
+        for line in spent:
+            console.print(line, soft_wrap=True)

@@ -29,9 +29,10 @@ class Row:
     sessions: tuple[str, ...]
     metrics: dict[str, Metric]
     records: tuple[Record, ...]
+    folds: int = 0  # it is the mean of so many tasks; 0: it is of one
 
     def mean(self, *path: str) -> float | None:
-        """The mean over seeds of a number inside the record; None where a record has none."""
+        """The mean over seeds (and folds) of a number inside the record; None where a record has none."""
         found = [_inside(each, path) for each in self.records]
         numbers = [float(number) for number in found if number is not None]
         return sum(numbers) / len(numbers) if numbers and len(numbers) == len(found) else None
@@ -223,6 +224,14 @@ def caption(group: Sequence[Row]) -> str:
         return "nothing measured"
     data: Any = measured[0].records[0]["data"]
     words = [f"{data['items']:,} candidates", f"{data['queries']:,} queries"]
+    if measured[0].folds:
+        everyone: list[Any] = [each["data"] for each in measured[0].records]
+        words = [f"mean of {measured[0].folds} folds, each of {_span(everyone, 'items')} candidates"]
+        words.append(f"{_span(everyone, 'queries')} queries")
+        absent = sum({each["digest"]: each["dropped"] for each in everyone}.values())
+        data = {**data, "dropped": absent, "expected": data.get("present")}
+    elif data.get("present") != data.get("expected"):
+        words.append(f"{data['present']:,} of the literature's {data['expected']:,} items")
     if data.get("added"):
         words.append(f"{data['added']:,} of the candidates added when the others were indexed")
     if data["dropped"]:
@@ -231,6 +240,11 @@ def caption(group: Sequence[Row]) -> str:
     if data["ceiling"] is not None:
         words.append(f"ceiling {100 * data['ceiling']:.1f} % at hit@1")
     return ("generated data; " if data["generated"] else "") + ", ".join(words)
+
+
+def _span(everyone: Sequence[Any], key: str) -> str:
+    least, most = min(data[key] for data in everyone), max(data[key] for data in everyone)
+    return f"{most:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def _first_k(data: Any) -> str:
@@ -306,7 +320,9 @@ def comma_separated(all_rows: Sequence[Row]) -> str:
         flat |= {"seeds": " ".join(map(str, row.seeds)), "status": row.status, "reason": row.reason}
         if row.records:
             data: Any = row.records[0]["data"]
-            flat |= {key: data[key] for key in ("generated", "items", "queries", "ceiling", "digest")}
+            flat |= {key: data[key] for key in ("generated", "items", "queries", "ceiling")}
+            flat["folds"] = row.folds or None
+            flat["digest"] = " ".join(dict.fromkeys(each["data"]["digest"] for each in row.records if each["data"]))
         for name, metric in row.metrics.items():
             flat |= {name: metric["value"], f"{name} low": metric["low"], f"{name} high": metric["high"]}
         for name in ("median", "q25", "q75"):

@@ -1,0 +1,122 @@
+"""Who is better than whom: differences between retrievers on the queries that both answered, with their uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from harness import metrics, statistics
+from harness.dataset import Links
+from harness.report.tables import Row, by_task
+from harness.run_folder import RunFolder, cell_name
+
+METRIC = "hit@1"
+FLIPS = 1999
+HEAD = ("task", "retriever", "against", "difference in hit@1, points", "p", "p after Holm", "seeds", "shared queries")
+FOOT = (
+    "First minus second, on shared queries: positive means that the first found more. Brackets: 95 % interval of the "
+    "paired differences, clustered by item (from three seeds on, over seeds and items). Holm's correction is over all "
+    "pairs of this table."
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    task: str
+    first: str
+    second: str
+    difference: statistics.Difference
+    seeds: int
+    queries: int
+
+
+@dataclass(frozen=True)
+class _Hits:
+    """Of one retriever at one task: which queries were asked, int64 [Q], and whether the first answer was right."""
+
+    asked: np.ndarray
+    right: dict[int, np.ndarray]  # seed → float [Q]
+
+
+def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
+    """Every two contestants of a task; those that see no content at all, such as `random`, have nothing to tell."""
+    found = []
+    for task, group in by_task(rows).items():
+        fine = [row for row in group if row.status == "ok" and not row.folds and not _blind(row)]
+        if len(fine) < 2:
+            continue
+        page = folder.read_task(task)
+        cluster = np.array(page["cluster"])
+        links, gallery = _links(page["positives"]), len(page["candidates"]["names"])
+        hits = {row.retriever: _hits(folder, row, links, gallery) for row in fine}
+        for first, second in combinations(hits, 2):
+            pair = _pair(task, first, second, hits[first], hits[second], cluster)
+            if pair is not None:
+                found.append(pair)
+    return found
+
+
+def _blind(row: Row) -> bool:
+    return row.records[0]["config"]["retriever"].get("kind") in ("null", "random", "constant", "oracle")
+
+
+def _links(positives: Sequence[Sequence[int]]) -> Links:
+    starts = np.concatenate([[0], np.cumsum([len(targets) for targets in positives])]).astype(np.int64)
+    return Links(starts, np.array([target for targets in positives for target in targets], np.int64))
+
+
+def _hits(folder: RunFolder, row: Row, links: Links, gallery: int) -> _Hits:
+    asked: np.ndarray | None = None
+    right: dict[int, np.ndarray] = {}
+    for record in row.records:
+        ids, _, queries = folder.read_ranking(cell_name(row.task, row.retriever, record["seed"]))
+        values = metrics.per_query(ids, links.take(queries), [1], gallery)[METRIC]
+        if asked is None:
+            asked = queries
+        common, mine, theirs = np.intersect1d(queries, asked, return_indices=True)
+        right = {seed: each[theirs] for seed, each in right.items()} | {record["seed"]: values[mine]}
+        asked = common
+    assert asked is not None
+    return _Hits(asked, right)
+
+
+def _pair(task: str, first: str, second: str, a: _Hits, b: _Hits, cluster: np.ndarray) -> Pair | None:
+    seeds = sorted(a.right.keys() & b.right.keys())
+    common, mine, theirs = np.intersect1d(a.asked, b.asked, return_indices=True)
+    if not seeds or not len(common):
+        return None
+    one, other = (
+        np.stack([hits.right[seed][chosen] for seed in seeds]).astype(float)
+        for hits, chosen in ((a, mine), (b, theirs))
+    )
+    if len(seeds) == 1:
+        one, other = one[0], other[0]
+    difference = statistics.paired_difference(one, other, cluster[common], flips=FLIPS)
+    return Pair(task, first, second, difference, len(seeds), len(common))
+
+
+def cells(found: Sequence[Pair]) -> list[list[str]]:
+    """A row of words a pair."""
+    corrected = statistics.holm([pair.difference.p for pair in found])
+    return [
+        [*_words(pair), f"{holm:.2g}", str(pair.seeds), f"{pair.queries:,}"]
+        for pair, holm in zip(found, corrected, strict=True)
+    ]
+
+
+def _words(pair: Pair) -> list[str]:
+    return [pair.task, pair.first, pair.second, _points(pair.difference), f"{pair.difference.p:.2g}"]
+
+
+def _points(difference: statistics.Difference) -> str:
+    value, low, high = (100 * number for number in difference[:3])
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def markdown(found: Sequence[Pair]) -> str:
+    lines = ["# Paired differences", "", "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+    lines += ["| " + " | ".join(row) + " |" for row in cells(found)]
+    return "\n".join([*lines, "", FOOT, ""])

@@ -1,0 +1,87 @@
+"""AudioCaps: the names its files go by, its two versions, its subsets."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from disk import DASHED, HEADER, PLAIN, audiocaps, audiocaps_repository, contents, touch, write
+
+from harness.dataset import Unavailable
+from harness.datasets.audiocaps import AudioCaps
+from harness.problems import SuiteError
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"Y{DASHED}.wav",
+        f"{DASHED}.wav",
+        f"{DASHED}_30.flac",
+        f"{DASHED}_30000.wav",
+        "100.wav",
+        "104.wav",
+        f"{DASHED}.mp3",
+    ],
+)
+@pytest.mark.parametrize("folder", ["test", "audio", "wavs/test", "waveforms/test", "."])
+def test_a_clips_file_is_found_whatever_it_is_called(tmp_path: Path, name: str, folder: str) -> None:
+    audiocaps(tmp_path)
+    for path in (tmp_path / "test").iterdir():
+        path.unlink()
+    touch(tmp_path / folder, [name])
+    dataset = AudioCaps(tmp_path)
+    assert dataset.split("test").item_names == [DASHED]
+    assert dataset.present("test").paths == [tmp_path / folder / name]
+    assert dataset.split("test").dropped == (PLAIN,)
+
+
+def test_another_version_than_the_one_asked_for_is_refused(tmp_path: Path) -> None:
+    audiocaps(tmp_path)
+    with pytest.raises(Unavailable, match=r"test\.csv holds v1 .*and v2 was asked for; write `version: v1`"):
+        AudioCaps(tmp_path, version="v2").split("test")
+    audiocaps_repository(tmp_path / "both")
+    (tmp_path / "both/dataset").rename(tmp_path / "both/v2")
+    with pytest.raises(Unavailable, match="holds v1"):
+        AudioCaps(tmp_path / "both", version="v2").split("test")
+
+
+def test_a_list_of_clips_makes_a_named_subset(tmp_path: Path) -> None:
+    audiocaps(tmp_path)
+    for line in (PLAIN, f"Y{PLAIN}", f"{PLAIN}.wav"):
+        chosen = write(tmp_path / "957.txt", f"{line}\r\n")
+        dataset = AudioCaps(tmp_path, clips=chosen)
+        assert list(contents(dataset, "test")) == [PLAIN]
+        assert f"clips of {chosen}" in dataset.split("test").layout
+        assert len(dataset.split("train").items) == 1, "the list is of test clips"
+    write(chosen, "abc\n")
+    with pytest.raises(SuiteError, match="'abc' is no youtube id of test"):
+        AudioCaps(tmp_path, clips=chosen).split("test")
+    with pytest.raises(Unavailable, match="no list of clips at"):
+        AudioCaps(tmp_path, clips=tmp_path / "none.txt").split("test")
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (f"300,{PLAIN},soon,Caption", "start_time is 'soon'; expected seconds"),
+        (f"300,{PLAIN},20,Caption, not quoted", "5 fields; expected 4"),
+        (f"300,{PLAIN}", "2 fields; expected 4"),
+    ],
+)
+def test_a_row_that_is_wrong_is_named(tmp_path: Path, row: str, words: str) -> None:
+    audiocaps(tmp_path)
+    path = write(tmp_path / "test.csv", f"{HEADER}\n100,{DASHED},30,Caption\n{row}\n")
+    with pytest.raises(SuiteError) as told:
+        AudioCaps(tmp_path).split("test")
+    assert f"{path}:3: " in str(told.value) and words in str(told.value)
+
+
+def test_a_hundred_thousand_rows_are_read_in_moments(tmp_path: Path) -> None:
+    rows = (f"{number},id{number % 20_000:09d},{number % 600},Somebody says {number}" for number in range(100_000))
+    write(tmp_path / "test.csv", "\r\n".join([HEADER, *rows]))
+    begun = time.process_time()
+    clips = AudioCaps(tmp_path).annotated("test").clips
+    assert time.process_time() - begun < 3
+    assert len(clips) == 20_000 and clips[7].captions[1] == "Somebody says 20007"

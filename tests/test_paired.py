@@ -1,0 +1,69 @@
+"""Paired differences: on shared queries and seeds, signed, between contestants only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from folders import ANSWERS, add, write_page
+
+from harness.report import costs, paired, tables
+from harness.run_folder import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    made = RunFolder(tmp_path)
+    write_page(made)
+    return made
+
+
+def pairs_of(folder: RunFolder) -> list[paired.Pair]:
+    return paired.pairs(folder, tables.rows(folder, folder.records()))
+
+
+def test_the_first_minus_the_second_where_both_answered(folder: RunFolder) -> None:
+    for seed in (0, 1):  # 4, then 2 of 4 right
+        add(folder, seed, "good")
+    for seed in (1, 2):  # 2, then none
+        add(folder, seed, "worse")
+    (pair,) = pairs_of(folder)
+    assert (pair.first, pair.second, pair.seeds, pair.queries) == ("good", "worse", 1, 4), "seed 1 is all they share"
+    assert pair.difference.value == 0.0, "and there they gave the same answers"
+
+
+def test_a_better_one_is_told_with_its_sign(folder: RunFolder) -> None:
+    add(folder, 0, "right")
+    add(folder, 0, "wrong", answers=ANSWERS[2])
+    (pair,) = pairs_of(folder)
+    assert pair.difference.value == 1.0
+    (row,) = paired.cells([pair])
+    assert row[3].startswith("+100.0 [") and row[-2:] == ["1", "4"]
+    assert "| right | wrong |" in paired.markdown([pair])
+
+
+def test_controls_that_see_nothing_are_left_out(folder: RunFolder) -> None:
+    add(folder, 0, "good")
+    config = folder.records()[0]["config"]
+    add(folder, 2, "random", config={**config, "retriever": {"kind": "random"}})
+    assert pairs_of(folder) == []
+
+
+def test_every_artifact_counts_once(folder: RunFolder) -> None:
+    def cost(name: str, digest: str, seconds: float) -> dict[str, object]:
+        return {name: {"s": seconds, "peak_mb": None, "phase": "fit", "digest": digest}}
+
+    shared = cost("encoder small", "e", 90.0)
+    for retriever, own in (("one", 6.0), ("two", 4.0)):
+        spent = {"fit_s": 0.0, "index_s": 0.0, "index_bytes": 1, "parameters": 1}
+        artifacts = {**shared, **cost(f"retriever {retriever}", retriever, own)}
+        add(folder, 0, retriever, cost={**spent, "artifacts": artifacts})
+    found = costs.costs(folder.records())
+    assert [(each.artifact, each.seconds) for each in found] == [
+        ("encoder small", 90.0),
+        ("retriever one", 6.0),
+        ("retriever two", 4.0),
+    ]
+    assert found[0].users == ("one", "two")
+    assert costs.lines(found)[0] == "    90.0 s  90.0 %  encoder small: one, two"
+    assert "100 s in all" in costs.markdown(found)
