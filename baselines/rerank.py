@@ -1,49 +1,69 @@
-"""The hybrid: one retriever proposes n candidates, and how likely the captioner finds the query for each decides."""
+"""The hybrid: one retriever proposes n candidates, another one, which judges pairs, decides among them."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from harness.compute import stage
+from baselines.single_tower.scorer import Scorer
 from harness.dataset import Contents
-from harness.instruments import Captioner
 from harness.retriever import Footprint, Ranking, Retriever, padded
 
 
 class Rerank(Retriever):
-    def __init__(self, captioner: Captioner, first: Retriever, n: int, seed: int = 0) -> None:
-        self.captioner, self.first, self.n = captioner, first, n
-        self.prepared: Any = None
+    def __init__(self, first: Retriever, second: Retriever, n: int) -> None:
+        if not isinstance(second, Scorer):
+            raise ValueError(
+                f"rerank: second is {type(second).__name__}, which can't judge single pairs; name a retriever of kind "
+                "likelihood, match or pretrained"
+            )
+        self.first, self.second, self.judge, self.n = first, second, second, n
+        self.grown = False
 
     def index(self, gallery: Contents) -> None:
-        """The first retriever comes indexed already; what the captioner needs of the media is made here."""
-        self.prepared = np.asarray(self.captioner.prepare(gallery))
+        """Both come indexed already."""
+
+    def add(self, contents: Contents) -> None:
+        self.first.add(contents)  # it may refuse, and then nothing has changed; who judges pairs has no reason to
+        self.second.add(contents)
+        self.grown = True
 
     def search(self, queries: Contents, k: int) -> Ranking:
         proposed = self.first.search(queries, self.n).ids  # (Q, n)
-        with stage("rerank"):
-            query, place = np.nonzero(proposed >= 0)
-            pairs = np.stack([query, proposed[query, place]], axis=1)
-            scores = np.full(proposed.shape, -np.inf, np.float32)
-            scores[query, place] = self.captioner.likelihood(list(queries), self._media(), pairs)
+        query, place = np.nonzero(proposed >= 0)
+        scores = np.full(proposed.shape, -np.inf, np.float32)
+        scores[query, place] = self.judge.score(queries, np.stack([query, proposed[query, place]], axis=1))
         order = np.argsort(-scores, axis=1, kind="stable")
         ids = np.take_along_axis(proposed, order, axis=1)
         return padded(ids, np.take_along_axis(scores, order, axis=1), len(queries), k)
 
-    def _media(self) -> Any:
-        import torch
-
-        return torch.from_numpy(self.prepared)
-
     def save(self, folder: Path) -> None:
-        np.save(folder / "prepared.npy", self.prepared)
+        """Nothing of its own; but those inside it were saved before anything was added to them."""
+        for name, inner in self._inner().items():
+            if self.grown:
+                (folder / name).mkdir()
+                inner.save(folder / name)
+        (folder / "rerank.json").write_text(json.dumps({"grown": self.grown}))
 
     def load(self, folder: Path) -> None:
-        self.prepared = np.load(folder / "prepared.npy", allow_pickle=False)
+        self.grown = json.loads((folder / "rerank.json").read_text())["grown"]
+        for name, inner in self._inner().items():
+            if self.grown:
+                inner.load(folder / name)
+
+    def _inner(self) -> dict[str, Retriever]:
+        return {"first": self.first, "second": self.second}
 
     def footprint(self) -> Footprint:
-        first = self.first.footprint()
-        return Footprint(first.index_bytes + self.prepared.nbytes, first.parameters + self.captioner.parameters)
+        first, second = self.first.footprint(), self.second.footprint()
+        return Footprint(first.index_bytes + second.index_bytes, first.parameters + second.parameters)
+
+    def counts(self) -> Mapping[str, int]:
+        return {**self.first.counts(), **self.second.counts()}
+
+    def reset_counts(self) -> None:
+        self.first.reset_counts()
+        self.second.reset_counts()

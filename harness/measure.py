@@ -30,6 +30,7 @@ class Contestant:
 
     name: str
     retriever: Retriever
+    limit: int | None = None  # of the queries it is asked so many, the same ones at any speed; None: all of them
     failure: str | None = None  # the traceback; it is out of the contest from then on
     per_round: int = 0  # queries a round: fewer than the slice holds when it is slow
     rounds: list[Round] = field(default_factory=list)
@@ -136,21 +137,26 @@ def _ask(contestant: Contestant, positions: np.ndarray, queries: Contents, quest
 def offline(
     contestants: list[Contestant], questions: Questions, rng: np.random.Generator, rounds: int, cap_s: float
 ) -> None:
-    """All queries in disjoint slices. A contestant too slow for `cap_s` gets the first few of every slice."""
+    """All queries in disjoint slices. A contestant too slow for `cap_s` gets the first few of every slice.
+
+    So does one with a limit, its queries being those of any larger limit and more.
+    """
     count = len(questions.queries)
     slices = np.array_split(rng.permutation(count), max(1, min(rounds, count)))
     for contestant in _alive(contestants, rng):
         with _guarded(contestant):
             contestant.retriever.reset_counts()
-            rate = _warm_up(contestant, questions, len(slices[0]), cap_s / 4)
-            contestant.per_round = int(np.clip(rate * cap_s / len(slices), 1, len(slices[0])))
+            most = _share(contestant, 0, slices)
+            rate = _warm_up(contestant, questions, most, cap_s / 4)
+            contestant.per_round = int(np.clip(rate * cap_s / len(slices), 1, most))
             contestant.retriever.reset_counts()
-    for part in track(slices, "offline rounds"):
+    for number, part in enumerate(track(slices, "offline rounds")):
         queries = in_memory(questions.queries[part])
         for contestant in _alive(contestants, rng):
-            with _guarded(contestant):
-                mine = slice(0, contestant.per_round)
-                contestant.rounds.append(_ask(contestant, part[mine], queries[mine], questions))
+            mine = slice(0, min(contestant.per_round, _share(contestant, number, slices)))
+            if mine.stop or not len(part):
+                with _guarded(contestant):
+                    contestant.rounds.append(_ask(contestant, part[mine], queries[mine], questions))
     again = in_memory(questions.queries[slices[0]])
     for contestant in _alive(contestants, rng):
         with _guarded(contestant):
@@ -158,6 +164,14 @@ def offline(
             first = contestant.rounds[0]
             repeated = _ask(contestant, first.queries, again[: len(first.queries)], questions)
             contestant.speed["offline"] = _summary(contestant, repeated, questions.warm_name)
+
+
+def _share(contestant: Contestant, number: int, slices: list[np.ndarray]) -> int:
+    """How many queries of this slice are its own: those of a smaller limit are always among those of a larger."""
+    if contestant.limit is None:
+        return len(slices[number])
+    each, left = divmod(contestant.limit, len(slices))
+    return min(len(slices[number]), each + (number < left))
 
 
 def _warm_up(contestant: Contestant, questions: Questions, size: int, budget: float) -> float:
@@ -231,7 +245,8 @@ def single(
                 contestant.retriever.search(warm[place : place + 1], questions.k)
     for block in track(np.array_split(np.arange(len(ones)), max(1, len(ones) // 20)), "single queries"):
         for contestant in _alive(contestants, rng):
-            if sum(taken[contestant.name]) < cap_s * 1e3:
+            enough = len(taken[contestant.name]) >= (contestant.limit or queries)
+            if not enough and sum(taken[contestant.name]) < cap_s * 1e3:
                 with _guarded(contestant):
                     taken[contestant.name] += _latencies(contestant, [ones[i] for i in block], questions)
     for contestant in _alive(contestants, rng):

@@ -39,7 +39,7 @@ def show(suite: Suite, out: Path, data: Path, cache: Path) -> Iterator[str]:
 
 def _state(suite: Suite, cell: Cell, out: Path, data: Path) -> tuple[str, str]:
     used = [cell.retriever.component, *(each for each in (cell.encoder, cell.captioner) if each is not None)]
-    for component in used:
+    for component in (part for each in used for part in _parts(each)):
         missing = component.entry.missing() or (None if component.entry.target else component.entry.about)
         if missing:
             return "unavailable", missing
@@ -57,6 +57,14 @@ def _state(suite: Suite, cell: Cell, out: Path, data: Path) -> tuple[str, str]:
     if found.get("status") == "failed":
         return "to do", "failed last time"
     return ("done", "") if found.get("status") == "ok" else ("to do", "")
+
+
+def _parts(component: Component) -> Iterator[Component]:
+    """A component and all that it is made of, but for data, of which the task tells."""
+    yield component
+    for inside in [*component.arguments.values(), *component.instruments.values()]:
+        if isinstance(inside, Component) and inside.section != "datasets":
+            yield from _parts(inside)
 
 
 def _made(component: Component, seed: int, cache: Path) -> str:

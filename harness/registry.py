@@ -25,8 +25,8 @@ class Argument:
     """One key that a kind accepts in a suite. A list in place of the value makes a variant for each member."""
 
     # `Any` type that pydantic can check, or "dataset", "encoder", "captioner", "retriever": the name of another
-    # component of the suite (or that component itself, written in place). With `Path` it isn't the name that shapes
-    # digests but what lies there, where something does.
+    # component of the suite (or that component itself, written in place), its default a kind. With `Path` it isn't the
+    # name that shapes digests but what lies there, where something does.
     type: Any
     default: Any = REQUIRED
     above: float | None = None  # the value must be greater
@@ -382,12 +382,63 @@ RETRIEVERS = [
         asks=("text",),
     ),
     Entry(
+        "likelihood",
+        "baselines.single_tower.likelihood:Likelihood",
+        about="scores every pair by the captioner's log p(query given the candidate)",
+        paradigm="single-tower",
+        needs=("captioner",),
+        asks=("text",),
+    ),
+    Entry(
+        "match",
+        "baselines.single_tower.match:Match",
+        {
+            "steps": Argument(int, 600, at_least=0, at_most=1_000_000),
+            "items": Argument(int, 64, at_least=2, at_most=65_536),
+            "negatives": Argument(int, 5, at_least=1, at_most=1000),
+            "lr": Argument(float, 1e-3, above=0, at_most=1),
+            "layers": Argument(int, 1, at_least=1, at_most=24),
+        },
+        about="scores every pair with a joint transformer over words and patches, trained here with hard negatives",
+        paradigm="single-tower",
+        needs=("encoder",),
+        asks=("text",),
+    ),
+    Entry(
+        "pretrained",
+        "baselines.single_tower.pretrained:Pretrained",
+        {"checkpoint": Argument(Path)},
+        about="scores every pair with a checkpoint of transformers, BLIP's image-text matching or ViLT, a folder or a "
+        "hub id; frames stand for a video",
+        seeded=False,
+        modalities=("image", "video"),
+        paradigm="single-tower",
+        asks=("text",),
+    ),
+    Entry(
+        "lexical",
+        "baselines.lexical:Lexical",
+        {"k1": Argument(float, 1.5, at_least=0, at_most=100), "b": Argument(float, 0.75, at_least=0, at_most=1)},
+        about="BM25: the query's words against those of generated captions of each candidate",
+        paradigm="control",
+        seeded=False,
+        needs=("captioner",),
+        asks=("text",),
+        requires=("bm25s",),
+        install="pip install bm25s",
+    ),
+    Entry(
         "rerank",
         "baselines.rerank:Rerank",
-        {"first": Argument("retriever"), "n": Argument(int, 20, at_least=1, at_most=10_000)},
-        about="one retriever proposes n candidates, the captioner's likelihood decides",
+        {
+            "first": Argument("retriever"),
+            "second": Argument("retriever", "likelihood"),
+            "n": Argument(int, 20, at_least=1, at_most=10_000),
+        },
+        about="one retriever proposes n candidates, another one, which judges pairs, decides",
+        version=2,
         paradigm="hybrid",
-        needs=("captioner",),
+        seeded=False,
         asks=("text",),
     ),
     Entry(

@@ -116,6 +116,7 @@ def _prepare(
     """Fit and index, through the store. Who fails or can't be had is recorded at once, and the others go on."""
     ready = {}
     for cell in cells:
+        component = cell.retriever.component
         begun = time.monotonic()
         try:
             with session.store.ledger() as book:
@@ -130,7 +131,7 @@ def _prepare(
             continue
         cost = sum(sum(entry["seconds"].values()) for entry in book.used.values())
         say(f"  {cell.retriever.name}: ready in {time.monotonic() - begun:.1f} s (its preparation cost {cost:.1f} s)")
-        ready[cell] = (Contestant(cell.retriever.name, retriever), book)
+        ready[cell] = (Contestant(cell.retriever.name, retriever, component.queries), book)
     return ready
 
 
@@ -216,7 +217,7 @@ def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: 
         "cost": None,
         "counts": {},
         "config": {
-            "retriever": component.config,
+            "retriever": component.config | ({"queries": component.queries} if component.queries else {}),
             "dataset": cell.task.dataset.config,
             **{name: used.config for name, used in instruments.items() if used},
         },

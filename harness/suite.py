@@ -40,6 +40,7 @@ class Component:
     # RetrieverSpec.
     instruments: Mapping[str, Component] = field(default_factory=dict, hash=False)
     tasks: tuple[str, ...] | None = None  # globs of the tasks that a retriever is for; None: all of them
+    queries: int | None = None  # of a task's queries a retriever is asked so many; None: all of them
 
     @cached_property
     def digest(self) -> str:
@@ -158,6 +159,7 @@ class Cell:
         instruments = [used.digest if used else None for used in (self.encoder, self.captioner)]
         task: list[Any] = [self.task.dataset.digest, self.task.split, self.task.direction]
         task += [self.task.hold_out] if self.task.hold_out else []
+        task += [{"queries": self.retriever.component.queries}] if self.retriever.component.queries else []
         task += [{"fold": self.task.fold}] if self.task.fold else []
         return _sha256([task, self.retriever.component.digest, instruments, self.seed, k, more])
 

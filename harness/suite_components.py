@@ -27,7 +27,10 @@ PYTHON: Mapping[Section, Mapping[str, Argument]] = {
     "retrievers": {**_OUTSIDE, **_MEDIA, **_NEEDS, "paradigm": Argument(Literal[PARADIGMS])},
 }
 OVERRIDES = {name: Argument(name, None) for name in INSTRUMENTS}
-FOR_TASKS = {"tasks": Argument(list[str] | str, None)}
+FOR_TASKS = {
+    "tasks": Argument(list[str] | str, None),
+    "queries": Argument(int, None, at_least=1, at_most=50_000_000),  # so many of a task's queries, where all are dear
+}
 
 
 def keys_of(section: Section, node: Node) -> Mapping[str, Argument]:
@@ -99,10 +102,11 @@ class Components:
         values = fields(node, table, f"{where}.", self.problems, self.refer, ignore=("kind",))
         if values is None:
             return WRONG
-        instruments, tasks = {}, None
+        instruments, tasks, queries = {}, None, None
         if section == "retrievers":
             tasks = values.pop("tasks")
             tasks = (tasks,) if isinstance(tasks, str) else tasks and tuple(tasks)
+            queries = values.pop("queries")
             instruments = {key: values.pop(key) for key in INSTRUMENTS if key not in entry.arguments}
             instruments = {key: used for key, used in instruments.items() if used is not None}
         if entry.kind == "python":
@@ -115,7 +119,7 @@ class Components:
                     "and the class",
                 )
                 return WRONG
-        component = Component(name, section, entry.kind, values, node.line, entry, instruments, tasks)
+        component = Component(name, section, entry.kind, values, node.line, entry, instruments, tasks, queries)
         return self._weighed(component, where)
 
     def _entry(self, section: Section, node: Node, where: str) -> Entry | None:

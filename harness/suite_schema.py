@@ -66,6 +66,9 @@ def fields(
                     f"`{key}: {_example(argument)}`",
                 )
             values[key] = WRONG if argument.default is REQUIRED else copy.deepcopy(argument.default)
+            if section and isinstance(argument.default, str):
+                kind = Node(argument.default, node.line, argument.default)
+                values[key] = refer(section, Node({"kind": kind}, node.line), f"{where}{key}")
         elif given[key].value is None and not given[key].broken and argument.default is None:
             values[key] = None
         elif section:

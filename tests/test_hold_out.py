@@ -37,6 +37,7 @@ retrievers:
   dual:   {kind: dual_tower, index: exact}
   tuned:  {kind: dual_tuned, steps: 2, batch: 8, tasks: "*+25added"}
   cart:   {kind: cart, start: tuned, steps: 2, batch: 8, clusters: 4, codes: 4, width: 48, tasks: "*+25added"}
+  both:   {kind: rerank, first: dual, n: 8, tasks: "*+25added"}
 """
 GROWN = "sounds/test/text-audio+25added"
 
@@ -126,7 +127,7 @@ def test_who_can_add_is_measured_on_both_and_who_can_not_says_why(runs: tuple[Se
     refused = found[f"{GROWN} tuned 0"]
     assert refused["status"] == "unavailable"
     assert refused["reason"].startswith("dual_tuned: ") and "index the whole gallery" in refused["reason"]
-    for name in ("oracle", "dual", "cart"):
+    for name in ("oracle", "dual", "cart", "both"):
         grown = found[f"{GROWN} {name} 0"]
         assert grown["status"] == "ok" and grown["data"]["items"] == 20 and grown["data"]["added"] == 5
         assert {"old hit@1", "added hit@1", "old hit@5", "added hit@5"} <= grown["metrics"].keys()

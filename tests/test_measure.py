@@ -278,3 +278,32 @@ def test_agreement_is_a_share_of_the_queries():
     assert agreement(one, Ranking(one.ids, one.scores * np.float32(1 + 1e-6))) == 1.0
     nobody = ranking([], [])
     assert agreement(nobody, nobody) == 1.0
+
+
+# -- fewer queries ----------------------------------------------------------------------------------------------------
+
+
+def asked_at_most(limits: dict[str, int | None], seed: int = 0) -> dict[str, set[int]]:
+    contestants = [Contestant(name, Scripted(), limit) for name, limit in limits.items()]
+    contest(contestants, questions(seed=seed), {"offline": {"rounds": 5, "cap_s": 30.0}})
+    assert not any(contestant.failure for contestant in contestants)
+    return {contestant.name: set(contestant.queries.tolist()) for contestant in contestants}
+
+
+def test_who_is_limited_is_asked_so_many_and_those_of_a_smaller_limit_are_among_them():
+    asked = asked_at_most({"all": None, "three": 3, "seven": 7, "forty": 40, "too many": 10_000})
+    assert [len(each) for each in asked.values()] == [COUNT, 3, 7, 40, COUNT]
+    assert asked["three"] < asked["seven"] < asked["forty"] < asked["all"]
+
+
+def test_the_seed_draws_the_queries_of_a_limit():
+    first, again, other = (asked_at_most({"few": 10}, seed)["few"] for seed in (0, 0, 1))
+    assert first == again != other
+
+
+def test_a_limit_holds_for_single_queries_too():
+    scenarios = {**OFFLINE, "single": {"queries": 60, "cap_s": 5.0}}
+    limited, free = Contestant("limited", Scripted(), 20), Contestant("free", Scripted())
+    contest([limited, free], questions(), scenarios)
+    assert limited.speed["single"]["queries"] == 20 and free.speed["single"]["queries"] == 60
+    assert limited.speed["offline"]["round_queries"] == 5 and len(limited.queries) == 20

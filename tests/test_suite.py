@@ -412,3 +412,20 @@ def test_a_retriever_may_be_for_some_tasks_only(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("{kind: random}", "{kind: random, tasks: ['*/text-adio']}"))
     with pytest.raises(SuiteError, match=r"suite.yaml:5: .*names no task"):
         load(path)
+
+
+def test_a_retriever_may_be_asked_fewer_queries(suite_of):
+    """What it prepares is the same; what it answers, and so its cell, isn't."""
+    numbers = {"few": "200", "some": "[5, 9]", "all": "null"}
+    retrievers = "".join(f"  {name}: {{kind: dual_tower, queries: {count}}}\n" for name, count in numbers.items())
+    suite = suite_of(SMALL.partition("  random:")[0] + retrievers)
+    components = {spec.name: spec.component for spec in suite.retrievers}
+    assert [each.queries for each in components.values()] == [200, 5, 9, None]
+    assert len({each.digest for each in components.values()}) == 1
+    assert len({suite.key(cell) for cell in suite.cells()}) == len(suite.cells()), "each is asked otherwise"
+
+
+@pytest.mark.parametrize("queries", ["0", "-3", "half", "2.5"])
+def test_a_number_of_queries_that_can_not_be(suite_of, queries):
+    with pytest.raises(SuiteError, match="queries"):
+        suite_of(SMALL + f"  few: {{kind: dual_tower, queries: {queries}}}")

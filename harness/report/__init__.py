@@ -8,7 +8,7 @@ from typing import TextIO
 
 from harness import files
 from harness.record import Record
-from harness.report import costs, folds, paired, tables
+from harness.report import costs, folds, paired, published, tables
 from harness.run_folder import RunFolder
 
 
@@ -18,7 +18,10 @@ def write(folder: RunFolder, title: str, records: Sequence[Record], session: str
 
     found = folds.with_means(tables.rows(folder, records))
     markdown = tables.markdown(title, found, cutoffs(records), session)
+    if published.of(records):
+        markdown += "\nWhat others report for these datasets stands apart: published.md.\n"
     files.write(folder.root / "tables" / "main.md", markdown.encode())
+    published.write(folder, records)
     files.write(folder.root / "tables" / "main.csv", tables.comma_separated(found).encode())
     files.write(folder.root / "tables" / "paired.md", paired.markdown(paired.pairs(folder, found)).encode())
     files.write(folder.root / "tables" / "costs.md", costs.markdown(costs.costs(records)).encode())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import tiny_checkpoints
+from judges import judge
 from kit import Kit, Remembered
 
 from baselines.caption_match import CaptionMatch
@@ -22,7 +23,11 @@ from baselines.encoders.clap import ClapEncoder
 from baselines.encoders.clip import ClipEncoder
 from baselines.encoders.open_clip import OpenClipEncoder
 from baselines.encoders.pretrained import PretrainedEncoder
+from baselines.lexical import Lexical
 from baselines.rerank import Rerank
+from baselines.single_tower.likelihood import Likelihood
+from baselines.single_tower.match import Match
+from baselines.single_tower.pretrained import Pretrained
 from cart.retriever import CartRetriever
 from harness.dataset import Contents, Pairs
 from harness.retriever import Retriever
@@ -47,20 +52,16 @@ MEDIA = {"clip": PICTURES, "siglip": PICTURES[:1], "clap": ("text-audio", "audio
 
 
 class Together(Rerank):
-    """In a suite the first retriever comes prepared; here both are made ready at once."""
+    """In a suite the two inside it come prepared; here all are made ready at once."""
+
+    def fit(self, train: Pairs, validation: Pairs) -> None:
+        self.first.fit(train, validation)
+        self.second.fit(train, validation)
 
     def index(self, gallery: Contents) -> None:
         self.first.index(gallery)
-        super().index(gallery)
-
-    def save(self, folder: Path) -> None:
-        (folder / "first").mkdir()
-        self.first.save(folder / "first")
-        super().save(folder)
-
-    def load(self, folder: Path) -> None:
-        self.first.load(folder / "first")
-        super().load(folder)
+        self.second.index(gallery)
+        self.grown = True  # since the two were saved, of which there is no trace
 
 
 def tuned(kit: Kit, **settings: Any) -> Retriever:
@@ -80,6 +81,10 @@ SMALL: Mapping[str, Any] = {
 
 def cart(kit: Kit, **settings: Any) -> Retriever:
     return CartRetriever(kit.encoder, kit.captioner, **{**SMALL, **settings})
+
+
+def match(kit: Kit, **settings: Any) -> Match:
+    return Match(kit.encoder, **({"steps": 2, "items": 8, "negatives": 3, "lr": 1e-3, "layers": 1} | settings))
 
 
 def dual(index: str, **search: int) -> Callable[[Kit], Retriever]:
@@ -134,6 +139,13 @@ CASES: Mapping[str, Case] = {
     "cart-clap": Case(lambda kit: CartRetriever(foreign("clap"), kit.captioner, **SMALL), TEXT, learns=True),
     "cart-legal": Case(lambda kit: cart(kit, loss="legal", geometry="codebook"), TEXT, learns=True),
     "cart-taught": Case(lambda kit: cart(kit, teacher="likelihood", teacher_texts=20), TEXT, learns=True),
-    "rerank": Case(lambda kit: Together(kit.captioner, DualTower(kit.encoder), n=12), TEXT),
+    "likelihood": Case(lambda kit: Likelihood(kit.captioner), TEXT),
+    "match": Case(match, TEXT),
+    "match-deep": Case(lambda kit: match(kit, layers=2), ("text-image",)),
+    "blip": Case(lambda kit: Pretrained(judge("blip")), ("text-image",)),
+    "vilt": Case(lambda kit: Pretrained(judge("vilt")), ("text-image", "text-video")),
+    "lexical": Case(lambda kit: Lexical(kit.captioner), TEXT, learns=True),
+    "rerank": Case(lambda kit: Together(DualTower(kit.encoder), Likelihood(kit.captioner), n=12), TEXT),
+    "rerank-match": Case(lambda kit: Together(DualTower(kit.encoder, "HNSW8,Flat"), match(kit), n=12), TEXT),
     "outside": Case(lambda kit: Lengths()),
 }

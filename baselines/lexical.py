@@ -1,0 +1,73 @@
+"""BM25: a search engine's words against the generated captions of each candidate, no encoder in between.
+
+The captions of a candidate are one document. What doesn't beat this has learnt no more than which words go together.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from baselines.encoders.words import split
+from harness.compute import stage
+from harness.dataset import Contents
+from harness.instruments import Captioner
+from harness.retriever import Footprint, Ranking, Retriever, best, padded
+
+QUERIES_AT_ONCE = 256
+
+
+class Lexical(Retriever):
+    def __init__(self, captioner: Captioner, k1: float = 1.5, b: float = 0.75) -> None:
+        self.captioner, self.k1, self.b = captioner, k1, b
+        self.documents: list[list[str]] = []
+        self.engine: Any = None
+
+    def index(self, gallery: Contents) -> None:
+        self._build(self._described(gallery))
+
+    def add(self, contents: Contents) -> None:
+        """How rare a word is depends on all documents, so that all are counted again: seconds for a million."""
+        self._build(self.documents + self._described(contents))
+
+    def _described(self, contents: Contents) -> list[list[str]]:
+        return [split(" ".join(each)) for each in self.captioner.captions(contents)]
+
+    def _build(self, documents: list[list[str]]) -> None:
+        import bm25s
+
+        self.documents = documents
+        self.engine = bm25s.BM25(k1=self.k1, b=self.b) if any(documents) else None
+        if self.engine is not None:
+            self.engine.index(documents, show_progress=False)
+
+    def search(self, queries: Contents, k: int) -> Ranking:
+        found = [padded(np.empty((0, 0), np.int64), np.empty((0, 0), np.float32), 0, k)]
+        for start in range(0, len(queries), QUERIES_AT_ONCE):
+            with stage("search"):
+                found.append(best(self._scores(list(queries[start : start + QUERIES_AT_ONCE])), k))
+        return Ranking(np.concatenate([each.ids for each in found]), np.concatenate([each.scores for each in found]))
+
+    def _scores(self, texts: list[str]) -> np.ndarray:  # float32 [q, N]; 0 for whom no word speaks
+        scores = np.zeros((len(texts), len(self.documents)), np.float32)
+        for row, text in enumerate(texts):
+            known = [] if self.engine is None else self.engine.get_tokens_ids(split(text))
+            if known:
+                scores[row] = self.engine.get_scores_from_ids(known)
+        return scores
+
+    def save(self, folder: Path) -> None:
+        (folder / "documents.json").write_text(json.dumps(self.documents))
+
+    def load(self, folder: Path) -> None:
+        self._build(json.loads((folder / "documents.json").read_text()))
+
+    def footprint(self) -> Footprint:
+        if self.engine is None:
+            return Footprint(0, 0)
+        columns = sum(np.asarray(self.engine.scores[name]).nbytes for name in ("data", "indices", "indptr"))
+        words = sum(len(word) for document in self.documents for word in document)
+        return Footprint(columns + words, 0)

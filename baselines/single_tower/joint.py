@@ -1,0 +1,79 @@
+"""The network of `match`: the words of a text look at a medium's patches, and what they find becomes a score.
+
+Both sides start as copies of a small encoder's towers and go on training. What doesn't depend on the pair is computed
+once a side: the states of the words, the keys and values of the patches.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.encoders.small import WordTower
+from baselines.encoders.towers import MediaTower
+from harness.layers import Attention, masked_mean
+
+
+class Words(NamedTuple):
+    states: Tensor  # (T, L, d)
+    mask: Tensor  # (T, L), true where a word stands
+
+    def take(self, rows: Tensor) -> Words:
+        return Words(self.states[rows], self.mask[rows])
+
+
+class Meeting(Attention):
+    """A layer in which words look at patches whose keys and values come ready made."""
+
+    def __init__(self, dim: int, heads: int, first: bool) -> None:
+        super().__init__(dim, heads)
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(3))
+        self.back = None if first else Attention(dim, heads)  # before the first, the tower has looked at the text
+        self.gates = nn.Linear(dim, 4 * dim)
+        self.feed = nn.Linear(2 * dim, dim)
+
+    def meet(self, x: Tensor, mask: Tensor, keyvalue: Tensor) -> Tensor:  # (B, L, d), (B, L), (B, P, 2 d)
+        if self.back is not None:
+            x = x + self.back(self.norms[2](x), mask[:, None, None, :])
+        q = self._split(self.query(self.norms[0](x)))
+        k, v = (self._split(half) for half in keyvalue.chunk(2, -1))
+        x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        gate, value = self.gates(self.norms[1](x)).chunk(2, -1)  # a product: it tells whether word and patch agree
+        return x + self.feed(F.gelu(gate) * value)
+
+
+class Joint(nn.Module):
+    def __init__(self, text: WordTower, media: MediaTower, layers: int) -> None:
+        super().__init__()
+        self.text, self.media, width = text, media, media.width
+        self.layers = nn.ModuleList(Meeting(width, width // 48, first=number == 0) for number in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
+        self.guess = nn.Linear(width, len(text.vocabulary))  # which word was hidden
+        self.scale = nn.Parameter(torch.tensor(3.0))  # of the cosine that the score is added to
+        nn.init.zeros_(cast(nn.Linear, self.head[2]).weight)  # training begins at the cosine alone
+        nn.init.zeros_(cast(nn.Linear, self.head[2]).bias)
+
+    def words(self, tokens: Tensor) -> Words:  # (T, L), 0 where nothing stands
+        return Words(self.text.layered(tokens)[0][-1], tokens != 0)
+
+    def patches(self, planes: Tensor) -> Tensor:  # (M, C, H, W) → (M, layers, P, 2 d)
+        states = self.media.states(planes)
+        return torch.stack([layer.keyvalue(states) for layer in self._layers()], 1)
+
+    def met(self, words: Words, patches: Tensor) -> Tensor:
+        """The words of text b after they have looked at medium b: (B, L, d)."""
+        x = words.states
+        for number, layer in enumerate(self._layers()):
+            x = layer.meet(x, words.mask, patches[:, number])
+        return self.norm(x)
+
+    def forward(self, words: Words, patches: Tensor, cosine: Tensor) -> Tensor:  # → (B)
+        found = self.head(masked_mean(self.met(words, patches), words.mask))[:, 0]
+        return found + self.scale.exp() * cosine
+
+    def _layers(self) -> list[Meeting]:
+        return cast(list[Meeting], list(self.layers))

@@ -1,0 +1,249 @@
+"""A joint transformer over words and patches, trained here from scratch: the single tower of the two-tower recipe.
+
+It learns what the dual tower's cosine doesn't know: the score is the cosine plus what the words find when they look
+at the patches. Training pairs are one right and a few wrong candidates that the dual tower finds alike; and words are
+hidden, to be told from the medium, which teaches where to look much sooner than right and wrong alone (Li et al., 2021:
+the same two losses).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from baselines.encoders import features
+from baselines.encoders.sampling import GROUP
+from baselines.encoders.small import SmallEncoder
+from baselines.encoders.words import PAD, START, UNKNOWN
+from baselines.single_tower.joint import Joint
+from baselines.single_tower.scorer import SingleTower, batches
+from harness import compute
+from harness.compute import stage
+from harness.dataset import Contents, Links, Pairs, Unavailable
+from harness.dataset import texts as text_contents
+from harness.layers import parameter_count, trim
+from harness.progress import track
+
+ITEMS_AT_ONCE = 128
+TOLD = 4  # captions of each item in a batch whose hidden words are to be told
+HIDDEN = 0.5  # the share of words that are hidden; like TOLD ours, not tuned
+LEAST_BETWEEN = 50  # steps from one look at validation to the next
+TRIED, AMONG = 200, 32  # validation queries, and how many candidates of the dual tower's each is tried on
+
+
+class Match(SingleTower):
+    def __init__(
+        self, encoder: SmallEncoder, steps: int, items: int, negatives: int, lr: float, layers: int, seed: int = 0
+    ) -> None:
+        if not isinstance(encoder, SmallEncoder):
+            raise Unavailable("match starts from the towers of an encoder of kind small: name one as its encoder")
+        self.encoder, self.steps, self.items, self.negatives = encoder, steps, items, negatives
+        self.lr, self.layers, self.seed = lr, layers, seed
+
+    # -- training ---------------------------------------------------------------------------------------------------
+
+    def fit(self, train: Pairs, validation: Pairs) -> None:
+        torch.manual_seed(self.seed)
+        self.joint = self._fresh()
+        if self.steps and len(train.queries):
+            _Training(self, train, validation).run()
+        self._finish()
+
+    def _fresh(self) -> Joint:
+        joint = Joint(self.encoder.text_tower(), self.encoder.trainable_media(), self.layers)
+        return joint.to(compute.current().device)
+
+    def _finish(self) -> None:
+        self._trained = self.joint.state_dict()
+        self.parameters = parameter_count(self.joint) + self.encoder.parameters
+        self.searching = copy.deepcopy(self.joint)
+        compute.ready(self.searching)
+
+    # -- use --------------------------------------------------------------------------------------------------------
+
+    def prepare(self, media: Contents) -> dict[str, np.ndarray]:
+        patches = [np.empty((0, self.layers, *_doubled(self.searching.media.places)), np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(media), ITEMS_AT_ONCE):
+                planes = features.planes(media[start : start + ITEMS_AT_ONCE], self.encoder.shape)
+                seen = self.searching.patches(planes.to(compute.current().device, torch.float32))
+                patches.append(seen.cpu().numpy())
+        return {"patches": np.concatenate(patches), "vectors": np.asarray(self.encoder.embed(media))}
+
+    @torch.inference_mode()
+    def judge(self, texts: Sequence[str], pairs: np.ndarray) -> np.ndarray:
+        device = compute.current().device
+        scores = np.empty(len(pairs), np.float32)
+        with stage("encode"):
+            vectors = self.encoder.encode(text_contents(texts))
+        with stage("score"):
+            for batch in batches(texts, pairs):
+                cosine = np.einsum(
+                    "bd,bd->b", vectors[pairs[batch.rows, 0]], self.media["vectors"][pairs[batch.rows, 1]]
+                )
+                query, item = torch.from_numpy(batch.pairs).to(device).T
+                words = self.searching.words(self.searching.text.tokens(batch.texts).to(device))
+                patches = torch.from_numpy(self.media["patches"][batch.items]).to(device)
+                found = self.searching(words.take(query), patches[item], torch.from_numpy(cosine).to(device))
+                scores[batch.rows] = found.cpu().numpy()
+        return scores
+
+    # -- keeping ----------------------------------------------------------------------------------------------------
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        save_file({name: each.cpu().contiguous() for name, each in self._trained.items()}, folder / "match.safetensors")
+
+    def load(self, folder: Path) -> None:
+        super().load(folder)
+        self.joint = self._fresh()
+        self.joint.load_state_dict(load_file(folder / "match.safetensors"))
+        self._finish()
+
+
+class _Training:
+    """Everything that is needed while it learns, and not afterwards."""
+
+    def __init__(self, match: Match, train: Pairs, validation: Pairs) -> None:
+        self.match, self.joint = match, match.joint
+        encoder = match.encoder
+        self.rng = np.random.default_rng(match.seed)
+        self.rows = encoder.text_tower().tokens(list(train.queries))
+        self.planes = features.planes(train.candidates, encoder.shape)
+        self.captions = Links.grouped(train.links.targets, len(train.candidates))
+        self.texts = torch.from_numpy(np.array(encoder.embed(train.queries)))
+        self.vectors = torch.from_numpy(np.array(encoder.embed(train.candidates)))
+        self.checks = _Validation(match, validation)
+
+    def run(self) -> None:
+        joint, lr, steps = self.joint, self.match.lr, self.match.steps
+        optimizer = torch.optim.AdamW(joint.parameters(), lr=lr, weight_decay=0.01, betas=(0.9, 0.98))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps + 1, pct_start=0.1)
+        self.checks.look()
+        for step in track(range(steps), "training match", note=self.checks.words):
+            matching, telling = self.losses()
+            self.checks.losses = (matching.item(), telling.item())
+            optimizer.zero_grad(set_to_none=True)
+            (matching + telling).backward()
+            nn.utils.clip_grad_norm_(joint.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            if step + 1 == steps or (step + 1) % max(LEAST_BETWEEN, steps // 6) == 0:
+                self.checks.look()
+        self.checks.keep_best()
+
+    def losses(self) -> tuple[Tensor, Tensor]:
+        """Of telling the right candidate from those like it, and of telling hidden words."""
+        joint, device = self.joint, compute.current().device
+        items = self._alike()
+        patches = joint.patches(self.planes[items].to(device, torch.float32))
+        return self._matching(items, patches), self._telling(np.repeat(items, TOLD), patches.repeat_interleave(TOLD, 0))
+
+    def _matching(self, items: np.ndarray, patches: Tensor) -> Tensor:
+        joint, device = self.joint, patches.device
+        captions = self._captions(items)
+        words = joint.words(trim(self.rows[captions]).to(device))
+        cosines = (self.texts[captions] @ self.vectors[items].T).to(device)  # (B, B): the right one is on the diagonal
+        chosen = drawn(cosines * joint.scale.exp().detach(), self.match.negatives, self.rng)  # (B, 1 + negatives)
+        text = torch.arange(len(items), device=device)[:, None].expand_as(chosen).reshape(-1)
+        item = chosen.reshape(-1)
+        scores = joint(words.take(text), patches[item], cosines[text, item]).view(chosen.shape)
+        return F.cross_entropy(scores, torch.zeros_like(chosen[:, 0]))
+
+    def _telling(self, items: np.ndarray, patches: Tensor) -> Tensor:
+        tokens = trim(self.rows[self._captions(items)]).to(patches.device)
+        random = torch.from_numpy(self.rng.random(tuple(tokens.shape))).to(patches.device)
+        hidden = (random < HIDDEN) & (tokens != PAD) & (tokens != START)
+        if not hidden.any():
+            return patches.new_zeros(())
+        found = self.joint.met(self.joint.words(tokens.masked_fill(hidden, UNKNOWN)), patches)
+        return F.cross_entropy(self.joint.guess(found[hidden]), tokens[hidden])
+
+    def _captions(self, items: np.ndarray) -> np.ndarray:
+        """One of each item's, drawn evenly."""
+        drawn_at = (self.rng.random(len(items)) * self.captions.counts[items]).astype(np.int64)
+        return self.captions.targets[self.captions.starts[items] + drawn_at]
+
+    def _alike(self) -> np.ndarray:
+        """Different items with captions, in groups of neighbours, so that a batch holds its own hard negatives."""
+        size, count = len(self.vectors), self.match.items
+        strangers = self.rng.permutation(size)
+        anchors = strangers[: -(-count // GROUP)]
+        near = torch.topk(self.vectors[anchors] @ self.vectors.T, min(2 * GROUP, size)).indices.numpy()
+        chosen = self.rng.permuted(near, axis=1)[:, : GROUP - 1]
+        members = np.concatenate([anchors, chosen.ravel(), strangers[len(anchors) :]])
+        members = members[self.captions.counts[members] > 0]
+        _, first = np.unique(members, return_index=True)
+        return members[np.sort(first)][:count]
+
+
+class _Validation:
+    """Keeps the weights that ranked best among the dual tower's first candidates of some validation queries."""
+
+    def __init__(self, match: Match, pairs: Pairs) -> None:
+        self.joint, self.losses, self.note = match.joint, (0.0, 0.0), ""
+        self.best, self.kept = -1.0, match.joint.state_dict()
+        self.pairs = pairs if len(pairs.queries) else None
+        if self.pairs is None:
+            return
+        encoder = match.encoder
+        chosen = np.sort(np.random.default_rng(0).permutation(len(pairs.queries))[:TRIED])
+        self.tokens = encoder.text_tower().tokens(list(pairs.queries[chosen]))
+        self.planes = features.planes(pairs.candidates, encoder.shape)
+        texts = torch.from_numpy(encoder.encode(pairs.queries[chosen]))
+        self.cosines, self.ids = torch.topk(
+            texts @ torch.from_numpy(np.array(encoder.embed(pairs.candidates))).T, min(AMONG, len(pairs.candidates))
+        )
+        self.right = self.ids == torch.from_numpy(pairs.links.targets[chosen])[:, None]
+
+    def words(self) -> str:
+        return f"loss {self.losses[0]:.2f} + {self.losses[1]:.2f}{self.note}"
+
+    def look(self) -> None:
+        if self.pairs is None:
+            return
+        self.joint.eval()
+        reciprocal = self._reciprocal()
+        self.joint.train()
+        self.note = f", validation MRR {reciprocal:.3f}"
+        if reciprocal > self.best:
+            self.best, self.kept = reciprocal, copy.deepcopy(self.joint.state_dict())
+
+    @torch.inference_mode()
+    def _reciprocal(self) -> float:
+        """The mean reciprocal rank; a right one that the dual tower didn't propose counts as not found."""
+        joint, device = self.joint, compute.current().device
+        parts = [joint.patches(part.to(device, torch.float32)) for part in self.planes.split(ITEMS_AT_ONCE)]
+        patches, scores = torch.cat(parts), []
+        for tokens, ids, cosines in zip(
+            *(each.split(8) for each in (self.tokens, self.ids, self.cosines)), strict=True
+        ):
+            words = joint.words(trim(tokens).to(device))
+            text = torch.arange(len(ids)).repeat_interleave(ids.shape[1]).to(device)
+            found = joint(words.take(text), patches[ids.reshape(-1).to(device)], cosines.reshape(-1).to(device))
+            scores.append(found.view(ids.shape).cpu())
+        ranked = torch.cat(scores)
+        right = torch.where(self.right, ranked, -torch.inf).max(1, keepdim=True).values
+        ranks = (ranked > right).sum(1) + 1.0
+        return torch.where(self.right.any(1), 1 / ranks, 0.0).mean().item()
+
+    def keep_best(self) -> None:
+        self.joint.load_state_dict(self.kept if self.best >= 0 else self.joint.state_dict())
+
+
+def drawn(similar: Tensor, negatives: int, rng: np.random.Generator) -> Tensor:
+    """Columns for each row of similarities [B, B]: its own, then others drawn by their softmax: [B, 1 + negatives]."""
+    noise = torch.from_numpy(rng.gumbel(size=tuple(similar.shape)).astype(np.float32)).to(similar.device)
+    keys = (similar + noise).fill_diagonal_(torch.inf)
+    return torch.topk(keys, min(1 + negatives, similar.shape[1])).indices
+
+
+def _doubled(places: Tensor) -> tuple[int, int]:
+    return places.shape[0], 2 * places.shape[1]  # keys and values

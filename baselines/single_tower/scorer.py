@@ -1,0 +1,97 @@
+"""What single towers share: every pair of query and candidate is scored, in batches, the media side prepared once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from harness.dataset import Contents
+from harness.retriever import Footprint, Ranking, Retriever, best, padded
+
+PAIRS_AT_ONCE = 512  # small enough for a processor's cache: half the time of 4096
+SCORES_AT_ONCE = 1 << 20  # pairs that are written down at once: 16 MB of positions
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Judges pairs of queries and indexed candidates: every single tower does, and whoever re-ranks asks it to."""
+
+    def score(self, queries: Contents, pairs: np.ndarray) -> np.ndarray:
+        """float32 [pairs], higher is better, for int64 [pairs, 2] of (query, position in the gallery)."""
+
+
+class SingleTower(Retriever):
+    """Scores every candidate for every query: as dear as retrieval gets, in bounded memory all the same."""
+
+    media: Mapping[str, np.ndarray] = {}  # [N, …] each: what it needs of every candidate
+    parameters = 0
+    _pairs = 0  # scored since the last reset
+
+    @abstractmethod
+    def prepare(self, media: Contents) -> dict[str, np.ndarray]:
+        """What scoring needs of media, made once for all queries: [n, …] each, of one form whatever n is."""
+
+    @abstractmethod
+    def judge(self, texts: Sequence[str], pairs: np.ndarray) -> np.ndarray:
+        """The scores of some pairs, float32 [pairs]."""
+
+    def index(self, gallery: Contents) -> None:
+        self.media = self.prepare(gallery)
+
+    def add(self, contents: Contents) -> None:
+        more = self.prepare(contents)
+        self.media = {name: np.concatenate([old, more[name]]) for name, old in self.media.items()}
+
+    def score(self, queries: Contents, pairs: np.ndarray) -> np.ndarray:
+        self._pairs += len(pairs)
+        return self.judge(list(queries), pairs) if len(pairs) else np.empty(0, np.float32)
+
+    def search(self, queries: Contents, k: int) -> Ranking:
+        size = len(next(iter(self.media.values()), ()))
+        found = [padded(np.empty((0, 0), np.int64), np.empty((0, 0), np.float32), 0, k)]
+        for start in range(0, len(queries), step := max(1, SCORES_AT_ONCE // max(1, size))):
+            block = queries[start : start + step]
+            pairs = np.indices((len(block), size)).reshape(2, -1).T
+            found.append(best(self.score(block, pairs).reshape(len(block), size), k))
+        return Ranking(np.concatenate([each.ids for each in found]), np.concatenate([each.scores for each in found]))
+
+    def save(self, folder: Path) -> None:
+        for name, array in self.media.items():
+            np.save(folder / f"{name}.npy", array)
+
+    def load(self, folder: Path) -> None:
+        """Mapped, not read: of a large gallery only the batch at hand has to fit."""
+        self.media = {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
+
+    def footprint(self) -> Footprint:
+        return Footprint(sum(array.nbytes for array in self.media.values()), self.parameters)
+
+    def counts(self) -> Mapping[str, int]:
+        return {"pairs": self._pairs}
+
+    def reset_counts(self) -> None:
+        self._pairs = 0
+
+
+class Batch(NamedTuple):
+    """Some pairs, with what they are made of named once."""
+
+    rows: np.ndarray  # which of the pairs
+    texts: list[str]  # the queries among them
+    items: np.ndarray  # the candidates among them: positions in the gallery
+    pairs: np.ndarray  # int64 [rows, 2]: (place in texts, place in items)
+
+
+def batches(texts: Sequence[str], pairs: np.ndarray, size: int = PAIRS_AT_ONCE) -> Iterator[Batch]:
+    """All pairs, `size` at once, queries of a length together so that little is padded."""
+    lengths = np.array([len(text.split()) for text in texts])
+    order = np.lexsort((pairs[:, 0], lengths[pairs[:, 0]]))
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        asked, query = np.unique(pairs[rows, 0], return_inverse=True)
+        items, item = np.unique(pairs[rows, 1], return_inverse=True)
+        yield Batch(rows, [texts[place] for place in asked], items, np.stack([query, item], axis=1))
