@@ -235,13 +235,26 @@ class CART(nn.Module):
         logits = self._read(level, x, state)
         return logits, State(state.kept, state.mask, state.compass, past, ancestry)
 
-    def forward(self, state: State, identifiers: Tensor) -> list[Tensor]:
-        """All levels at once, given the true tokens (Q, levels): logits (Q, size) of each."""
-        x = torch.stack([self._embed(level, identifiers[:, level - 1]) for level in range(len(self.sizes))], 1)
-        before = torch.ones(len(self.sizes), len(self.sizes), dtype=torch.bool, device=x.device).tril()[None, None]
+    def forward(self, state: State, identifiers: Tensor, passes: int = 1) -> list[Tensor]:
+        """All levels at once, given the true tokens (Q, levels): logits of each, (passes · Q, size).
+
+        Passes differ by their dropout. They stand beside each other as beams do: the query is heard once for them all.
+        """
+        levels = len(self.sizes)
+        given = identifiers.repeat(1, passes)  # (Q, passes · levels)
+        x = torch.stack([self._embed(at % levels, given[:, at - 1]) for at in range(passes * levels)], 1)
+        before = torch.ones(levels, levels, dtype=torch.bool, device=x.device).tril()
+        before = torch.block_diag(*[before] * passes)[None, None]
         for layer, kept in zip(self.decoder, state.kept, strict=True):
-            x, _ = layer(x, None, before, kept, state.mask)  # (Q, levels, d)
-        return [self._read(level, x[:, level : level + 1], state)[:, 0] for level in range(len(self.sizes))]
+            x, _ = layer(x, None, before, kept, state.mask)
+        read = [self._read(level, x[:, level::levels], state) for level in range(levels)]  # (Q, passes, size)
+        return [logits.transpose(0, 1).flatten(0, 1) for logits in read]
+
+    @property
+    def hears_alike(self) -> bool:
+        """Whether two passes over a query differ in the decoder alone."""
+        shaken = (module for module in self.encoder.modules() if isinstance(module, nn.Dropout) and module.p)
+        return self.geometry is None and not any(module.training for module in shaken)
 
     def affinity(self, state: State, level: int, nodes: Tensor) -> Tensor | None:
         return None if self.geometry is None else self.geometry.nodes(state.compass, level, nodes)

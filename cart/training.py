@@ -138,10 +138,12 @@ def backward(model: CART, trie: Trie, texts: Tensor, tokens: Tensor, paths: Tens
 def losses(model: CART, trie: Trie, texts: Tensor, tokens: Tensor, paths: Tensor, plan: Plan) -> Loss:
     """texts (n, L), the true tokens and nodes (n, levels)."""
     passes = 2 if plan.consistency else 1
-    texts, tokens, paths = (x.repeat(passes, 1) for x in (texts, tokens, paths))
+    together = passes if model.hears_alike else 1
+    texts, asked = (x.repeat(passes // together, 1) for x in (texts, tokens))
+    tokens, paths = (x.repeat(passes, 1) for x in (tokens, paths))
     state, _ = model.begin(texts)
     total, right = texts.new_zeros((), dtype=torch.float32), torch.ones(())
-    for level, logits in enumerate(model(state, tokens)):
+    for level, logits in enumerate(model(state, asked, together)):
         if plan.loss == "full":
             likely, answer = logits.float().log_softmax(-1), tokens[:, level]  # (n, V)
         else:

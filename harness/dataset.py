@@ -222,6 +222,9 @@ class Dataset(Protocol):
     name: str
     modality: Modality
     generated: bool  # made by a program, not recorded in the world: every table says so
-    digest: str  # of everything that shapes its contents
+
+    @property
+    def digest(self) -> str:
+        """Of everything that shapes its contents."""
 
     def split(self, name: Literal["train", "validation", "test"]) -> Split: ...

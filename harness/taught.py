@@ -7,6 +7,7 @@ hold 1,990 of the full test's 2,990.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from harness.dataset import Dataset, Split, Unavailable
 from harness.suite import Cell, Component
@@ -23,7 +24,7 @@ def taught_on(component: Component) -> Iterator[Component]:
 
 def refuse_leaks(cell: Cell, opened: Callable[[Component], Dataset]) -> None:
     """Raise `Unavailable` where an instrument has learned from items that are asked for."""
-    tested, split = cell.task.dataset, cell.task.split
+    tested, split = cell.task.dataset, cast(Any, cell.task.split)
     for used in (cell.encoder, cell.captioner, cell.retriever.component):
         for taught in taught_on(used) if used else ():
             if taught.kind != tested.kind or taught.digest == tested.digest or tested.entry.generated:

@@ -164,9 +164,12 @@ def test_the_loss_is_the_negative_log_probability_of_the_whole_identifier(loss: 
     torch.testing.assert_close(found.total, -everything.diag().mean(), rtol=1e-5, atol=1e-5)
     same = losses(built, trie, text_of(rows), tokens, paths, Plan(loss=loss, consistency=5.0))
     torch.testing.assert_close(same.total, found.total)  # without dropout both passes agree
-    built.train()
-    plain, held = (losses(built, trie, text_of(rows), tokens, paths, Plan(loss=loss, consistency=w)) for w in (1e-9, 5))
-    assert held.total > plain.total + 1e-3
+    for heard_apart in (True, False):  # an encoder without dropout hears a query once for both passes
+        built = model() if heard_apart else CART(Words(40, 8, 24, 2, 2, 0.0), SIZES, 24, 1, 2, 0.1)
+        assert built.train().hears_alike is not heard_apart
+        asked = (text_of(rows), tokens, paths)
+        plain, held = (losses(built, trie, *asked, Plan(loss=loss, consistency=weight)) for weight in (1e-9, 5))
+        assert held.total > plain.total + 1e-3
 
 
 def test_disagreement_is_the_divergence_both_ways() -> None:
