@@ -20,10 +20,15 @@ class Attention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, mask: Tensor | None = None, memory: Tensor | None = None) -> Tensor:
-        memory = x if memory is None else memory
-        q = self._split(self.query(x))  # (B, h, L, d/h)
-        k, v = (self._split(half) for half in self.keyvalue(memory).chunk(2, -1))  # (B, h, M, d/h)
-        y = attend(q, k, v, mask)
+        return self.look(x, self.remember(x if memory is None else memory), mask)
+
+    def remember(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of what is looked at: (B, M, d) → (B, h, M, d/h) each."""
+        keys, values = (self._split(half) for half in self.keyvalue(memory).chunk(2, -1))
+        return keys, values
+
+    def look(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None = None) -> Tensor:
+        y = attend(self._split(self.query(x)), *memory, mask)
         return self.out(y.transpose(1, 2).flatten(2))  # (B, L, d)
 
     def _split(self, x: Tensor) -> Tensor:

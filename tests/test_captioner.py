@@ -56,10 +56,25 @@ def test_word_by_word_equals_all_at_once(captioner: SmallCaptioner, tiny: Callab
     tokens[:, 0] = START
     with torch.inference_mode():
         whole = captioner.teller(tokens, media)
-        caches = [media.new_zeros(4, 6, media.shape[-1]) for _ in captioner.teller.layers]
+        seen, heads = captioner.teller.see(media), captioner.teller.heads
+        pasts = [tuple(media.new_zeros(2, 4, heads, 6, media.shape[-1] // heads)) for _ in seen]
         for place in range(6):
-            step = captioner.teller.step(tokens[:, place], place, caches, media)
+            step = captioner.teller.step(tokens[:, place], place, pasts, seen)
             assert torch.allclose(step, whole[:, place], atol=1e-4)
+
+
+def test_who_goes_on_alone_says_what_it_would_have_said(tiny: Callable[[str], Kit]) -> None:
+    """Without chance (a temperature near 0) each item has one text, whoever else is still speaking."""
+    cold = untrained(tiny("audio"), steps=60)
+    cold.fit(*tiny("audio").lessons("text-audio"))
+    media = cold.prepare(tiny("audio").test("text-audio").candidates[:12])
+    cold.temperature = 1e-6
+    together = cold._sample(media, 3, torch.Generator().manual_seed(0))
+    lengths = (together != END).sum(1)
+    assert lengths.max() > lengths.min(), "or nobody would go on alone"
+    for item, tokens in enumerate(together.view(12, 3, -1)):
+        alone = cold._sample(media[item : item + 1], 1, torch.Generator().manual_seed(1))
+        assert torch.equal(tokens, alone.expand(3, -1))
 
 
 def test_padding_costs_nothing_and_the_end_costs_once() -> None:

@@ -30,6 +30,7 @@ from harness.instruments import Captioner
 from harness.layers import Attention, parameter_count
 from harness.progress import track
 
+KeysValues = tuple[Tensor, Tensor]
 END = PAD  # what follows the last word
 ITEMS_AT_ONCE, TEXTS_AT_ONCE = 128, 4096
 
@@ -44,12 +45,16 @@ class Layer(nn.Module):
         self.across = Attention(dim, heads)
         self.feed = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
 
-    def forward(self, x: Tensor, past: Tensor, mask: Tensor | None, media: Tensor) -> Tensor:
-        """x: new states (B, L, d); past: normed states so far, x's included (B, M, d); media (B or B/c, P, d)."""
-        x = x + self.back(self.norms[0](x), mask, past)
+    def recall(self, x: Tensor) -> KeysValues:
+        """What later words see of these: (B, L, d) → (B, h, L, d/h) each."""
+        return self.back.remember(self.norms[0](x))
+
+    def forward(self, x: Tensor, past: KeysValues, mask: Tensor | None, seen: KeysValues) -> Tensor:
+        """x: new states (B, L, d); past: of all words so far, x's included; seen: of the media, (B or B/c, h, P, d/h)."""
+        x = x + self.back.look(self.norms[0](x), past, mask)
         asked = self.norms[1](x)
-        folded = asked.reshape(len(media), -1, asked.shape[-1])  # captions of one item share its keys and values
-        x = x + self.across(folded, None, media).reshape(x.shape)
+        folded = asked.reshape(len(seen[0]), -1, asked.shape[-1])  # captions of one item share its keys and values
+        x = x + self.across.look(folded, seen).reshape(x.shape)
         return x + self.feed(self.norms[2](x))
 
 
@@ -59,8 +64,9 @@ class Teller(nn.Module):
     def __init__(self, vocabulary: int, longest: int, width: int, layers: int = 2) -> None:
         super().__init__()
         self.words = nn.Embedding(vocabulary, width)
+        self.heads = width // 48
         self.places = nn.Parameter(torch.randn(longest + 1, width) * 0.02)
-        self.layers = nn.ModuleList(Layer(width, width // 48) for _ in range(layers))
+        self.layers = nn.ModuleList(Layer(width, self.heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, vocabulary)
         nn.init.normal_(self.words.weight, std=0.02)
@@ -68,19 +74,25 @@ class Teller(nn.Module):
     def forward(self, tokens: Tensor, media: Tensor) -> Tensor:  # (B, L), (B/c, P, d) → logits of the next (B, L, V)
         x = self.words(tokens) + self.places[: tokens.shape[1]]
         causal = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=tokens.device).tril()
-        for layer in self._layers():
-            x = layer(x, layer.norms[0](x), causal, media)
+        for layer, seen in zip(self._layers(), self.see(media), strict=True):
+            x = layer(x, layer.recall(x), causal, seen)
         return self.out(self.norm(x))
+
+    def see(self, media: Tensor) -> list[KeysValues]:
+        """Keys and values of media (B, P, d) for every layer."""
+        return [layer.across.remember(media) for layer in self._layers()]
 
     def _layers(self) -> list[Layer]:
         return cast(list[Layer], list(self.layers))
 
-    def step(self, token: Tensor, place: int, caches: list[Tensor], media: Tensor) -> Tensor:
-        """Logits (B, V) after one more word; `caches` holds each layer's normed states (B, longest, d) so far."""
+    def step(self, token: Tensor, place: int, pasts: list[KeysValues], seen: list[KeysValues]) -> Tensor:
+        """Logits (B, V) after one more word; `pasts` has room for keys and values of `longest` words in each layer."""
         x = (self.words(token) + self.places[place])[:, None]
-        for layer, cache in zip(self._layers(), caches, strict=True):
-            cache[:, place] = layer.norms[0](x)[:, 0]
-            x = layer(x, cache[:, : place + 1], None, media)
+        for layer, past, media in zip(self._layers(), pasts, seen, strict=True):
+            for room, new in zip(past, layer.recall(x), strict=True):
+                room[:, :, place] = new[:, :, 0]
+            keys, values = (room[:, :, : place + 1] for room in past)
+            x = layer(x, (keys, values), None, media)
         return self.out(self.norm(x))[:, 0]
 
 
@@ -173,18 +185,29 @@ class SmallCaptioner(Captioner):
     def _sample(self, media: Tensor, samples: int, generator: torch.Generator) -> Tensor:
         """int64 [items · samples, longest]: words, then END for good."""
         count, longest = len(media) * samples, self.vocabulary.longest
-        caches = [media.new_zeros(count, longest, media.shape[-1]) for _ in self.teller.layers]
-        token = torch.full((count,), START, device=media.device)
+        seen = self.teller.see(media)
+        room = (count, self.teller.heads, longest, media.shape[-1] // self.teller.heads)
+        pasts = [(media.new_zeros(room), media.new_zeros(room)) for _ in seen]
+        rows, token = torch.arange(count), torch.full((count,), START, device=media.device)
         out = torch.full((count, longest), END)
         for place in range(longest):
-            logits = self.teller.step(token, place, caches, media)
+            logits = self.teller.step(token, place, pasts, seen)
             logits[:, START : UNKNOWN + 1] = -torch.inf  # neither START nor UNKNOWN is a word
             odds = (logits / self.temperature).softmax(-1).cpu()
             drawn = torch.multinomial(odds, 1, generator=generator)[:, 0]
-            drawn = torch.where(torch.tensor(place > 0) & (out[:, place - 1] == END), END, drawn)
-            out[:, place] = drawn
-            if not drawn.any():
+            if place:
+                drawn = torch.where(out[rows, place - 1] == END, END, drawn)
+            out[rows, place] = drawn
+            going = drawn.nonzero()[:, 0]
+            if not len(going):
                 break
+            if 2 * len(going) <= len(rows):  # most have come to their end: only the others go on
+                kept, owner = going.to(media.device), going.to(media.device)
+                if len(seen[0][0]) < len(rows):
+                    owner = kept // samples
+                pasts = [(keys[kept], values[kept]) for keys, values in pasts]
+                seen = [(keys[owner], values[owner]) for keys, values in seen]
+                rows, drawn = rows[going], drawn[going]
             token = drawn.to(media.device)
         return out
 
