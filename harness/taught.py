@@ -29,19 +29,21 @@ def refuse_leaks(cell: Cell, opened: Callable[[Component], Dataset]) -> None:
         for taught in taught_on(used) if used else ():
             if taught.kind != tested.kind or taught.digest == tested.digest or tested.entry.generated:
                 continue
-            asked = _marked(opened(tested).split(split))
-            learned: dict[str, str] = {}
+            asked, learned = opened(tested).split(split), set[str]()
             for each in ("train", "validation"):
-                learned |= _marked(opened(taught).split(each))
-            shared = sorted(asked[mark] for mark in asked.keys() & learned.keys())
+                learned |= _marked(opened(taught).split(each), taught.kind).keys()
+            known = _marked(asked, tested.kind)
+            shared = sorted({known[mark] for mark in known.keys() & learned})
             if shared:
                 raise Unavailable(
-                    f"refused: {taught.name}, which it was trained on, holds {len(shared):,} of the {len(asked):,} "
-                    f"items of {tested.name}/{split} ({', '.join(shared[:SHOWN])}, …), a leak; train it on "
-                    f"{tested.name}"
+                    f"refused: {taught.name}, which it was trained on, holds {len(shared):,} of the "
+                    f"{len(asked.items):,} items of {tested.name}/{split} ({', '.join(shared[:SHOWN])}, …), a leak; "
+                    f"train it on {tested.name}"
                 )
 
 
-def _marked(split: Split) -> dict[str, str]:
-    """What an item is known by, its bytes where they were read, and its name. Names alone tell within one kind only."""
-    return dict(zip(split.prints or split.item_names, split.item_names, strict=True))
+def _marked(split: Split, kind: str) -> dict[str, str]:
+    """Items by what they are known by: their bytes, where they were read, and the names that their makers gave them."""
+    names = split.item_names
+    marks = {f"bytes {mark}": name for mark, name in zip(split.prints or (), names, strict=False)}
+    return marks if kind == "manifest" else marks | {f"name {name}": name for name in names}

@@ -50,7 +50,7 @@ class Layer(nn.Module):
         return self.back.remember(self.norms[0](x))
 
     def forward(self, x: Tensor, past: KeysValues, mask: Tensor | None, seen: KeysValues) -> Tensor:
-        """x: new states (B, L, d); past: of all words so far, x's included; seen: of the media, (B or B/c, h, P, d/h)."""
+        """x: new states (B, L, d); past: of all words so far, x's too; seen: of the media, (B or B/c, h, P, d/h)."""
         x = x + self.back.look(self.norms[0](x), past, mask)
         asked = self.norms[1](x)
         folded = asked.reshape(len(seen[0]), -1, asked.shape[-1])  # captions of one item share its keys and values

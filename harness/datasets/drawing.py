@@ -47,7 +47,7 @@ def outline(name: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     if name == "bar":
         return np.maximum(abs(x) - np.float32(1.15), abs(y) - np.float32(0.42))
     if name == "dumbbell":
-        return np.minimum(np.hypot(abs(x) - np.float32(0.78), y) - np.float32(0.48), outline("bar", x, 2 * y))
+        return np.minimum(np.hypot(abs(x) - np.float32(0.7), y) - np.float32(0.45), outline("bar", x, 2 * y))
     if name == "half disc":
         return np.maximum(np.hypot(x, y - np.float32(0.4)) - np.float32(1.1), y - np.float32(0.4))
     if name == "horseshoe":  # a ring with a gap on its right

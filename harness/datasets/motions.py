@@ -26,7 +26,8 @@ FAMILIES = (
 )
 SPINS = (
     ("without turning", "never rotating", "not spinning"),
-    ("turning", "rotating", "spinning"),
+    ("turning clockwise", "rotating clockwise", "spinning clockwise"),
+    ("turning counterclockwise", "rotating counterclockwise", "spinning counterclockwise"),
 )
 GROWTHS = (
     ("steady-sized", "constant-sized", "unchanging"),
@@ -53,9 +54,9 @@ ARRANGEMENTS = np.array(
     [(a, b, meet) for a in range(4) for b in range(4) for meet in range(2) if not (meet and a == b)]
 )
 DISTANCES = (6.0, 15.0)  # pixels from the first to the last frame, slow and fast
-SPIN = 0.12  # radians a frame: an eighth of a turn in all, after which no figure looks as it did at first
+SPIN = (0.0, 0.12, -0.12)  # radians a frame: an eighth of a turn in all, after which no figure looks as it did at first
 TILT = 0.1  # radians by which a figure may lean at first
-RADII = ((6.2, 6.2), (4.2, 8.2), (8.2, 4.2))  # first and last: the same, growing, shrinking
+RADII = ((5.4, 5.4), (3.8, 6.6), (6.6, 3.8))  # first and last: the same, growing, shrinking
 
 
 def phrase(thing: list[int], path: int, dice: Dice) -> str:
@@ -88,11 +89,11 @@ def middles(paths: tuple[int, int], dice: Dice) -> np.ndarray:  # float [2, 2]
     flip = np.array([dice.pick((-1, 1)), dice.pick((-1, 1))])
     upright = [path >= 2 for path in paths]
     if upright == [False, False]:  # one lane above the other
-        offsets = np.array([(dice.uniform(-3, 3), -9), (dice.uniform(-3, 3), 9)])
+        offsets = np.array([(dice.uniform(-3, 3), -9.2), (dice.uniform(-3, 3), 9.2)])
     elif upright == [True, True]:
-        offsets = np.array([(-9, dice.uniform(-3, 3)), (9, dice.uniform(-3, 3))])
+        offsets = np.array([(-9.2, dice.uniform(-3, 3)), (9.2, dice.uniform(-3, 3))])
     else:  # the level way ends before the upright one's lane, and passes above or below it
-        offsets = np.array([(-6.5, -11.5), (13, 4.5)])
+        offsets = np.array([(-7.5, -11.5), (13.5, 4.8)])
         if upright[0]:
             offsets = offsets[::-1]
     return centre + offsets * flip
@@ -115,8 +116,7 @@ def render(facts: list[int], dice: Dice) -> np.ndarray:  # uint8 [FRAMES, SIDE, 
         end = meeting - step * reach if meet else place + step * distance / 2
         centres = (end - step * distance * (1 - TIME[:, None])).astype(np.float32)  # [FRAMES, 2]
         radii = np.linspace(*RADII[growth], FRAMES)
-        turn = spin * SPIN * dice.pick((-1, 1))
-        angle = (dice.uniform(-TILT, TILT) + turn * np.arange(FRAMES)).astype(np.float32)
+        angle = (dice.uniform(-TILT, TILT) + SPIN[spin] * np.arange(FRAMES)).astype(np.float32)
         cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
         seen = window(centres, max(RADII[growth]), SIDE)
         x, y = X[seen] - centres[:, 0, None, None], Y[seen] - centres[:, 1, None, None]
@@ -137,7 +137,7 @@ WORLD = World(
     family=2,
     attributes=(
         Fact("colour", 7, CATCHING),
-        Fact("spin", 2, SUBTLE),
+        Fact("spin", 3, SUBTLE),
         Fact("growth", 3, PLAIN),
         Fact("speed", 2, PLAIN),
     ),

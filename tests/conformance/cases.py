@@ -146,6 +146,6 @@ CASES: Mapping[str, Case] = {
     "vilt": Case(lambda kit: Pretrained(judge("vilt")), ("text-image", "text-video")),
     "lexical": Case(lambda kit: Lexical(kit.captioner), TEXT, learns=True),
     "rerank": Case(lambda kit: Together(DualTower(kit.encoder), Likelihood(kit.captioner), n=12), TEXT),
-    "rerank-match": Case(lambda kit: Together(DualTower(kit.encoder, "HNSW8,Flat"), match(kit), n=12), TEXT),
+    "rerank-match": Case(lambda kit: Together(DualTower(kit.encoder, "Flat"), match(kit), n=12), TEXT),
     "outside": Case(lambda kit: Lengths()),
 }
