@@ -17,7 +17,7 @@ Read from top to bottom: text → states → fusion → decoder → CART. Q quer
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -253,7 +253,9 @@ class CART(nn.Module):
     @property
     def hears_alike(self) -> bool:
         """Whether two passes over a query differ in the decoder alone."""
-        shaken = (module for module in self.encoder.modules() if isinstance(module, nn.Dropout) and module.p)
+        shaken = (
+            module for module in cast(nn.Module, self.encoder).modules() if isinstance(module, nn.Dropout) and module.p
+        )
         return self.geometry is None and not any(module.training for module in shaken)
 
     def affinity(self, state: State, level: int, nodes: Tensor) -> Tensor | None:

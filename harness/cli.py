@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -127,22 +126,18 @@ def _run(options: argparse.Namespace) -> int:
     suite = _load(options)
     if suite is None:
         return BAD_INPUT
-    from harness import compute, progress
+    from harness import compute, interruption, progress
 
     compute.prepare_environment(options.threads or compute.available_threads())
     from harness.session import BadInput, run_suite
 
     progress.use(progress.choose(options.quiet))
-    signal.signal(signal.SIGTERM, _interrupt)
+    interruption.listen()
     try:
         return run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options)
     except BadInput as problem:
         _complain(str(problem))
         return BAD_INPUT
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def _plan(options: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import os
 from collections import Counter
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 from harness.audit import leaks
 from harness.dataset import Dataset, Split, Unavailable, texts
+from harness.datasets.recorded import id_digest
 from harness.media import Files
 from harness.media.screened import verdicts_of
 
@@ -48,7 +48,7 @@ def findings(dataset: Dataset, target: str, decode: bool, cache: Path) -> Iterat
         splits[name] = replace(split, captions=texts(list(split.captions)))  # they are gone through several times
     for name, split in splits.items():
         yield _counts(split, expected.get(name))
-        yield Finding(f"  ids {_id_digest(split)}")
+        yield Finding(f"  ids {id_digest(split.item_names)}")
         if split.dropped:
             yield Finding(f"  {len(split.dropped):,} missing: {_some(split.dropped)}", wrong=True)
         absent = _absent(split)
@@ -73,11 +73,6 @@ def _counts(split: Split, expected: tuple[int, int] | None) -> Finding:
     pairs = zip(there.items(), expected, strict=True)
     told = ", ".join(f"{count:,} {word} of {wanted:,}" for (word, count), wanted in pairs)
     return Finding(f"{split.name}: {told} expected", wrong=True)
-
-
-def _id_digest(split: Split) -> str:
-    """Names the items that are there, in their order: equal digests, equal galleries."""
-    return hashlib.sha256("\0".join(split.item_names).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _absent(split: Split) -> list[str]:

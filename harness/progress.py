@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO, TypeVar
 
+from harness.interruption import heed
+
 T = TypeVar("T")
 
 
@@ -127,5 +129,6 @@ def track(
         total = len(steps)
     with _reporter.follow(label, total) as update:
         for done, step in enumerate(steps):
+            heed()
             update(done, note() if note else "")
             yield step

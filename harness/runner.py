@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness import record
+from harness import interruption, record
 from harness.artifacts import Frame, Store
 from harness.dataset import Unavailable
 from harness.measure import Contestant, Questions, contest
@@ -116,6 +116,7 @@ def _prepare(
     """Fit and index, through the store. Who fails or can't be had is recorded at once, and the others go on."""
     ready = {}
     for cell in cells:
+        interruption.heed()
         component = cell.retriever.component
         begun = time.monotonic()
         try:

@@ -198,7 +198,7 @@ class Recorded:
 
 def id_digest(names: Sequence[str]) -> str:
     """Of a list of item names, in any order: tells which of the subsets that circulate one has."""
-    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:12]
+    return hashlib.sha256("\n".join(sorted(names)).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def carve(clips: Sequence[Clip], count: int, seed: int = 0) -> tuple[list[Clip], list[Clip]]:
