@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from baselines.lexical import Lexical
-from harness import registry
+from harness import entry, registry
 from harness.dataset import Contents, texts
 from harness.instruments import Captioner
 
@@ -76,5 +76,5 @@ def test_what_is_added_counts_as_if_it_had_been_there() -> None:
 
 
 def test_without_the_package_it_says_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_importable", lambda module: False)
+    monkeypatch.setattr(entry, "_importable", lambda module: False)
     assert "pip install bm25s" in str(registry.kinds("retrievers")["lexical"].missing())

@@ -1,0 +1,98 @@
+"""What the registry knows of a kind: where it lives, what it takes, what it needs. Called by `harness/kinds`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Section = Literal["retrievers", "datasets", "encoders", "captioners"]
+SECTIONS: tuple[Section, ...] = ("retrievers", "datasets", "encoders", "captioners")
+REQUIRED: Any = ...
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One key that a kind accepts in a suite. A list in place of the value makes a variant for each member."""
+
+    # `Any` type that pydantic can check, or "dataset", "encoder", "captioner", "retriever": the name of another
+    # component of the suite (or that component itself, written in place), its default a kind. With `Path` it isn't the
+    # name that shapes digests but what lies there, where something does.
+    type: Any
+    default: Any = REQUIRED
+    above: float | None = None  # the value must be greater
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    kind: str
+    target: str  # package.module:Class, imported when the first one is built; empty: this version can't build it
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    about: str = ""
+    version: int = 1  # raise it whenever the same configuration gives other results: what was made before is made anew
+    seeded: bool = True  # false: the seed changes nothing, so that all seeds share one
+    modalities: tuple[str, ...] = ("image", "audio", "video")  # the media it can handle
+    needs: tuple[str, ...] = ()  # handed to its constructor by name: encoder, captioner, store; and `links` to controls
+    asks: tuple[str, ...] = ("text", "image", "audio", "video")  # retrievers: the queries it can answer
+    paradigm: str = ""  # retrievers: one of harness.retriever.PARADIGMS
+    requires: tuple[str, ...] = ()  # modules that must be importable
+    install: str = ""  # the command that brings them
+    generated: bool = False  # datasets: made by a program
+    closed: bool = False  # encoders: knows what it was given and no other queries, such as one warms up with
+    folder: str = ""  # datasets: where it lies below the data root
+    obtain: str = ""  # datasets: where it comes from, under which licence
+    folds: Mapping[str, int] = field(default_factory=dict)  # datasets: value of `protocol` → folds it is asked in
+
+    def missing(self) -> str | None:
+        """Why it can't be used on this machine, and what to do; None when it can."""
+        absent = [module for module in self.requires if not _importable(module)]
+        if absent:
+            return f"{self.kind} needs the package {', '.join(absent)}: {self.install}"
+        return None
+
+    def absent(self, data: Path) -> str | None:
+        """Why a dataset can't be had from below this folder, and what to do; None when it seems to be there."""
+        if self.missing():
+            return self.missing()
+        root = data / self.folder
+        if self.folder and not _is_folder(root):
+            return (
+                f"{self.kind}: nothing at {root}; get {self.obtain}; put it there, or name the folder above it with "
+                "--data or HARNESS_DATA"
+            )
+        return None if self.target else f"{self.kind}: {self.about or 'this version has no loader for it yet'}"
+
+    def load(self) -> Any:
+        """Import the class."""
+        module, _, name = self.target.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # above it is something that we may not read
+        return False
+
+
+def _importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # the package that it's in isn't there; or it's half imported
+        return False
+
+
+# Arguments that several kinds share.
+WHOLE = {"at_least": 1, "at_most": 50_000_000}
+FRAMES = {"frames": Argument(int, 8, at_least=1, at_most=1000)}  # of a video
+PRECISION = {"precision": Argument(Literal["fp32", "bf16"], "fp32")}
+
+TEACHER = {  # distillation: the same for whoever learns from captions of the gallery
+    "teacher": Argument(Literal["none", "dual", "likelihood"], "none"),
+    "teacher_texts": Argument(int, 4000, **WHOLE),
+}

@@ -1,0 +1,79 @@
+"""Encoders: trained here, or with weights from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from harness.entry import FRAMES, PRECISION, Argument, Entry
+
+ENCODERS = [
+    Entry(
+        "small",
+        "baselines.encoders.small:SmallEncoder",
+        {
+            "trained_on": Argument("dataset"),
+            "modality": Argument(Literal["image", "audio", "video"], None),
+            "steps": Argument(int, 500, at_least=1, at_most=1_000_000),
+            "batch": Argument(int, 256, at_least=2, at_most=65_536),
+            "dim": Argument(int, 256, at_least=8, at_most=4096),
+            "lr": Argument(float, 1e-3, above=0, at_most=1),
+        },
+        about="a text transformer and a CNN, trained here from scratch",
+    ),
+    Entry(
+        "open_clip",
+        "baselines.encoders.open_clip:OpenClipEncoder",
+        {"pretrained": Argument(Path), "architecture": Argument(str, None), **FRAMES, **PRECISION},
+        about="any architecture of open_clip: a pretrained tag, a file of weights, a folder, or hf-hub:org/name",
+        modalities=("image", "video"),
+        seeded=False,
+        requires=("open_clip", "torchvision"),
+        install="python -m pip install 'open_clip_torch>=2.24,<4' torchvision",
+    ),
+    Entry(
+        "clip",
+        "baselines.encoders.clip:ClipEncoder",
+        {"checkpoint": Argument(Path), **FRAMES, **PRECISION},
+        about="a CLIP or SigLIP checkpoint of transformers, a folder or a hub id",
+        modalities=("image", "video"),
+        seeded=False,
+    ),
+    Entry(
+        "clap",
+        "baselines.encoders.clap:ClapEncoder",
+        {"checkpoint": Argument(Path), **PRECISION},
+        about="a CLAP checkpoint of transformers, a folder or a hub id",
+        modalities=("audio",),
+        seeded=False,
+    ),
+    Entry(
+        "laion_clap",
+        "baselines.encoders.laion_clap:LaionClapEncoder",
+        {
+            "checkpoint": Argument(Path),
+            "architecture": Argument(str, "HTSAT-tiny"),
+            "fusion": Argument(bool, False),
+            **PRECISION,
+        },
+        about="LAION's own CLAP package and its .pt checkpoints",
+        modalities=("audio",),
+        seeded=False,
+        requires=("laion_clap", "torchvision"),
+        install="python -m pip install 'laion-clap>=1.1.4,<2' 'numpy<2' torchvision, in an environment of its own",
+    ),
+    Entry(
+        "precomputed",
+        "baselines.encoders.precomputed:PrecomputedEncoder",
+        {
+            "media": Argument(Path),
+            "text": Argument(Path),
+            "media_names": Argument(Path, None),
+            "text_names": Argument(Path, None),
+            "split": Argument(str, None),
+        },
+        about="vectors made elsewhere, .npy, .npz or .safetensors, looked up: what encoding costs is not in its rates",
+        seeded=False,
+        closed=True,
+    ),
+]
