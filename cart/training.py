@@ -32,6 +32,7 @@ from harness.layers import lengthwise, trim
 from harness.progress import say, track
 
 CHECKPOINT = "training.safetensors"
+PARTS = 2  # of a batch, by length: more of them would save padding, and lose more by being small
 NEVER = -1e9  # the log-probability of what can't be: -inf would make 0 · inf of its share in a divergence
 
 Draw = Callable[[np.random.Generator, int], tuple[Tensor, np.ndarray]]  # how many → texts (n, L), candidates (n,)
@@ -126,7 +127,7 @@ def schedule(step: int, plan: Plan) -> float:
 def backward(model: CART, trie: Trie, texts: Tensor, tokens: Tensor, paths: Tensor, plan: Plan) -> Loss:
     """The mean loss of a batch; its gradients are left in the model, summed over parts of texts of a length."""
     mean = Loss(*torch.zeros(2, device=tokens.device))
-    for part in lengthwise(texts):
+    for part in lengthwise(texts, PARTS):
         with compute.half_precision():
             found = losses(model, trie, trim(texts[part]).to(tokens.device), tokens[part], paths[part], plan)
         weight = len(part) / len(texts)
