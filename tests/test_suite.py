@@ -91,7 +91,7 @@ def test_defaults(suite_of):
     assert suite.scenarios["offline"] == {"rounds": 5, "cap_s": 60.0}
     assert suite.tasks[0].name == "coco/test/text-image"
     assert suite.retrievers[0].name == "null", "names are read as they are written"
-    assert suite.tasks[0].dataset.arguments == {"protocol": "5k", "captions": "five"}
+    assert suite.tasks[0].dataset.arguments == {"protocol": "5k", "captions": "five", "broken": 0.01}
 
 
 def test_only_the_scenarios_that_are_named(suite_of):

@@ -31,8 +31,10 @@ class AudioCaps(Recorded):
     parts = {"train": "train", "validation": "val", "test": "test"}
     whole_names = False
 
-    def __init__(self, root: Path, version: Literal["v1", "v2"] = "v1", clips: Path | None = None) -> None:
-        super().__init__(root, version)
+    def __init__(
+        self, root: Path, version: Literal["v1", "v2"] = "v1", clips: Path | None = None, broken: float = 0.01
+    ) -> None:
+        super().__init__(root, version, broken)
         self.only = clips
 
     def annotations(self, split: str) -> Annotations:

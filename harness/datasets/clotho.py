@@ -34,8 +34,8 @@ class Clotho(Recorded):
     )
     parts = {"train": "development", "validation": "validation", "test": "evaluation"}
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root, "v2.1")
+    def __init__(self, root: Path, broken: float = 0.01) -> None:
+        super().__init__(root, "v2.1", broken)
 
     def annotations(self, split: str) -> Annotations:
         part, path = self.parts[split], self._csv(split)

@@ -50,10 +50,14 @@ class Coco(Recorded):
     folders = ("train2014", "val2014", "images/train2014", "images/val2014", "images", ".")
 
     def __init__(
-        self, root: Path, protocol: Literal["5k", "1k"] = "5k", captions: Literal["five", "all"] = "five"
+        self,
+        root: Path,
+        protocol: Literal["5k", "1k"] = "5k",
+        captions: Literal["five", "all"] = "five",
+        broken: float = 0.01,
     ) -> None:
         """`protocol` settles in how many folds a suite asks a split: the registry knows."""
-        super().__init__(root, captions)
+        super().__init__(root, captions, broken)
 
     def annotations(self, split: str) -> Annotations:
         path = self._split_file

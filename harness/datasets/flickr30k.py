@@ -25,8 +25,8 @@ class Flickr30k(Recorded):
     folders = ("flickr30k-images", "flickr30k_images", "images", ".")
     parts = {"train": "train", "validation": "val", "test": "test"}
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root, "karpathy")
+    def __init__(self, root: Path, broken: float = 0.01) -> None:
+        super().__init__(root, "karpathy", broken)
 
     def annotations(self, split: str) -> Annotations:
         path = self._whole_file

@@ -49,8 +49,8 @@ class MsrVtt(Recorded):
     )
     whole_names = False
 
-    def __init__(self, root: Path, protocol: Literal["1k-a", "1k-a-7k", "full"] = "1k-a") -> None:
-        super().__init__(root, protocol)
+    def __init__(self, root: Path, protocol: Literal["1k-a", "1k-a-7k", "full"] = "1k-a", broken: float = 0.01) -> None:
+        super().__init__(root, protocol, broken)
 
     def annotations(self, split: str) -> Annotations:
         captions = self._test if split == "test" and self.version != "full" else self._captioned(self._lists[split])

@@ -28,8 +28,8 @@ class Msvd(Recorded):
     parts = {"train": "train", "validation": "val", "test": "test"}
     whole_names = False
 
-    def __init__(self, root: Path) -> None:
-        super().__init__(root, "msvd")
+    def __init__(self, root: Path, broken: float = 0.01) -> None:
+        super().__init__(root, "msvd", broken)
 
     def annotations(self, split: str) -> Annotations:
         path, captions = self._captions

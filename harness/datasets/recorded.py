@@ -66,9 +66,10 @@ class Recorded:
     whole_names = True  # Clip.files have their suffix; else any suffix of the medium will do
     counts: ClassVar[Mapping[str, Mapping[str, Counts]]]  # of the literature: version → split → counts
 
-    def __init__(self, root: Path, version: str) -> None:
+    def __init__(self, root: Path, version: str, broken: float = 0.01) -> None:
+        """`broken`: the share of a split's files that may be undecodable; with more the dataset fails."""
         self.root = Path(root)
-        self.version = version
+        self.version, self.broken = version, broken
         self._annotations: dict[str, Annotations] = {}
         self._splits: dict[str, Split] = {}
 

@@ -14,6 +14,8 @@ SIZES = {
     "seed": Argument(int, 0, at_least=0, at_most=2**32 - 1),
 }
 
+BROKEN = {"broken": Argument(float, 0.01, at_least=0, at_most=1)}  # the share of files that may be undecodable
+
 DATASETS = [
     Entry(
         "soundscapes",
@@ -45,6 +47,7 @@ DATASETS = [
         {
             "protocol": Argument(Literal["5k", "1k"], "5k"),  # the whole gallery, or five folds of 1,000
             "captions": Argument(Literal["five", "all"], "five"),  # of an image in validation and test
+            **BROKEN,
         },
         about="photographs, five captions each; Karpathy's split",
         modalities=("image",),
@@ -56,6 +59,7 @@ DATASETS = [
     Entry(
         "flickr30k",
         "harness.datasets.flickr30k:Flickr30k",
+        BROKEN,
         about="photographs, five captions each; Karpathy's split",
         modalities=("image",),
         folder="flickr30k",
@@ -65,7 +69,7 @@ DATASETS = [
     Entry(
         "audiocaps",
         "harness.datasets.audiocaps:AudioCaps",
-        {"version": Argument(Literal["v1", "v2"], "v1"), "clips": Argument(Path, None)},
+        {"version": Argument(Literal["v1", "v2"], "v1"), "clips": Argument(Path, None), **BROKEN},
         about="ten seconds of sound, five captions each in test; `clips`: a file of the ids that make up the test",
         modalities=("audio",),
         folder="audiocaps",
@@ -74,6 +78,7 @@ DATASETS = [
     Entry(
         "clotho",
         "harness.datasets.clotho:Clotho",
+        BROKEN,
         about="15 to 30 seconds of sound, five captions each",
         modalities=("audio",),
         folder="clotho",
@@ -82,7 +87,7 @@ DATASETS = [
     Entry(
         "msrvtt",
         "harness.datasets.msrvtt:MsrVtt",
-        {"protocol": Argument(Literal["1k-a", "1k-a-7k", "full"], "1k-a")},
+        {"protocol": Argument(Literal["1k-a", "1k-a-7k", "full"], "1k-a"), **BROKEN},
         about="short videos; 1k-a: trained on 9,000 (or 7,000), one caption each in test; full: twenty",
         modalities=("video",),
         folder="msrvtt",
@@ -91,6 +96,7 @@ DATASETS = [
     Entry(
         "msvd",
         "harness.datasets.msvd:Msvd",
+        BROKEN,
         about="short videos, about forty captions each",
         modalities=("video",),
         folder="msvd",
@@ -106,7 +112,7 @@ DATASETS = [
             "vectors": Argument(Path, None),
             "split": Argument(dict[str, float], {}, at_least=0),
             "columns": Argument(dict[str, str], {}),
-            "broken": Argument(float, 0.01, at_least=0, at_most=1),
+            **BROKEN,
             "allow_outside": Argument(bool, False),
             "rate": Argument(int, 16_000, at_least=1000, at_most=384_000),
             "frames": Argument(int, 8, at_least=1, at_most=1000),
