@@ -1,5 +1,5 @@
-"""A control: a dual tower that is given what CART is given. A vector of its own for each candidate, and the text tower,
-are trained on the same generated captions of the gallery, and from the same teacher if it has one.
+"""A control: a dual tower that is given what CART is given. A vector of its own for each candidate, and the text side,
+are trained on the same generated captions of the gallery, or to order candidates as the same teacher does.
 
 A gain over the plain dual tower is the generative paradigm's only if it is a gain over this one too.
 """
@@ -7,8 +7,10 @@ A gain over the plain dual tower is the generative paradigm's only if it is a ga
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,12 +25,18 @@ from harness.compute import stage
 from harness.dataset import Contents, Pairs
 from harness.instruments import Captioner, TextTower, TokenEncoder
 from harness.layers import in_parts, parameter_count, trim
+from harness.learning import Apart, Learner
 from harness.progress import track
 from harness.retriever import Footprint, Ranking, Retriever, Unsupported
 from harness.teaching import Posterior, Teacher
 
 FIRST_SCALE = 3.0  # exp(3) ≈ 20: what contrastive training of the small encoder ends near
+VECTORS = 3  # how much faster than the text side the candidates' vectors move
+SOFT = 3.0  # a teacher's scores are divided by this, as are the pupil's: the less likely candidates teach too
 TEXTS_AT_ONCE = 512
+
+
+Batch = tuple[Tensor, Callable[[Tensor], Tensor]]  # texts (B, L), and what scores (B, N) of them cost
 
 
 class DualTuned(Retriever):
@@ -39,6 +47,7 @@ class DualTuned(Retriever):
         steps: int,
         batch: int,
         lr: float,
+        text: Literal["tower", "captioner"] = "tower",
         teacher: Teacher = "none",
         teacher_texts: int = 4000,
         store: Store | None = None,
@@ -46,7 +55,7 @@ class DualTuned(Retriever):
     ) -> None:
         self.encoder, self.captioner = encoder, captioner
         self.steps, self.batch, self.lr, self.seed = steps, batch, lr, seed
-        self.teacher, self.teacher_texts, self.store = teacher, teacher_texts, store
+        self.text, self.teacher, self.teacher_texts, self.store = text, teacher, teacher_texts, store
         self.lessons: Contents | None = None
         self.neighbours = ExactIndex()
 
@@ -57,7 +66,7 @@ class DualTuned(Retriever):
         if not len(gallery):
             raise ValueError("dual_tuned learns from captions of its gallery, and this gallery is empty")
         torch.manual_seed(self.seed)
-        device = compute.current().device
+        device = torch.device(compute.current().device)
         captions = self.captioner.captions(gallery)
         taught = teaching.posterior(
             self.teacher, self.lessons, gallery, self.encoder, self.captioner, self.teacher_texts, self.store
@@ -65,47 +74,41 @@ class DualTuned(Retriever):
         self.tower = self._fresh_tower()
         self.tower.to(device)
         items = nn.Parameter(torch.from_numpy(np.array(self.encoder.embed(gallery))).to(device))
-        rows = self.tower.tokens([*(text for each in captions for text in each), *taught.texts])
-        self._learn(items, rows, list(map(len, captions)), taught)
+        scale = nn.Parameter(torch.tensor(FIRST_SCALE, device=device))
+        learner = Learner(
+            [self.tower], self.lr, self.steps, apart=[Apart([items, scale], VECTORS)], decay=0.0, clip=None
+        )
+        batches = self._taught(taught) if len(taught) else self._told(captions)
+        loss = [0.0]
+        for step in track(range(self.steps), "tuning dual tower", note=lambda: f"loss {loss[0]:.2f}"):
+            rows, cost = next(batches)
+            with compute.half_precision():
+                vectors = in_parts(lambda tokens: self.tower.layered(tokens)[1], rows, device)
+            value = cost(scale.exp().clamp(max=100) * vectors @ F.normalize(items, dim=-1).T)  # (B, N)
+            learner.learn(step, value)
+            loss[0] = value.item()
         self.vectors = F.normalize(items.detach(), dim=-1).cpu().numpy()
+        self.scale = scale.detach().exp().clamp(max=100).item()
         self._finish()
 
-    def _learn(self, items: nn.Parameter, rows: Tensor, counts: list[int], taught: Posterior) -> None:
-        """Cross-entropy over the whole gallery. The text tower knows much already and moves slower than the vectors.
-
-        `rows`: the captions of each candidate in turn, then a teacher's texts, whose targets are its posteriors.
-        """
-        owner = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-        told = teaching.share(self.batch, taught)
-        scale = nn.Parameter(torch.tensor(FIRST_SCALE, device=items.device))
-        optimizer = torch.optim.AdamW(
-            [{"params": [items, scale], "lr": self.lr}, {"params": self.tower.parameters(), "lr": self.lr / 3}],
-            weight_decay=0.0,
-            betas=(0.9, 0.98),
-        )
-        rates = [group["lr"] for group in optimizer.param_groups]
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=self.steps + 1, pct_start=0.1)
+    def _told(self, captions: list[list[str]]) -> Iterator[Batch]:
+        """Cross-entropy over the whole gallery: each caption is its own candidate's."""
+        rows = self.tower.tokens([text for each in captions for text in each])
+        owner = torch.arange(len(captions)).repeat_interleave(torch.tensor(list(map(len, captions))))
         rng = np.random.default_rng(self.seed)
-        loss = [0.0]
-        for _ in track(range(self.steps), "tuning dual tower", note=lambda: f"loss {loss[0]:.2f}"):
-            chosen = torch.from_numpy(rng.integers(len(owner), size=self.batch - told))
-            heard = rng.integers(max(1, len(taught)), size=told)
-            ids = torch.from_numpy(taught.ids[heard]).long().to(items.device)  # (told, n)
-            odds = torch.from_numpy(taught.odds[heard]).to(items.device)
-            batch = torch.cat([chosen, len(owner) + torch.from_numpy(heard)])
-            with compute.half_precision():
-                vectors = in_parts(lambda tokens: self.tower.layered(tokens)[1], rows[batch], items.device)
-            logits = scale.exp().clamp(max=100) * vectors @ F.normalize(items, dim=-1).T  # (B, N)
-            likely, right = logits.log_softmax(1), owner[chosen, None].to(items.device)
-            value = -(
-                likely[: len(chosen)].gather(1, right).sum() + (likely[len(chosen) :].gather(1, ids) * odds).sum()
-            )
-            value = value / self.batch
-            optimizer.zero_grad(set_to_none=True)
-            value.backward()
-            optimizer.step()
-            schedule.step()
-            loss[0] = value.item()
+        while True:
+            chosen = torch.from_numpy(rng.integers(len(owner), size=self.batch))
+            right = owner[chosen].to(compute.current().device)
+            yield rows[chosen], partial(F.cross_entropy, target=right)
+
+    def _taught(self, taught: Posterior) -> Iterator[Batch]:
+        """Divergence from the teacher over the candidates that it judged."""
+        rows, rng, device = self.tower.tokens(taught.texts), np.random.default_rng(self.seed), compute.current().device
+        while True:
+            heard = taught.draw(rng, self.batch)
+            ids = torch.from_numpy(taught.ids[heard]).long().to(device)  # (B, n)
+            odds = torch.from_numpy(taught.odds[heard]).to(device).clamp(min=1e-30)
+            yield rows[torch.from_numpy(heard)], partial(divergence, ids=ids, goal=(odds.log() / SOFT).log_softmax(1))
 
     def _finish(self) -> None:
         self._trained = self.tower.state_dict()
@@ -132,6 +135,11 @@ class DualTuned(Retriever):
             out[chosen.numpy()] = vectors.cpu().numpy()
         return out
 
+    def thinks(self, texts: Contents, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Its k likeliest candidates of each text, and their log-probabilities up to a constant."""
+        found = self.neighbours.search(self._encode(list(texts)), k)
+        return found.ids.astype(np.int32), self.scale * found.scores
+
     def text_tower(self) -> TextTower:
         """A copy of the tuned text side, for who starts from it."""
         tower = self._fresh_tower()
@@ -139,18 +147,27 @@ class DualTuned(Retriever):
         return tower
 
     def _fresh_tower(self) -> Any:
+        if self.text == "captioner":
+            return self.captioner.text_tower(self.encoder.dim)
         return self.encoder.text_tower()
 
     def save(self, folder: Path) -> None:
         tensors = {f"tower.{name}": tensor.cpu().contiguous() for name, tensor in self._trained.items()}
-        save_file({**tensors, "vectors": torch.from_numpy(self.vectors)}, folder / "tuned.safetensors")
+        learnt = {"vectors": torch.from_numpy(self.vectors), "scale": torch.tensor(self.scale)}
+        save_file(tensors | learnt, folder / "tuned.safetensors")
 
     def load(self, folder: Path) -> None:
         tensors = load_file(folder / "tuned.safetensors")
-        self.vectors = tensors.pop("vectors").numpy()
+        self.vectors, self.scale = tensors.pop("vectors").numpy(), float(tensors.pop("scale"))
         self.tower = self._fresh_tower()
         self.tower.load_state_dict({name.removeprefix("tower."): tensor for name, tensor in tensors.items()})
         self._finish()
 
     def footprint(self) -> Footprint:
         return Footprint(self.neighbours.bytes(), parameter_count(self.tower))
+
+
+def divergence(scores: Tensor, ids: Tensor, goal: Tensor) -> Tensor:
+    """KL(goal ‖ scores) among the candidates `ids` (B, n) of each row of scores (B, N); goal (B, n) in logarithms."""
+    judged = (scores.gather(1, ids) / SOFT).log_softmax(1)
+    return F.kl_div(judged, goal, log_target=True, reduction="batchmean")

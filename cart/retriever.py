@@ -30,7 +30,7 @@ from cart.geometry import Kind
 from cart.identifiers import Identifiers, Scheme
 from cart.model import CART, Fusion, State
 from cart.text import Pretrained, Scratch, Text, Tower, vocabulary
-from cart.training import Plan, train
+from cart.training import Lesson, Plan, train
 from cart.trie import Trie
 from harness import compute, teaching
 from harness.artifacts import Store
@@ -51,6 +51,8 @@ class Tuned(Protocol):
     vectors: np.ndarray  # float32 [N, dim]
 
     def text_tower(self) -> TextTower: ...
+
+    def thinks(self, texts: Contents, k: int) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 class Counted:
@@ -130,7 +132,14 @@ class CartRetriever(Retriever):
         captions = self.captioner.captions(gallery)
         self.words = vocabulary(captions) if self.text == "scratch" else []
         taught = teaching.posterior(
-            self.teacher, self.lessons, gallery, self.encoder, self.captioner, self.teacher_texts, self.store
+            self.teacher,
+            self.lessons,
+            gallery,
+            self.encoder,
+            self.captioner,
+            self.teacher_texts,
+            self.store,
+            self.start,
         )
         self.model = self._model(embeddings)
         self._train(captions, taught)
@@ -183,29 +192,29 @@ class CartRetriever(Retriever):
         return Tower((self.start or self.encoder).text_tower(), self.frozen)
 
     def _train(self, captions: list[list[str]], taught: Posterior) -> None:
-        """A batch is candidates drawn evenly, each with one of its captions; half of it, where there is a teacher, is
-        texts of other items, each with a candidate drawn from the teacher's posterior."""
-        rows: Tensor = self._tokens([*(text for each in captions for text in each), *taught.texts])
+        """A batch is candidates drawn evenly, each with a caption; with a teacher, texts and what it thinks of them."""
         counts = np.array([len(each) for each in captions])
         silent = int(np.argmin(counts))
         if not counts[silent]:
             raise ValueError(f"candidate {silent} has no caption: CART would never learn its identifier")
         first = np.cumsum(counts) - counts
+        told: Tensor = self._tokens([text for each in captions for text in each])
+        judged: Tensor = self._tokens(list(taught.texts))
 
-        def draw(rng: np.random.Generator, count: int) -> tuple[Tensor, np.ndarray]:
-            told = teaching.share(count, taught)
-            chosen = rng.integers(len(counts), size=count - told)
-            texts = first[chosen] + (rng.random(len(chosen)) * counts[chosen]).astype(np.int64)
-            heard, thought = taught.draw(rng, told)
-            texts = np.concatenate([texts, int(counts.sum()) + heard])
-            return trim(rows[texts]), np.concatenate([chosen, thought])
+        def draw(rng: np.random.Generator, count: int) -> Lesson:
+            if len(taught):
+                heard = taught.draw(rng, count)
+                return Lesson(trim(judged[heard]), taught.ids[heard], taught.odds[heard])
+            chosen = rng.integers(len(counts), size=count)
+            texts = first[chosen] + (rng.random(count) * counts[chosen]).astype(np.int64)
+            return Lesson(trim(told[texts]), chosen[:, None], np.ones((count, 1), np.float32))
 
         subject = "\n".join(text for each in captions for text in each[:1]) + str(self.named.tokens[:64].tolist())
         subject += f"{self.teacher} {len(taught)}"
         earlier = train(self.model, self.tree, draw, self.plan, self.scratch, subject)
         if self.store is not None:
             self.store.carry(earlier)
-        self.first_token = self._first_token(rows[first[:CHECKED]])
+        self.first_token = self._first_token(told[first[:CHECKED]])
 
     def _first_token(self, captions: Tensor) -> float:
         """The share right for captions (n, L) of the first candidates: if the first token is wrong the rest is useless.

@@ -4,8 +4,9 @@ The paper's: cross-entropy of the tokens + ω × the KL divergence, both ways, b
 (R-Drop; Liang et al., 2021). Ours: cross-entropy among the children that the tree has (`legal`) instead of a level's
 whole vocabulary (`full`), the schedule, and checkpoints from which training goes on to the very same weights.
 
-Who trains says what a batch is (`Draw`): captions of the gallery as they come, or any text with a candidate drawn from
-a teacher's posterior, which in the long run is distillation: the tree turns a candidate into the tokens of its path.
+Who trains says what a batch is (`Draw`): texts, and how likely each is meant for which candidates. A generated caption
+is its own candidate's for certain; of any other text a teacher's posterior is asked, and summed along the tree: one
+candidate is drawn from it for the path to follow, and at each node of the path the children's shares are the target.
 """
 
 from __future__ import annotations
@@ -29,13 +30,21 @@ from cart.model import CART
 from cart.trie import Trie
 from harness import compute, files
 from harness.layers import lengthwise, trim
+from harness.learning import Learner
 from harness.progress import say, track
 
 CHECKPOINT = "training.safetensors"
 PARTS = 2  # of a batch, by length: more of them would save padding, and lose more by being small
 NEVER = -1e9  # the log-probability of what can't be: -inf would make 0 · inf of its share in a divergence
 
-Draw = Callable[[np.random.Generator, int], tuple[Tensor, np.ndarray]]  # how many → texts (n, L), candidates (n,)
+
+class Lesson(NamedTuple):
+    texts: Tensor  # (n, L)
+    ids: np.ndarray  # (n, m): candidates that they may be meant for
+    odds: np.ndarray  # (n, m): how likely each of those is; rows sum to 1
+
+
+Draw = Callable[[np.random.Generator, int], Lesson]
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class Plan:
     steps: int = 1000
     batch: int = 256
     lr: float = 1e-3
-    warmup: float = 0.1  # the share of the steps on which the rate rises; then it falls along half a cosine
+    warmup: float = 0.1  # the share of the steps on which the rate rises
     weight_decay: float = 0.01
     clip: float = 1.0
     loss: Literal["legal", "full"] = "legal"
@@ -77,10 +86,12 @@ def train(
     trie = trie.on(str(device))
     paths = torch.from_numpy(trie.paths()).long().to(device)
     tokens = torch.from_numpy(trie.identifiers()).long().to(device)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=plan.lr, weight_decay=plan.weight_decay, betas=(0.9, 0.98))
+    heads = list(model.heads) if isinstance(model.heads, nn.ModuleList) else []
+    learner = Learner(
+        [model], plan.lr, plan.steps, heads=heads, warmup=plan.warmup, decay=plan.weight_decay, clip=plan.clip
+    )
     name = files.digest({"plan": asdict(plan), "subject": subject})
-    done, earlier = _resume(folder / CHECKPOINT, name, model, optimizer) if folder else (0, 0.0)
+    done, earlier = _resume(folder / CHECKPOINT, name, model, learner) if folder else (0, 0.0)
     begun = time.perf_counter()
     shown = {"loss": math.nan, "first token": math.nan}
 
@@ -92,14 +103,11 @@ def train(
         for step in track(range(done, plan.steps), "training CART", note=note):
             # Chance is made anew from the seed at every step, so that there is no state of it to be kept.
             torch.manual_seed(_mixed(plan.seed, step))
-            texts, rows = draw(np.random.default_rng((plan.seed, step)), plan.batch)
-            chosen = torch.from_numpy(np.asarray(rows, np.int64)).to(device)
-            for group in optimizer.param_groups:
-                group["lr"] = plan.lr * schedule(step, plan)
-            optimizer.zero_grad(set_to_none=True)
-            loss = backward(model, trie, texts, tokens[chosen], paths[chosen], plan)
-            nn.utils.clip_grad_norm_(trained, plan.clip)
-            optimizer.step()
+            rng = np.random.default_rng((plan.seed, step))
+            meant = Meant.of(draw(rng, plan.batch), rng, paths, tokens)
+            learner.prepare(step)
+            loss = backward(model, trie, meant, plan)
+            learner.take()
             if step % 10 == 0 or step + 1 == plan.steps:
                 shown = {"loss": loss.total.item(), "first token": loss.right.item()}
                 if not math.isfinite(shown["loss"]):
@@ -107,7 +115,7 @@ def train(
             if (step + 1) % plan.checkpoint == 0 or step + 1 == plan.steps:
                 if folder:
                     spent = earlier + time.perf_counter() - begun
-                    _keep(folder / CHECKPOINT, name, model, optimizer, {"step": step + 1, "seconds": spent})
+                    _keep(folder / CHECKPOINT, name, model, learner, {"step": step + 1, "seconds": spent})
                 if look:
                     model.eval()
                     look(step + 1)
@@ -116,48 +124,75 @@ def train(
     return earlier
 
 
-def schedule(step: int, plan: Plan) -> float:
-    """The share of the full rate: a straight rise, then half a cosine down to nothing."""
-    rising = max(1, round(plan.warmup * plan.steps))
-    if step < rising:
-        return (step + 1) / rising
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, plan.steps - rising)))
+class Meant(NamedTuple):
+    """A batch on the tree. One candidate is followed down; what others at each of its nodes are worth is learnt."""
+
+    texts: Tensor  # (n, L)
+    tokens: Tensor  # (n, levels) of the candidate that is followed
+    paths: Tensor  # (n, levels): its nodes
+    others: Tensor  # (n, m, levels): the nodes of all candidates that the text may be meant for
+    named: Tensor  # (n, m, levels): and their tokens
+    odds: Tensor  # (n, m)
+
+    @staticmethod
+    def of(lesson: Lesson, rng: np.random.Generator, paths: Tensor, tokens: Tensor) -> Meant:
+        reached = np.cumsum(lesson.odds, axis=1, dtype=np.float64)
+        place = (reached < rng.random((len(reached), 1)) * reached[:, -1:]).sum(axis=1)
+        ids = torch.from_numpy(np.asarray(lesson.ids, np.int64)).to(paths.device)
+        followed = ids[torch.arange(len(ids)), torch.from_numpy(place)]
+        odds = torch.from_numpy(np.asarray(lesson.odds, np.float32)).to(paths.device)
+        return Meant(lesson.texts, tokens[followed], paths[followed], paths[ids], tokens[ids], odds)
+
+    def part(self, rows: Tensor) -> Meant:
+        texts = trim(self.texts[rows]).to(self.tokens.device)
+        rows = rows.to(self.tokens.device)
+        return Meant(texts, *(each[rows] for each in self[1:]))
+
+    def twice(self) -> Meant:
+        return Meant(*(each.repeat(2, *[1] * (each.ndim - 1)) for each in self))
+
+    def shares(self, level: int) -> Tensor:
+        """What each candidate is worth at the node of the path above `level`: (n, m), rows sum to 1."""
+        below = self.odds
+        if level:
+            below = below * (self.others[:, :, level - 1] == self.paths[:, level - 1, None])
+        return below / below.sum(1, keepdim=True)
 
 
-def backward(model: CART, trie: Trie, texts: Tensor, tokens: Tensor, paths: Tensor, plan: Plan) -> Loss:
+def backward(model: CART, trie: Trie, meant: Meant, plan: Plan) -> Loss:
     """The mean loss of a batch; its gradients are left in the model, summed over parts of texts of a length."""
-    mean = Loss(*torch.zeros(2, device=tokens.device))
-    for part in lengthwise(texts, PARTS):
+    mean = Loss(*torch.zeros(2, device=meant.tokens.device))
+    for rows in lengthwise(meant.texts, PARTS):
         with compute.half_precision():
-            found = losses(model, trie, trim(texts[part]).to(tokens.device), tokens[part], paths[part], plan)
-        weight = len(part) / len(texts)
+            found = losses(model, trie, meant.part(rows), plan)
+        weight = len(rows) / len(meant.texts)
         (weight * found.total).backward()
         mean = Loss(mean.total + weight * found.total.detach(), mean.right + weight * found.right)
     return mean
 
 
-def losses(model: CART, trie: Trie, texts: Tensor, tokens: Tensor, paths: Tensor, plan: Plan) -> Loss:
-    """texts (n, L), the true tokens and nodes (n, levels)."""
+def losses(model: CART, trie: Trie, meant: Meant, plan: Plan) -> Loss:
     passes = 2 if plan.consistency else 1
     together = passes if model.hears_alike else 1
-    texts, asked = (x.repeat(passes // together, 1) for x in (texts, tokens))
-    tokens, paths = (x.repeat(passes, 1) for x in (tokens, paths))
-    state, _ = model.begin(texts)
-    total, right = texts.new_zeros((), dtype=torch.float32), torch.ones(())
-    for level, logits in enumerate(model(state, asked, together)):
+    doubled = meant.twice() if passes == 2 else meant
+    heard = meant if together == passes else doubled
+    state, _ = model.begin(heard.texts)
+    total, right = torch.zeros((), device=meant.tokens.device), torch.ones(())
+    for level, logits in enumerate(model(state, heard.tokens, together)):
         if plan.loss == "full":
-            likely, answer = logits.float().log_softmax(-1), tokens[:, level]  # (n, V)
+            likely, answers = logits.float().log_softmax(-1), doubled.named[:, :, level]  # (n, V), (n, m)
         else:
-            parents = paths[:, level - 1 : level] if level else torch.zeros_like(paths[:, :1])
+            parents = doubled.paths[:, level - 1 : level] if level else torch.zeros_like(doubled.paths[:, :1])
             child, real = children(trie, level, parents)  # (n, 1, M)
             likely = gains(model, state, logits[:, None], trie, level, child, real, "legal")[:, 0]  # (n, M)
             likely = likely.masked_fill(~real[:, 0], NEVER)
-            answer = paths[:, level] - child[:, 0, 0]
-        total = total - likely.gather(1, answer[:, None]).mean()
+            answers = (doubled.others[:, :, level] - child[:, 0, :1]).clamp(0, likely.shape[1] - 1)  # worth 0 elsewhere
+        goal = torch.zeros_like(likely).scatter_add_(1, answers, doubled.shares(level))
+        total = total - (goal * likely).sum(1).mean()
         if passes == 2:
             total = total + plan.consistency * disagreement(*likely.chunk(2))
         if level == 0:
-            right = (likely.argmax(1) == answer).float().mean()
+            right = (likely.argmax(1) == goal.argmax(1)).float().mean()
     return Loss(total, right)
 
 
@@ -173,10 +208,11 @@ def _mixed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _keep(path: Path, name: str, model: CART, optimizer: torch.optim.Optimizer, done: dict[str, float]) -> None:
+def _keep(path: Path, name: str, model: CART, learner: Learner, done: dict[str, float]) -> None:
     tensors = {f"model.{key}": tensor for key, tensor in model.state_dict().items()}
-    for number, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{key}": value for key, value in moments.items()}
+    for which, optimizer in enumerate(learner.optimizers):
+        for number, moments in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{which}.{number}.{key}": value for key, value in moments.items()}
     facts = {"name": name, **done}
     data = save({key: tensor.contiguous() for key, tensor in tensors.items()}, {"facts": json.dumps(facts)})
     try:
@@ -186,7 +222,7 @@ def _keep(path: Path, name: str, model: CART, optimizer: torch.optim.Optimizer, 
         say(f"    {told}: training goes on, but if cut off starts from the one before")
 
 
-def _resume(path: Path, name: str, model: CART, optimizer: torch.optim.Optimizer) -> tuple[int, float]:
+def _resume(path: Path, name: str, model: CART, learner: Learner) -> tuple[int, float]:
     """The number of steps that are done already, and the seconds that they took."""
     if not path.exists():
         return 0, 0.0
@@ -200,10 +236,11 @@ def _resume(path: Path, name: str, model: CART, optimizer: torch.optim.Optimizer
         say(f"    {path} can't be read ({error}): training starts from the beginning")
         return 0, 0.0
     model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-    moments: dict[int, dict[str, Any]] = {}
+    moments: list[dict[int, dict[str, Any]]] = [{} for _ in learner.optimizers]
     for key, value in tensors.items():
         if key.startswith("optimizer."):
-            _, number, what = key.split(".")
-            moments.setdefault(int(number), {})[what] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+            _, which, number, what = key.split(".")
+            moments[int(which)].setdefault(int(number), {})[what] = value
+    for optimizer, state in zip(learner.optimizers, moments, strict=True):
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     return int(facts["step"]), float(facts.get("seconds", 0.0))

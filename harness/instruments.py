@@ -98,3 +98,7 @@ class Captioner(Instrument):
     def likelihood(self, texts: Sequence[str], prepared: Any, pairs: np.ndarray) -> np.ndarray:
         """float32 [pairs]: log p(text | media), for int64 [pairs, 2] of (text, prepared medium)."""
         raise NotImplementedError(f"{type(self).__name__} can't say how likely a text is")
+
+    def text_tower(self, dim: int) -> TextTower:
+        """A copy of its text side as a module that gives vectors of this size, for who wants to start from it."""
+        raise NotImplementedError(f"{type(self).__name__} can't hand out its text side")

@@ -24,12 +24,21 @@ class Attention(nn.Module):
 
     def remember(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of what is looked at: (B, M, d) → (B, h, M, d/h) each."""
-        keys, values = (self._split(half) for half in self.keyvalue(memory).chunk(2, -1))
+        return self.parted(self.keyvalue(memory))
+
+    def parted(self, keyvalue: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, from keys and values that stand side by side: (B, M, 2d)."""
+        keys, values = (self._split(half) for half in keyvalue.chunk(2, -1))
         return keys, values
 
     def look(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None = None) -> Tensor:
-        y = attend(self._split(self.query(x)), *memory, mask)
-        return self.out(y.transpose(1, 2).flatten(2))  # (B, L, d)
+        return self.find(self.ask(x), memory, mask)
+
+    def ask(self, x: Tensor) -> Tensor:  # (B, L, d) → (B, h, L, d/h)
+        return self._split(self.query(x))
+
+    def find(self, asked: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None = None) -> Tensor:
+        return self.out(attend(asked, *memory, mask).transpose(1, 2).flatten(2))  # (B, L, d)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)

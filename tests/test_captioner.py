@@ -50,16 +50,16 @@ def test_likelihood_is_the_sum_over_words(captioner: SmallCaptioner, tiny: Calla
 
 
 def test_word_by_word_equals_all_at_once(captioner: SmallCaptioner, tiny: Callable[[str], Kit]) -> None:
-    """The cache of `step` against `forward`, with two captions sharing each item's states."""
+    """The cache of `step` against `forward`, with two captions sharing what is seen of each item."""
     media = captioner.prepare(tiny("audio").test("text-audio").candidates[:2])
     tokens = torch.randint(3, len(captioner.vocabulary), (4, 6))
     tokens[:, 0] = START
     with torch.inference_mode():
         whole = captioner.teller(tokens, media)
-        seen, heads = captioner.teller.see(media), captioner.teller.heads
-        pasts = [tuple(media.new_zeros(2, 4, heads, 6, media.shape[-1] // heads)) for _ in seen]
+        heads, width = captioner.teller.heads, captioner.media.width
+        pasts = [tuple(media.new_zeros(2, 4, heads, 6, width // heads)) for _ in captioner.teller.blocks]
         for place in range(6):
-            step = captioner.teller.step(tokens[:, place], place, pasts, seen)
+            step = captioner.teller.step(tokens[:, place], place, pasts, media)
             assert torch.allclose(step, whole[:, place], atol=1e-4)
 
 

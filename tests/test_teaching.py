@@ -47,7 +47,7 @@ def dense(found: Posterior, size: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("teacher", ["dual", "likelihood"])
-@pytest.mark.parametrize("nearest", [7, 50])  # fewer than the gallery holds, and more
+@pytest.mark.parametrize("nearest", [7, 14, 50])  # fewer than the gallery holds with the strangers; without; more
 def test_rows_are_distributions_over_different_candidates(
     kit: Kit, monkeypatch: pytest.MonkeyPatch, teacher: Any, nearest: int
 ) -> None:
@@ -55,7 +55,7 @@ def test_rows_are_distributions_over_different_candidates(
     monkeypatch.setattr(teaching, "PAIRS_AT_ONCE", 64)
     found = taught(kit, teacher)
     gallery = gallery_of(kit)
-    assert found.ids.shape == found.odds.shape == (COUNT, min(nearest, len(gallery)))
+    assert found.ids.shape == found.odds.shape == (COUNT, min(nearest + teaching.STRANGERS, len(gallery)))
     assert np.allclose(found.odds.sum(axis=1), 1, atol=1e-5) and (found.odds >= 0).all()
     assert all(len(set(row)) == len(row) and set(row) <= set(range(len(gallery))) for row in found.ids.tolist())
 
@@ -78,11 +78,17 @@ def test_the_likelihood_teacher_agrees_with_brute_force(kit: Kit, monkeypatch: p
     assert np.allclose(dense(found, len(gallery)), softmax(scores), atol=1e-4)
 
 
-def test_candidates_are_drawn_as_often_as_the_teacher_thinks() -> None:
-    found = Posterior(("a", "b"), np.array([[4, 2], [0, 9]], np.int32), np.array([[0.25, 0.75], [1, 0]], np.float32))
-    chosen, drawn = found.draw(np.random.default_rng(0), 20_000)
-    assert abs((drawn[chosen == 0] == 4).mean() - 0.25) < 0.02
-    assert set(drawn[chosen == 0].tolist()) == {2, 4} and set(drawn[chosen == 1].tolist()) == {0}
+def test_half_of_the_texts_are_captions_each_judged_for_its_own_candidate_too(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teaching, "NEAREST", 2)
+    monkeypatch.setattr(teaching, "STRANGERS", 1)
+    found, captions = taught(kit, "dual"), kit.captioner.captions(gallery_of(kit))
+    train = set(kit.lessons("text-audio")[0].queries)
+    assert sum(text in train for text in found.texts[: COUNT // 2]) == COUNT // 2
+    for text, ids in zip(found.texts[COUNT // 2 :], found.ids[COUNT // 2 :].tolist(), strict=True):
+        owners = {item for item, each in enumerate(captions) if text in each}
+        assert owners & set(ids)
 
 
 def test_it_is_made_once_and_its_cost_is_booked_with_all_who_use_it(
@@ -131,10 +137,10 @@ def test_another_gallery_teacher_or_captioner_makes_another_one(
         change()
         assert len(list(made.iterdir())) == number
     monkeypatch.setattr(kit.captioner, "digest", "another")
-    posterior("dual", train, gallery, *tools, COUNT, store)  # the dual's doesn't depend on it
-    assert len(list(made.iterdir())) == 4
-    posterior("likelihood", train, gallery, *tools, COUNT, store)
+    posterior("dual", train, gallery, *tools, COUNT, store)  # other captions
     assert len(list(made.iterdir())) == 5
+    posterior("likelihood", train, gallery, *tools, COUNT, store)
+    assert len(list(made.iterdir())) == 6
 
 
 def contestants(kit: Kit, **settings: Any) -> dict[str, Callable[[], Any]]:
@@ -178,7 +184,9 @@ def test_who_is_taught_comes_nearer_to_the_teacher(kit: Kit, monkeypatch: pytest
     train, validation = kit.lessons("text-audio")
     gallery = gallery_of(kit)
     target = (np.arange(COUNT, dtype=np.int32) % ITEMS)[:, None]
-    odd = Posterior(tuple(dict.fromkeys(train.queries))[:COUNT], target, np.ones((COUNT, 1), np.float32))
+    everyone = (target + np.arange(ITEMS, dtype=np.int32)) % ITEMS
+    certain = np.eye(1, ITEMS, dtype=np.float32).repeat(COUNT, axis=0)
+    odd = Posterior(tuple(dict.fromkeys(train.queries))[:COUNT], everyone, certain)
     hits = {}
     for teacher in ("none", "dual"):
         monkeypatch.setattr(teaching, "posterior", lambda teacher, *_: odd if teacher == "dual" else teaching.NOTHING)

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from baselines.captioners.listener import Listener, read
 from baselines.encoders import features
 from baselines.encoders.features import Shape
 from baselines.encoders.small import SmallEncoder
@@ -27,73 +28,70 @@ from baselines.encoders.words import PAD, START, UNKNOWN, Vocabulary, pad
 from harness import compute
 from harness.dataset import Contents, Links, Pairs
 from harness.instruments import Captioner
-from harness.layers import Attention, parameter_count
+from harness.layers import Attention, Block, parameter_count
+from harness.learning import Learner
 from harness.progress import track
 
 KeysValues = tuple[Tensor, Tensor]
 END = PAD  # what follows the last word
-ITEMS_AT_ONCE, TEXTS_AT_ONCE = 128, 4096
-
-
-class Layer(nn.Module):
-    """Looks back at the words so far, then at the medium."""
-
-    def __init__(self, dim: int, heads: int) -> None:
-        super().__init__()
-        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(3))
-        self.back = Attention(dim, heads)
-        self.across = Attention(dim, heads)
-        self.feed = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
-
-    def recall(self, x: Tensor) -> KeysValues:
-        """What later words see of these: (B, L, d) → (B, h, L, d/h) each."""
-        return self.back.remember(self.norms[0](x))
-
-    def forward(self, x: Tensor, past: KeysValues, mask: Tensor | None, seen: KeysValues) -> Tensor:
-        """x: new states (B, L, d); past: of all words so far, x's too; seen: of the media, (B or B/c, h, P, d/h)."""
-        x = x + self.back.look(self.norms[0](x), past, mask)
-        asked = self.norms[1](x)
-        folded = asked.reshape(len(seen[0]), -1, asked.shape[-1])  # captions of one item share its keys and values
-        x = x + self.across.look(folded, seen).reshape(x.shape)
-        return x + self.feed(self.norms[2](x))
+ITEMS_AT_ONCE, TEXTS_AT_ONCE, PAIRS_AT_ONCE = 128, 4096, 512
 
 
 class Teller(nn.Module):
-    """A causal decoder over words."""
+    """Reads the words so far as a causal transformer does, then looks at the medium once, then says the next word.
+
+    What reads words alone is done once a text, however many media the text is held against: all that a pair costs is
+    the look. Layers that read and look by turns learn no better, and score a pair at several times the price.
+    """
 
     def __init__(self, vocabulary: int, longest: int, width: int, layers: int = 2) -> None:
         super().__init__()
-        self.words = nn.Embedding(vocabulary, width)
         self.heads = width // 48
+        self.words = nn.Embedding(vocabulary, width)
         self.places = nn.Parameter(torch.randn(longest + 1, width) * 0.02)
-        self.layers = nn.ModuleList(Layer(width, self.heads) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, self.heads) for _ in range(layers))
+        self.asking = nn.LayerNorm(width)
+        self.across = Attention(width, self.heads)
+        self.feed_norm = nn.LayerNorm(width)
+        self.feed = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, vocabulary)
         nn.init.normal_(self.words.weight, std=0.02)
 
-    def forward(self, tokens: Tensor, media: Tensor) -> Tensor:  # (B, L), (B/c, P, d) → logits of the next (B, L, V)
-        x = self.words(tokens) + self.places[: tokens.shape[1]]
-        causal = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=tokens.device).tril()
-        for layer, seen in zip(self._layers(), self.see(media), strict=True):
-            x = layer(x, layer.recall(x), causal, seen)
-        return self.out(self.norm(x))
+    def forward(self, tokens: Tensor, seen: Tensor) -> Tensor:
+        """Logits (B, L, V) of each next word; tokens (B, L), `seen` (B/c, P, 2d): c texts in turn share a medium."""
+        return self.tell(self.read(tokens)[-1], seen)
 
-    def see(self, media: Tensor) -> list[KeysValues]:
-        """Keys and values of media (B, P, d) for every layer."""
-        return [layer.across.remember(media) for layer in self._layers()]
+    def see(self, media: Tensor) -> Tensor:
+        """All that is ever asked of media (B, P, d): their keys and values, (B, P, 2d)."""
+        return self.across.keyvalue(media)
 
-    def _layers(self) -> list[Layer]:
-        return cast(list[Layer], list(self.layers))
+    def read(self, tokens: Tensor) -> list[Tensor]:  # (B, L) → (B, L, d) after each layer
+        return read(tokens, self.words, self.places, self.blocks)
 
-    def step(self, token: Tensor, place: int, pasts: list[KeysValues], seen: list[KeysValues]) -> Tensor:
+    def tell(self, x: Tensor, seen: Tensor) -> Tensor:
+        asked = self.asking(x)
+        folded = asked.reshape(len(seen), -1, asked.shape[-1])
+        x = x + self.across.look(folded, self.across.parted(seen)).reshape(x.shape)
+        return self.out(self.norm(x + self.feed(self.feed_norm(x))))
+
+    def held_against(self, states: Tensor, texts: Tensor, seen: Tensor) -> Tensor:
+        """Logits (pairs, L, V) for states (T, L, d) of texts, the text of each pair, and what is seen in each pair."""
+        asked = self.across.ask(self.asking(states))[texts]
+        x = states[texts] + self.across.find(asked, self.across.parted(seen))
+        return self.out(self.norm(x + self.feed(self.feed_norm(x))))
+
+    def step(self, token: Tensor, place: int, pasts: list[KeysValues], seen: Tensor) -> Tensor:
         """Logits (B, V) after one more word; `pasts` has room for keys and values of `longest` words in each layer."""
         x = (self.words(token) + self.places[place])[:, None]
-        for layer, past, media in zip(self._layers(), pasts, seen, strict=True):
-            for room, new in zip(past, layer.recall(x), strict=True):
+        for block, past in zip(cast(list[Block], list(self.blocks)), pasts, strict=True):
+            y = block.norm(x)
+            for room, new in zip(past, block.attention.remember(y), strict=True):
                 room[:, :, place] = new[:, :, 0]
             keys, values = (room[:, :, : place + 1] for room in past)
-            x = layer(x, (keys, values), None, media)
-        return self.out(self.norm(x))[:, 0]
+            x = x + block.attention.look(y, (keys, values))
+            x = x + block.feed(block.feed_norm(x))
+        return self.tell(x, seen)[:, 0]
 
 
 class SmallCaptioner(Captioner):
@@ -117,7 +115,7 @@ class SmallCaptioner(Captioner):
         torch.manual_seed(self.seed)
         self.vocabulary, self.shape = self.encoder.vocabulary, self.encoder.shape
         self.media = self.encoder.trainable_media()
-        self.teller = Teller(len(self.vocabulary), self.vocabulary.longest, self.media.width)
+        self.teller = self._fresh_teller()
         device = compute.current().device
         self.media.to(device)
         self.teller.to(device)
@@ -128,12 +126,10 @@ class SmallCaptioner(Captioner):
 
     def _learn(self, rows: Tensor, planes: Tensor, captions: Links) -> None:
         rng = np.random.default_rng(self.seed)
-        parameters = [*self.media.parameters(), *self.teller.parameters()]
-        optimizer = torch.optim.AdamW(parameters, lr=self.lr, weight_decay=0.01, betas=(0.9, 0.98))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.lr, total_steps=self.steps + 1, pct_start=0.1)
+        learner = Learner([self.media, self.teller], self.lr, self.steps, heads=[self.teller.out])
         described = np.flatnonzero(captions.counts)
         device, loss = compute.current().device, [0.0]
-        for _ in track(range(self.steps), "training captioner", note=lambda: f"loss {loss[0]:.3f}"):
+        for step in track(range(self.steps), "training captioner", note=lambda: f"loss {loss[0]:.3f}"):
             items = rng.choice(described, min(self.items, len(described)), replace=False)
             picks = captions.starts[items, None] + (
                 rng.random((len(items), self.texts)) * captions.counts[items, None]
@@ -141,14 +137,15 @@ class SmallCaptioner(Captioner):
             tokens = rows[captions.targets[picks].ravel()].to(device)
             tokens = tokens[:, : int((tokens != PAD).sum(1).max()) + 1]  # one END stands behind the longest
             with compute.half_precision():
-                logits = self.teller(tokens, self.media.states(planes[items].to(device, torch.float32)))
+                logits = self.teller(
+                    tokens, self.teller.see(self.media.states(planes[items].to(device, torch.float32)))
+                )
             value = nll(logits.float(), tokens).sum() / (tokens != PAD).sum()
-            optimizer.zero_grad(set_to_none=True)
-            value.backward()
-            nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            schedule.step()
+            learner.learn(step, value)
             loss[0] = value.item()
+
+    def _fresh_teller(self) -> Teller:
+        return Teller(len(self.vocabulary), self.vocabulary.longest, self.media.width)
 
     def _finish(self) -> None:
         self.parameters = parameter_count(self.media) + parameter_count(self.teller)
@@ -161,14 +158,17 @@ class SmallCaptioner(Captioner):
     # -- use --------------------------------------------------------------------------------------------------------
 
     def prepare(self, contents: Contents) -> Tensor:
-        """What it perceives of media: (n, P, d)."""
-        return torch.cat([torch.empty(0, *self.media.places.shape), *self._perceived(contents)])
+        """What its one look asks of media: (n, P, 2d)."""
+        places, width = self.media.places.shape
+        return torch.cat(
+            [torch.empty(0, places, 2 * width, device=compute.current().device), *self._perceived(contents)]
+        )
 
     def _perceived(self, contents: Contents) -> Iterator[Tensor]:
         with torch.inference_mode():
             for start in range(0, len(contents), ITEMS_AT_ONCE):
                 planes = features.planes(contents[start : start + ITEMS_AT_ONCE], self.shape)
-                yield self.media.states(planes.to(compute.current().device, torch.float32))
+                yield self.teller.see(self.media.states(planes.to(compute.current().device, torch.float32)))
 
     def describe(self, contents: Contents) -> list[list[str]]:
         samples, generator = self.samples, torch.Generator().manual_seed(self.seed)
@@ -182,13 +182,12 @@ class SmallCaptioner(Captioner):
         return described
 
     @torch.inference_mode()
-    def _sample(self, media: Tensor, samples: int, generator: torch.Generator) -> Tensor:
+    def _sample(self, seen: Tensor, samples: int, generator: torch.Generator) -> Tensor:
         """int64 [items · samples, longest]: words, then END for good."""
-        count, longest = len(media) * samples, self.vocabulary.longest
-        seen = self.teller.see(media)
-        room = (count, self.teller.heads, longest, media.shape[-1] // self.teller.heads)
-        pasts = [(media.new_zeros(room), media.new_zeros(room)) for _ in seen]
-        rows, token = torch.arange(count), torch.full((count,), START, device=media.device)
+        count, longest = len(seen) * samples, self.vocabulary.longest
+        room = (count, self.teller.heads, longest, self.media.width // self.teller.heads)
+        pasts = [(seen.new_zeros(room), seen.new_zeros(room)) for _ in self.teller.blocks]
+        rows, token = torch.arange(count), torch.full((count,), START, device=seen.device)
         out = torch.full((count, longest), END)
         for place in range(longest):
             logits = self.teller.step(token, place, pasts, seen)
@@ -202,25 +201,37 @@ class SmallCaptioner(Captioner):
             if not len(going):
                 break
             if 2 * len(going) <= len(rows):  # most have come to their end: only the others go on
-                kept, owner = going.to(media.device), going.to(media.device)
-                if len(seen[0][0]) < len(rows):
-                    owner = kept // samples
+                kept = going.to(seen.device)
                 pasts = [(keys[kept], values[kept]) for keys, values in pasts]
-                seen = [(keys[owner], values[owner]) for keys, values in seen]
+                seen = seen[kept // samples if len(seen) < len(rows) else kept]
                 rows, drawn = rows[going], drawn[going]
-            token = drawn.to(media.device)
+            token = drawn.to(seen.device)
         return out
 
     @torch.inference_mode()
     def likelihood(self, texts: Sequence[str], prepared: Tensor, pairs: np.ndarray) -> np.ndarray:
+        """Pairs of texts of a length together; each text is read once for all its pairs that stand together."""
         tokens = F.pad(self.vocabulary.batch(texts), (0, 1), value=END)
-        parts = []
-        for start in range(0, len(pairs), TEXTS_AT_ONCE):
-            asked, given = torch.from_numpy(pairs[start : start + TEXTS_AT_ONCE]).T
-            batch = tokens[asked].to(prepared.device)
-            batch = batch[:, : int((batch != PAD).sum(1).max()) + 1]
-            parts.append(-nll(self.teller(batch, prepared[given.to(prepared.device)]), batch).sum(1).cpu())
-        return torch.cat(parts).numpy() if parts else np.empty(0, np.float32)
+        lengths = (tokens != PAD).sum(1).numpy()
+        order = np.lexsort((pairs[:, 0], lengths[pairs[:, 0]]))
+        scores = np.empty(len(pairs), np.float32)
+        for start in range(0, len(pairs), PAIRS_AT_ONCE):
+            rows = order[start : start + PAIRS_AT_ONCE]
+            asked, place = (torch.from_numpy(x) for x in np.unique(pairs[rows, 0], return_inverse=True))
+            batch = tokens[asked, : int(lengths[asked].max()) + 1].to(prepared.device)
+            place = place.to(prepared.device)
+            seen = prepared[torch.from_numpy(pairs[rows, 1]).to(prepared.device)]
+            logits = self.teller.held_against(self.teller.read(batch)[-1], place, seen)
+            scores[rows] = -nll(logits.float(), batch[place]).sum(1).cpu().numpy()
+        return scores
+
+    def text_tower(self, dim: int) -> Listener:
+        """A copy of what has learnt to read, with a new last layer."""
+        torch.manual_seed(self.seed)
+        teller = self._fresh_teller()
+        named = self._trained.items()
+        teller.load_state_dict({k.removeprefix("teller."): v for k, v in named if k.startswith("teller.")})
+        return Listener(self.vocabulary, teller.words, teller.places, teller.blocks, dim)
 
     # -- keeping ----------------------------------------------------------------------------------------------------
 
@@ -237,7 +248,7 @@ class SmallCaptioner(Captioner):
         weights = load_file(folder / "captioner.safetensors")
         self.media = MediaTower(self.shape, self.encoder.dim)
         self.media.load_state_dict({k.removeprefix("media."): v for k, v in weights.items() if k.startswith("media.")})
-        self.teller = Teller(len(self.vocabulary), self.vocabulary.longest, self.media.width)
+        self.teller = self._fresh_teller()
         self.teller.load_state_dict(
             {k.removeprefix("teller."): v for k, v in weights.items() if k.startswith("teller.")}
         )

@@ -27,6 +27,7 @@ from harness import compute
 from harness.dataset import Contents, Links, Modality, Pairs
 from harness.instruments import TokenEncoder
 from harness.layers import in_parts, parameter_count
+from harness.learning import Apart, Learner
 from harness.progress import track
 
 TEXT_BATCH, MEDIA_BATCH = 512, 128
@@ -61,12 +62,12 @@ class SmallEncoder(TokenEncoder):
     def _learn(self, rows: Tensor, planes: Tensor, owner: np.ndarray, validation: Pairs) -> None:
         rng = np.random.default_rng(self.seed)
         scale = nn.Parameter(torch.tensor(FIRST_SCALE, device=compute.current().device))
-        parameters = [*self.text.parameters(), *self.media.parameters()]
-        rates = [self.lr, 10 * self.lr]  # in so few steps the scale would hardly move at the others' rate
-        groups = [{"params": parameters, "lr": rates[0]}, {"params": [scale], "lr": rates[1], "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, weight_decay=0.01, betas=(0.9, 0.98))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, rates, total_steps=self.steps + 1, pct_start=min(0.15, 50 / self.steps)
+        learner = Learner(
+            [self.text, self.media],
+            self.lr,
+            self.steps,
+            apart=[Apart([scale], 10)],  # in so few steps it would hardly move at the others' rate
+            warmup=min(0.15, 50 / self.steps),
         )
         checks = _Validation(self, validation)
         grouped = Links.grouped(owner, int(owner.max()) + 1)
@@ -80,11 +81,7 @@ class SmallEncoder(TokenEncoder):
             logits = scale.exp().clamp(max=100) * texts @ media.T  # (B, B)
             right = torch.arange(len(captions), device=scale.device)
             loss = checks.loss = (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            schedule.step()
+            learner.learn(step, loss)
             if step + 1 == self.steps or (step + 1) % max(50, self.steps // 5) == 0:
                 checks.look()
         checks.keep_best()

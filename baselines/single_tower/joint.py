@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from baselines.encoders.small import WordTower
 from baselines.encoders.towers import MediaTower
-from harness.layers import Attention, masked_mean
+from harness.layers import Attention, attend, masked_mean
 
 
 class Words(NamedTuple):
@@ -40,7 +40,7 @@ class Meeting(Attention):
             x = x + self.back(self.norms[2](x), mask[:, None, None, :])
         q = self._split(self.query(self.norms[0](x)))
         k, v = (self._split(half) for half in keyvalue.chunk(2, -1))
-        x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        x = x + self.out(attend(q, k, v, None).transpose(1, 2).flatten(2))
         gate, value = self.gates(self.norms[1](x)).chunk(2, -1)  # a product: it tells whether word and patch agree
         return x + self.feed(F.gelu(gate) * value)
 

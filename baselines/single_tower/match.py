@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines.encoders import features
 from baselines.encoders.sampling import GROUP
@@ -29,6 +29,7 @@ from harness.compute import stage
 from harness.dataset import Contents, Links, Pairs, Unavailable
 from harness.dataset import texts as text_contents
 from harness.layers import parameter_count, trim
+from harness.learning import Learner
 from harness.progress import track
 
 ITEMS_AT_ONCE = 128
@@ -123,18 +124,14 @@ class _Training:
         self.checks = _Validation(match, validation)
 
     def run(self) -> None:
-        joint, lr, steps = self.joint, self.match.lr, self.match.steps
-        optimizer = torch.optim.AdamW(joint.parameters(), lr=lr, weight_decay=0.01, betas=(0.9, 0.98))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps + 1, pct_start=0.1)
+        steps = self.match.steps
+        learner = Learner([self.joint], self.match.lr, steps, heads=[self.joint.guess, self.joint.head[2]])
         self.checks.look()
         for step in track(range(steps), "training match", note=self.checks.words):
-            matching, telling = self.losses()
+            with compute.half_precision():
+                matching, telling = self.losses()
             self.checks.losses = (matching.item(), telling.item())
-            optimizer.zero_grad(set_to_none=True)
-            (matching + telling).backward()
-            nn.utils.clip_grad_norm_(joint.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
+            learner.learn(step, matching + telling)
             if step + 1 == steps or (step + 1) % max(LEAST_BETWEEN, steps // 6) == 0:
                 self.checks.look()
         self.checks.keep_best()
@@ -154,7 +151,7 @@ class _Training:
         chosen = drawn(cosines * joint.scale.exp().detach(), self.match.negatives, self.rng)  # (B, 1 + negatives)
         text = torch.arange(len(items), device=device)[:, None].expand_as(chosen).reshape(-1)
         item = chosen.reshape(-1)
-        scores = joint(words.take(text), patches[item], cosines[text, item]).view(chosen.shape)
+        scores = joint(words.take(text), patches[item], cosines[text, item]).float().view(chosen.shape)
         return F.cross_entropy(scores, torch.zeros_like(chosen[:, 0]))
 
     def _telling(self, items: np.ndarray, patches: Tensor) -> Tensor:
@@ -164,7 +161,7 @@ class _Training:
         if not hidden.any():
             return patches.new_zeros(())
         found = self.joint.met(self.joint.words(tokens.masked_fill(hidden, UNKNOWN)), patches)
-        return F.cross_entropy(self.joint.guess(found[hidden]), tokens[hidden])
+        return F.cross_entropy(self.joint.guess(found[hidden]).float(), tokens[hidden])
 
     def _captions(self, items: np.ndarray) -> np.ndarray:
         """One of each item's, drawn evenly."""

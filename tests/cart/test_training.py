@@ -18,7 +18,7 @@ from cart import training
 from cart import trie as tries
 from cart.decoding import score_all, search
 from cart.model import CART, Words
-from cart.training import CHECKPOINT, Plan, disagreement, losses, schedule, train
+from cart.training import CHECKPOINT, Lesson, Meant, Plan, disagreement, losses, train
 from harness import files
 
 SIZES = (5, 4, 3)
@@ -39,9 +39,18 @@ def text_of(rows: np.ndarray) -> Tensor:
     return torch.from_numpy(np.stack([rows % 6 + 1, rows // 6 + 10, rows % 7 + 20], axis=1))
 
 
-def draw(rng: np.random.Generator, count: int) -> tuple[Tensor, np.ndarray]:
-    rows = rng.integers(0, 25, count)
-    return text_of(rows), rows
+def draw(rng: np.random.Generator, count: int) -> Lesson:
+    return certain(rng.integers(0, 25, count))
+
+
+def certain(rows: np.ndarray) -> Lesson:
+    return Lesson(text_of(rows), rows[:, None], np.ones((len(rows), 1), np.float32))
+
+
+def meant(lesson: Lesson) -> Meant:
+    trie = tree()
+    paths, tokens = (torch.from_numpy(x).long() for x in (trie.paths(), trie.identifiers()))
+    return Meant.of(lesson, np.random.default_rng(0), paths, tokens)
 
 
 def weights(trained: CART) -> dict[str, Tensor]:
@@ -61,7 +70,7 @@ class Killed(BaseException):
 def killed_at(last: int) -> Any:
     calls = 0
 
-    def drawn(rng: np.random.Generator, count: int) -> tuple[Tensor, np.ndarray]:
+    def drawn(rng: np.random.Generator, count: int) -> Lesson:
         nonlocal calls
         calls += 1
         if calls > last:
@@ -94,7 +103,7 @@ def test_a_run_that_was_cut_off_ends_in_the_same_weights(
 
 
 def test_what_was_spent_before_the_cut_is_told(tmp_path: Path) -> None:
-    def slow(rng: np.random.Generator, count: int) -> tuple[Tensor, np.ndarray]:
+    def slow(rng: np.random.Generator, count: int) -> Lesson:
         time.sleep(0.05)
         return cut(rng, count)
 
@@ -157,19 +166,42 @@ def test_a_full_disk_costs_the_checkpoint_and_nothing_else(
 def test_the_loss_is_the_negative_log_probability_of_the_whole_identifier(loss: Any) -> None:
     trie, built = tree().on("cpu"), model().eval()
     rows = np.arange(25)
-    tokens, paths = (torch.from_numpy(x).long() for x in (trie.identifiers(), trie.paths()))
-    plan = Plan(loss=loss, consistency=0.0)
-    found = losses(built, trie, text_of(rows), tokens, paths, plan)
+    batch = meant(certain(rows))
+    found = losses(built, trie, batch, Plan(loss=loss, consistency=0.0))
     everything = score_all(built, text_of(rows), trie, loss)
     torch.testing.assert_close(found.total, -everything.diag().mean(), rtol=1e-5, atol=1e-5)
-    same = losses(built, trie, text_of(rows), tokens, paths, Plan(loss=loss, consistency=5.0))
+    same = losses(built, trie, batch, Plan(loss=loss, consistency=5.0))
     torch.testing.assert_close(same.total, found.total)  # without dropout both passes agree
     for heard_apart in (True, False):  # an encoder without dropout hears a query once for both passes
         built = model() if heard_apart else CART(Words(40, 8, 24, 2, 2, 0.0), SIZES, 24, 1, 2, 0.1)
         assert built.train().hears_alike is not heard_apart
-        asked = (text_of(rows), tokens, paths)
-        plain, held = (losses(built, trie, *asked, Plan(loss=loss, consistency=weight)) for weight in (1e-9, 5))
+        plain, held = (losses(built, trie, batch, Plan(loss=loss, consistency=weight)) for weight in (1e-9, 5))
         assert held.total > plain.total + 1e-3
+
+
+@pytest.mark.parametrize("loss", ["legal", "full"])
+def test_a_posterior_summed_along_the_tree_is_the_cross_entropy_with_it(loss: Any) -> None:
+    """Whichever candidate is followed; on average over those that may be, exactly."""
+    trie, built = tree().on("cpu"), model().eval()
+    ids, odds = np.array([[3, 7, 21, 8]]), np.array([[0.4, 0.3, 0.2, 0.1]], np.float32)
+    likely = score_all(built, text_of(np.arange(1)), trie, loss)[0, ids[0]]
+    expected = -(torch.from_numpy(odds[0]) * likely).sum()
+    average = torch.zeros(())
+    for place, share in enumerate(odds[0].tolist()):
+        batch = meant(Lesson(text_of(np.arange(1)), ids, odds))
+        followed = meant(certain(ids[0, place : place + 1]))
+        batch = batch._replace(tokens=followed.tokens, paths=followed.paths)
+        average = average + share * losses(built, trie, batch, Plan(loss=loss, consistency=0.0)).total
+    torch.testing.assert_close(average, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_candidates_are_followed_as_often_as_the_teacher_thinks() -> None:
+    rows = np.zeros(20_000, np.int64)
+    odds = np.tile(np.array([[0.25, 0.75, 0]], np.float32), (len(rows), 1))
+    lesson = Lesson(text_of(rows), np.tile(np.array([[4, 2, 9]]), (len(rows), 1)), odds)
+    followed, names = meant(lesson).tokens, torch.from_numpy(tree().identifiers()).long()
+    shares = [float((followed == names[item]).all(1).float().mean()) for item in (4, 2, 9)]
+    assert abs(shares[0] - 0.25) < 0.02 and abs(shares[1] - 0.75) < 0.02 and shares[2] == 0
 
 
 def test_disagreement_is_the_divergence_both_ways() -> None:
@@ -178,13 +210,6 @@ def test_disagreement_is_the_divergence_both_ways() -> None:
     there = F.kl_div(one, other, log_target=True, reduction="batchmean")
     back = F.kl_div(other, one, log_target=True, reduction="batchmean")
     torch.testing.assert_close(disagreement(one, other), (there + back) / 2)
-
-
-def test_the_rate_rises_and_falls() -> None:
-    plan = Plan(steps=100, warmup=0.1)
-    rates = [schedule(step, plan) for step in range(100)]
-    assert np.argmax(rates) in (9, 10) and max(rates) == 1 and 0 < rates[0] <= 0.1 and 0 < rates[-1] < 0.01
-    assert all(0 < schedule(step, Plan(steps=3)) <= 1 for step in range(3))
 
 
 @pytest.mark.parametrize("loss", ["legal", "full"])

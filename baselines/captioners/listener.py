@@ -1,0 +1,56 @@
+"""The text side of the small captioner, for whoever wants to hear queries with it.
+
+It has learnt its language word by word, with something to be said at each of them, and hears more in a text than a text
+tower that was told one thing a text. A word's state knows what was said before it, so a text is the mean of what its
+words mean in their places: a layer for each word, then the mean, then the vector.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from baselines.encoders.words import PAD, Vocabulary
+from harness.layers import masked_mean
+
+
+class Listener(nn.Module):
+    """A `TextTower`. The captioner's layers stay as they are; what makes a vector of a text is new, and is trained."""
+
+    def __init__(
+        self, vocabulary: Vocabulary, words: nn.Embedding, places: Tensor, blocks: nn.ModuleList, dim: int
+    ) -> None:
+        super().__init__()
+        self.vocabulary, self.dim, self.width, self.layers = vocabulary, dim, words.embedding_dim, len(blocks)
+        self.words, self.blocks = copy.deepcopy(words), copy.deepcopy(blocks)
+        self.places = nn.Parameter(places.detach().clone())
+        for lent in (self.words, self.blocks):
+            lent.requires_grad_(False)
+        self.places.requires_grad_(False)
+        self.norms = nn.ModuleList(nn.LayerNorm(self.width) for _ in blocks)
+        self.meant = nn.Linear(self.width, 4 * self.width)
+        self.out = nn.Linear(4 * self.width, dim)
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        return self.vocabulary.batch(texts)
+
+    def layered(self, tokens: Tensor) -> tuple[list[Tensor], Tensor]:
+        read_so_far = read(tokens, self.words, self.places, self.blocks)
+        states = [norm(x) for norm, x in zip(self.norms, read_so_far, strict=True)]
+        pooled = masked_mean(F.gelu(self.meant(states[-1])), tokens != PAD)
+        return states, F.normalize(self.out(pooled).float(), dim=-1)
+
+
+def read(tokens: Tensor, words: nn.Embedding, places: Tensor, blocks: Iterable[nn.Module]) -> list[Tensor]:
+    """A causal transformer's states after each layer: (B, L) → (B, L, d) each."""
+    x = words(tokens) + places[: tokens.shape[1]]
+    causal = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=tokens.device).tril()
+    found = []
+    for block in blocks:
+        x = block(x, causal)
+        found.append(x)
+    return found
