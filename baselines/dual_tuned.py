@@ -24,7 +24,7 @@ from harness.artifacts import Store
 from harness.compute import stage
 from harness.dataset import Contents, Pairs
 from harness.instruments import Captioner, TextTower, TokenEncoder
-from harness.layers import in_parts, parameter_count, trim
+from harness.layers import in_parts, parameter_count, vectors
 from harness.learning import Apart, Learner
 from harness.progress import track
 from harness.retriever import Footprint, Ranking, Retriever, Unsupported
@@ -33,7 +33,6 @@ from harness.teaching import Posterior, Teacher
 FIRST_SCALE = 3.0  # exp(3) ≈ 20: what contrastive training of the small encoder ends near
 VECTORS = 3  # how much faster than the text side the candidates' vectors move
 SOFT = 3.0  # a teacher's scores are divided by this, as are the pupil's: the less likely candidates teach too
-TEXTS_AT_ONCE = 512
 
 
 Batch = tuple[Tensor, Callable[[Tensor], Tensor]]  # texts (B, L), and what scores (B, N) of them cost
@@ -83,8 +82,8 @@ class DualTuned(Retriever):
         for step in track(range(self.steps), "tuning dual tower", note=lambda: f"loss {loss[0]:.2f}"):
             rows, cost = next(batches)
             with compute.half_precision():
-                vectors = in_parts(lambda tokens: self.tower.layered(tokens)[1], rows, device)
-            value = cost(scale.exp().clamp(max=100) * vectors @ F.normalize(items, dim=-1).T)  # (B, N)
+                heard = in_parts(lambda tokens: self.tower.layered(tokens)[1], rows, device)
+            value = cost(scale.exp().clamp(max=100) * heard @ F.normalize(items, dim=-1).T)  # (B, N)
             learner.learn(step, value)
             loss[0] = value.item()
         self.vectors = F.normalize(items.detach(), dim=-1).cpu().numpy()
@@ -120,20 +119,12 @@ class DualTuned(Retriever):
 
     def search(self, queries: Contents, k: int) -> Ranking:
         with stage("encode"):
-            vectors = self._encode(list(queries))
+            asked = self._encode(list(queries))
         with stage("search"):
-            return self.neighbours.search(vectors, k)
+            return self.neighbours.search(asked, k)
 
-    @torch.inference_mode()
     def _encode(self, texts: list[str]) -> np.ndarray:
-        """Texts of a length together, so that little is padded."""
-        rows = self.searching.tokens(texts)
-        order = (rows != 0).sum(1).argsort()
-        out = np.empty((len(texts), self.vectors.shape[1]), np.float32)
-        for chosen in order.split(TEXTS_AT_ONCE):
-            _, vectors = self.searching.layered(trim(rows[chosen]).to(compute.current().device))
-            out[chosen.numpy()] = vectors.cpu().numpy()
-        return out
+        return vectors(self.searching, texts, compute.current().device).numpy()
 
     def thinks(self, texts: Contents, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Its k likeliest candidates of each text, and their log-probabilities up to a constant."""

@@ -8,7 +8,8 @@ can only write identifiers that exist answers real queries. What it costs to sea
 
 The paper's own way is the default. `start`, `loss: legal`, `geometry` and `teacher` are ours: `start` names a tuned
 dual tower whose vectors and text side replace the plain encoder's, `teacher` who says which candidates other texts fit.
-`text` says what hears the queries: that text side (`tower`), a transformer from `scratch`, or a checkpoint.
+`text` says what hears the queries: that text side (`tower`), its pooled `vector` alone, a transformer from `scratch`,
+or a checkpoint.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from cart.decoding import Normalise
 from cart.geometry import Kind
 from cart.identifiers import Identifiers, Scheme
 from cart.model import CART, Fusion, State
-from cart.text import Pretrained, Scratch, Text, Tower, vocabulary
+from cart.text import Pretrained, Scratch, Text, Tower, Vector, vocabulary
 from cart.training import Lesson, Plan, train
 from cart.trie import Trie
 from harness import compute, teaching
@@ -108,7 +109,7 @@ class CartRetriever(Retriever):
                 "text: scratch with frozen: true: nobody would ever teach it a word; leave one of them out"
             )
         self.encoder, self.captioner, self.start = encoder, captioner, start
-        self.text, self.frozen = text, frozen
+        self.text, self.frozen = text, frozen or text == "vector"
         self.words: list[str] = []  # what a text side from scratch knows
         self.kind, self.codebooks = identifiers, {"clusters": clusters, "books": books, "codes": codes}
         self.fusion, self.geometry, self.normalise = fusion, geometry, loss
@@ -187,9 +188,10 @@ class CartRetriever(Retriever):
     def _text(self) -> Text:
         if self.text == "scratch":
             return Scratch(self.words, self.decoder["width"], self.decoder["dropout"])
-        if self.text != "tower":
+        if self.text not in ("tower", "vector"):
             return Pretrained(Path(self.text), self.frozen)
-        return Tower((self.start or self.encoder).text_tower(), self.frozen)
+        tower = (self.start or self.encoder).text_tower()
+        return Vector(tower) if self.text == "vector" else Tower(tower, self.frozen)
 
     def _train(self, captions: list[list[str]], taught: Posterior) -> None:
         """A batch is candidates drawn evenly, each with a caption; with a teacher, texts and what it thinks of them."""
@@ -198,23 +200,22 @@ class CartRetriever(Retriever):
         if not counts[silent]:
             raise ValueError(f"candidate {silent} has no caption: CART would never learn its identifier")
         first = np.cumsum(counts) - counts
-        told: Tensor = self._tokens([text for each in captions for text in each])
-        judged: Tensor = self._tokens(list(taught.texts))
+        rows = self._tokens(list(taught.texts) or [text for each in captions for text in each])
 
         def draw(rng: np.random.Generator, count: int) -> Lesson:
             if len(taught):
                 heard = taught.draw(rng, count)
-                return Lesson(trim(judged[heard]), taught.ids[heard], taught.odds[heard])
+                return Lesson(trim(rows[heard]), taught.ids[heard], taught.odds[heard])
             chosen = rng.integers(len(counts), size=count)
             texts = first[chosen] + (rng.random(count) * counts[chosen]).astype(np.int64)
-            return Lesson(trim(told[texts]), chosen[:, None], np.ones((count, 1), np.float32))
+            return Lesson(trim(rows[texts]), chosen[:, None], np.ones((count, 1), np.float32))
 
         subject = "\n".join(text for each in captions for text in each[:1]) + str(self.named.tokens[:64].tolist())
         subject += f"{self.teacher} {len(taught)}"
         earlier = train(self.model, self.tree, draw, self.plan, self.scratch, subject)
         if self.store is not None:
             self.store.carry(earlier)
-        self.first_token = self._first_token(told[first[:CHECKED]])
+        self.first_token = self._first_token(self._tokens([each[0] for each in captions[:CHECKED]]))
 
     def _first_token(self, captions: Tensor) -> float:
         """The share right for captions (n, L) of the first candidates: if the first token is wrong the rest is useless.
@@ -237,7 +238,7 @@ class CartRetriever(Retriever):
     @torch.inference_mode()
     def _search(self, queries: Contents, k: int) -> decoding.Answers:
         with stage("encode"):
-            tokens = trim(self._tokens(list(queries))).to(compute.current().device)
+            tokens = trim(self.searching.encoder.tokens(list(queries))).to(compute.current().device)
             counted = Counted(self.searching, *self.searching.begin(tokens))
         with stage("decode"):
             answers = decoding.search(counted, tokens, self.leaves, max(self.beams, k), k, self.normalise)

@@ -1,10 +1,11 @@
-"""What hears a query, layer by layer: the text side of the dual tower, a transformer from scratch, or a checkpoint.
+"""What hears a query, layer by layer: a dual tower's text side, its vector, a transformer from scratch, a checkpoint.
 
 All of them are a `Text`: texts → tokens (n, L), 0 where nothing stands → the states of every layer.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from cart.model import Encoded, Words, heard
-from harness import checkpoints
+from harness import checkpoints, compute
+from harness.layers import vectors
 
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 MOST_WORDS = 30_000
@@ -58,6 +60,24 @@ class Tower(Text):
     def forward(self, tokens: Tensor) -> Encoded:
         states, vector = self.source.layered(tokens)
         return Encoded(tuple(states), tokens != PAD, vector)
+
+
+class Vector(Text):
+    """A dual tower's text side, pooled: a query is one state, its vector. Frozen, so that training's texts are heard
+    once, before it begins: what the model is given for a text is that vector."""
+
+    layers = 1
+
+    def __init__(self, tower: Any) -> None:
+        super().__init__(tower, frozen=True)
+        self.width = tower.dim
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        return vectors(self.source, texts, compute.current().device)
+
+    def forward(self, tokens: Tensor) -> Encoded:
+        state = math.sqrt(self.width) * tokens[:, None]  # of the size that norms give to states
+        return Encoded((state,), torch.ones_like(state[..., 0], dtype=torch.bool), tokens)
 
 
 class Scratch(Text):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -90,6 +91,18 @@ def in_parts(forward: Callable[[Tensor], Tensor], rows: Tensor, device: torch.de
     return found[torch.cat(parts).argsort().to(found.device)]
 
 
+def vectors(tower: Any, texts: Sequence[str], device: str, at_once: int = 512) -> Tensor:
+    """What a text tower makes of texts: float32 [n, dim] on the CPU. Those of a length together: little is padded."""
+    rows = tower.tokens(texts)
+    found = torch.empty(len(texts), tower.dim)
+    with torch.inference_mode():
+        for chosen in (rows != 0).sum(1).argsort(stable=True).split(at_once):
+            found[chosen] = tower.layered(trim(rows[chosen]).to(device))[1].float().cpu()
+    return found
+
+
 def trim(rows: Tensor) -> Tensor:
-    """Token rows without the columns in which nobody has a word (0 is padding)."""
+    """Token rows without the columns in which nobody has a word (0 is padding); vectors as they are."""
+    if rows.is_floating_point():
+        return rows
     return rows[:, : max(1, int((rows != 0).sum(1).max()))] if len(rows) else rows

@@ -48,7 +48,7 @@ RETRIEVERS = [
         "cart.retriever:CartRetriever",
         {
             "start": Argument("retriever", None),
-            "text": Argument(Literal["tower", "scratch"] | Path, "tower"),
+            "text": Argument(Literal["tower", "vector", "scratch"] | Path, "tower"),
             "frozen": Argument(bool, False),
             "identifiers": Argument(Literal["cart", "residual", "structured", "atomic", "numeric", "random"], "cart"),
             "clusters": Argument(int, 32, at_least=1, at_most=65_536),
