@@ -20,6 +20,7 @@ CAPTIONERS = [
             "temperature": Argument(float, 1.0, above=0, at_most=100),
         },
         about="describes what a small encoder perceives; trained here, on what the encoder was trained on",
+        version=2,
     ),
     Entry(
         "file",

@@ -20,6 +20,7 @@ ENCODERS = [
             "lr": Argument(float, 1e-3, above=0, at_most=1),
         },
         about="a text transformer and a CNN, trained here from scratch",
+        version=2,
     ),
     Entry(
         "open_clip",
