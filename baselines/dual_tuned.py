@@ -33,7 +33,7 @@ from harness.teaching import Posterior, Teacher
 FIRST_SCALE = 3.0  # exp(3) ≈ 20: what contrastive training of the small encoder ends near
 VECTORS = 3  # how much faster than the text side the candidates' vectors move
 SOFT = 3.0  # a teacher's scores are divided by this, as are the pupil's: the less likely candidates teach too
-
+RIDGE = 0.1  # of the mean square of a coordinate
 
 Batch = tuple[Tensor, Callable[[Tensor], Tensor]]  # texts (B, L), and what scores (B, N) of them cost
 
@@ -72,7 +72,8 @@ class DualTuned(Retriever):
         )
         self.tower = self._fresh_tower()
         self.tower.to(device)
-        items = nn.Parameter(torch.from_numpy(np.array(self.encoder.embed(gallery))).to(device))
+        embeddings = np.array(self.encoder.embed(gallery))
+        items = nn.Parameter(torch.from_numpy(embeddings).to(device))
         scale = nn.Parameter(torch.tensor(FIRST_SCALE, device=device))
         learner = Learner(
             [self.tower], self.lr, self.steps, apart=[Apart([items, scale], VECTORS)], decay=0.0, clip=None
@@ -87,6 +88,7 @@ class DualTuned(Retriever):
             learner.learn(step, value)
             loss[0] = value.item()
         self.vectors = F.normalize(items.detach(), dim=-1).cpu().numpy()
+        self.turn = _turn(embeddings, self.vectors)
         self.scale = scale.detach().exp().clamp(max=100).item()
         self._finish()
 
@@ -131,6 +133,11 @@ class DualTuned(Retriever):
         found = self.neighbours.search(self._encode(list(texts)), k)
         return found.ids.astype(np.int32), self.scale * found.scores
 
+    def place(self, contents: Contents) -> np.ndarray:
+        """float32 [n, dim]: where later candidates would stand among those that it has learnt, as near as a linear map
+        from the encoder's space can tell."""
+        return F.normalize(torch.from_numpy(self.encoder.embed(contents) @ self.turn), dim=-1).numpy()
+
     def text_tower(self) -> TextTower:
         """A copy of the tuned text side, for who starts from it."""
         tower = self._fresh_tower()
@@ -144,12 +151,14 @@ class DualTuned(Retriever):
 
     def save(self, folder: Path) -> None:
         tensors = {f"tower.{name}": tensor.cpu().contiguous() for name, tensor in self._trained.items()}
-        learnt = {"vectors": torch.from_numpy(self.vectors), "scale": torch.tensor(self.scale)}
+        learnt = {"vectors": torch.from_numpy(self.vectors), "turn": torch.from_numpy(self.turn)}
+        learnt["scale"] = torch.tensor(self.scale)
         save_file(tensors | learnt, folder / "tuned.safetensors")
 
     def load(self, folder: Path) -> None:
         tensors = load_file(folder / "tuned.safetensors")
-        self.vectors, self.scale = tensors.pop("vectors").numpy(), float(tensors.pop("scale"))
+        self.vectors, self.turn = tensors.pop("vectors").numpy(), tensors.pop("turn").numpy()
+        self.scale = float(tensors.pop("scale"))
         self.tower = self._fresh_tower()
         self.tower.load_state_dict({name.removeprefix("tower."): tensor for name, tensor in tensors.items()})
         self._finish()
@@ -162,3 +171,9 @@ def divergence(scores: Tensor, ids: Tensor, goal: Tensor) -> Tensor:
     """KL(goal ‖ scores) among the candidates `ids` (B, n) of each row of scores (B, N); goal (B, n) in logarithms."""
     judged = (scores.gather(1, ids) / SOFT).log_softmax(1)
     return F.kl_div(judged, goal, log_target=True, reduction="batchmean")
+
+
+def _turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """The linear map [dim, dim] that takes vectors to where they were moved, by least squares with a little ridge."""
+    ridge = RIDGE * len(before) / before.shape[1] * np.eye(before.shape[1], dtype=np.float32)
+    return np.linalg.solve(before.T @ before + ridge, before.T @ after).astype(np.float32)

@@ -53,6 +53,8 @@ class Tuned(Protocol):
 
     def text_tower(self) -> TextTower: ...
 
+    def place(self, contents: Contents) -> np.ndarray: ...
+
     def thinks(self, texts: Contents, k: int) -> tuple[np.ndarray, np.ndarray]: ...
 
 
@@ -254,7 +256,8 @@ class CartRetriever(Retriever):
             raise Unsupported(f"geometry {self.geometry} holds vectors of the old candidates: index the gallery again")
         if not len(contents):
             return
-        self.named = self.scheme.extend(self.named, np.array(self.encoder.embed(contents), np.float32))
+        vectors = self.start.place(contents) if self.start is not None else self.encoder.embed(contents)
+        self.named = self.scheme.extend(self.named, np.array(vectors, np.float32))
         self.tree = trie.build(self.named.tokens, self.named.sizes)
         self.model.grow(self.named.sizes)
         self._ready()

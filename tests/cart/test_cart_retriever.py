@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from kit import Kit
 
-from baselines.dual_tuned import DualTuned
+from baselines.dual_tuned import DualTuned, _turn
 from cart.retriever import CartRetriever
 from harness.dataset import Contents, texts
 from harness.retriever import Unsupported
@@ -66,6 +66,16 @@ def test_starts_from_a_tuned_dual_tower(kit: Kit, tmp_path: Path) -> None:
     again = CartRetriever(kit.encoder, kit.captioner, start=start, loss="legal", **TINY)
     again.load(tmp_path)
     assert np.array_equal(again.search(pairs.queries[:20], 5).ids, retriever.search(pairs.queries[:20], 5).ids)
+
+
+def test_later_candidates_are_placed_where_learning_would_have_moved_them(kit: Kit) -> None:
+    gallery = kit.test("text-audio").candidates
+    start = DualTuned(kit.encoder, kit.captioner, steps=1, batch=16, lr=1e-3)
+    start.index(gallery)
+    turned = np.linalg.qr(np.random.default_rng(0).normal(size=start.vectors.shape[1:] * 2))[0]
+    start.turn = _turn(kit.encoder.embed(gallery), (kit.encoder.embed(gallery) @ turned).astype(np.float32))
+    expected = kit.encoder.embed(gallery) @ turned
+    assert ((start.place(gallery) * expected).sum(1) > 0.9).all()
 
 
 @pytest.mark.parametrize("geometry", ["codebook", "centroid", "learned", "lse"])

@@ -64,7 +64,30 @@ class Together(Rerank):
         self.grown = True  # since the two were saved, of which there is no trace
 
 
-def tuned(kit: Kit, **settings: Any) -> Retriever:
+class Started(CartRetriever):
+    """The same of CART and the tuned dual tower that it starts from, which is kept beside it here."""
+
+    start: DualTuned
+
+    def fit(self, train: Pairs, validation: Pairs) -> None:
+        self.start.fit(train, validation)
+        super().fit(train, validation)
+
+    def index(self, gallery: Contents) -> None:
+        self.start.index(gallery)
+        super().index(gallery)
+
+    def save(self, folder: Path) -> None:
+        (folder / "start").mkdir()
+        self.start.save(folder / "start")
+        super().save(folder)
+
+    def load(self, folder: Path) -> None:
+        self.start.load(folder / "start")
+        super().load(folder)
+
+
+def tuned(kit: Kit, **settings: Any) -> DualTuned:
     return DualTuned(kit.encoder, kit.captioner, steps=4, batch=16, lr=1e-3, **settings)
 
 
@@ -81,6 +104,11 @@ SMALL: Mapping[str, Any] = {
 
 def cart(kit: Kit, **settings: Any) -> Retriever:
     return CartRetriever(kit.encoder, kit.captioner, **{**SMALL, **settings})
+
+
+def started(kit: Kit, **settings: Any) -> Retriever:
+    start = tuned(kit, text="captioner", teacher="likelihood", teacher_texts=20)
+    return Started(kit.encoder, kit.captioner, start=start, **{**SMALL, "loss": "legal", **settings})
 
 
 def match(kit: Kit, **settings: Any) -> Match:
@@ -135,7 +163,14 @@ CASES: Mapping[str, Case] = {
     "caption-match": Case(lambda kit: CaptionMatch(kit.encoder, kit.captioner), TEXT, learns=True),
     "dual-tuned": Case(lambda kit: tuned(kit), TEXT),
     "dual-taught": Case(lambda kit: tuned(kit, teacher="dual", teacher_texts=20), TEXT),
+    "dual-distilled": Case(lambda kit: tuned(kit, text="captioner", teacher="likelihood", teacher_texts=20), TEXT),
     "cart": Case(lambda kit: cart(kit), TEXT, learns=True),
+    "cart-started": Case(lambda kit: started(kit), TEXT, learns=True),
+    "cart-vector": Case(
+        lambda kit: started(kit, text="vector", fusion="last-layer", teacher="start", teacher_texts=20),
+        TEXT,
+        learns=True,
+    ),
     "cart-clap": Case(lambda kit: CartRetriever(foreign("clap"), kit.captioner, **SMALL), TEXT, learns=True),
     "cart-legal": Case(lambda kit: cart(kit, loss="legal", geometry="codebook"), TEXT, learns=True),
     "cart-taught": Case(lambda kit: cart(kit, teacher="likelihood", teacher_texts=20), TEXT, learns=True),
