@@ -2,7 +2,7 @@
 
 The matrices of linear layers move by Muon (Jordan et al., 2024), whose steps turn all directions of a matrix alike;
 everything else, and the layers that end in a vocabulary, by AdamW. Rates rise along a straight line, then fall along
-half a cosine. Of Muon's steps a third to a half do what AdamW's did, at nearly the same price.
+half a cosine. About half as many steps of Muon's do what AdamW's did, each at nearly the same price.
 """
 
 from __future__ import annotations
