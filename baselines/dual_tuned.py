@@ -18,13 +18,14 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from baselines.captioners.listener import Listener
 from baselines.indexes import ExactIndex
 from harness import compute, teaching
 from harness.artifacts import Store
 from harness.compute import stage
 from harness.dataset import Contents, Pairs
 from harness.instruments import Captioner, TextTower, TokenEncoder
-from harness.layers import in_parts, parameter_count, vectors
+from harness.layers import by_length, in_parts, parameter_count, vectors
 from harness.learning import Apart, Learner
 from harness.progress import track
 from harness.retriever import Footprint, Ranking, Retriever, Unsupported
@@ -35,7 +36,7 @@ VECTORS = 3  # how much faster than the text side the candidates' vectors move
 SOFT = 3.0  # a teacher's scores are divided by this, as are the pupil's: the less likely candidates teach too
 RIDGE = 0.1  # of the mean square of a coordinate
 
-Batch = tuple[Tensor, Callable[[Tensor], Tensor]]  # texts (B, L), and what scores (B, N) of them cost
+Batch = tuple[Tensor, Callable[[Tensor], Tensor]]  # numbers of texts (B), and what scores (B, N) of them cost
 
 
 class DualTuned(Retriever):
@@ -78,12 +79,14 @@ class DualTuned(Retriever):
         learner = Learner(
             [self.tower], self.lr, self.steps, apart=[Apart([items, scale], VECTORS)], decay=0.0, clip=None
         )
+        told = [text for each in captions for text in each]
+        hear = self._ear(list(taught.texts) or told, device)
         batches = self._taught(taught) if len(taught) else self._told(captions)
         loss = [0.0]
         for step in track(range(self.steps), "tuning dual tower", note=lambda: f"loss {loss[0]:.2f}"):
-            rows, cost = next(batches)
+            chosen, cost = next(batches)
             with compute.half_precision():
-                heard = in_parts(lambda tokens: self.tower.layered(tokens)[1], rows, device)
+                heard = hear(chosen)
             value = cost(scale.exp().clamp(max=100) * heard @ F.normalize(items, dim=-1).T)  # (B, N)
             learner.learn(step, value)
             loss[0] = value.item()
@@ -92,24 +95,31 @@ class DualTuned(Retriever):
         self.scale = scale.detach().exp().clamp(max=100).item()
         self._finish()
 
+    def _ear(self, texts: list[str], device: torch.device) -> Callable[[Tensor], Tensor]:
+        """Numbers of these texts → their vectors."""
+        rows = self.tower.tokens(texts)
+        ahead = self.tower.ahead(rows, device) if isinstance(self.tower, Listener) else None
+        if ahead is None:
+            return lambda chosen: in_parts(lambda tokens: self.tower.layered(tokens)[1], rows[chosen], device)
+        return lambda chosen: by_length(lambda part: ahead(chosen[part]), rows[chosen])
+
     def _told(self, captions: list[list[str]]) -> Iterator[Batch]:
         """Cross-entropy over the whole gallery: each caption is its own candidate's."""
-        rows = self.tower.tokens([text for each in captions for text in each])
         owner = torch.arange(len(captions)).repeat_interleave(torch.tensor(list(map(len, captions))))
         rng = np.random.default_rng(self.seed)
         while True:
             chosen = torch.from_numpy(rng.integers(len(owner), size=self.batch))
             right = owner[chosen].to(compute.current().device)
-            yield rows[chosen], partial(F.cross_entropy, target=right)
+            yield chosen, partial(F.cross_entropy, target=right)
 
     def _taught(self, taught: Posterior) -> Iterator[Batch]:
         """Divergence from the teacher over the candidates that it judged."""
-        rows, rng, device = self.tower.tokens(taught.texts), np.random.default_rng(self.seed), compute.current().device
+        rng, device = np.random.default_rng(self.seed), compute.current().device
         while True:
             heard = taught.draw(rng, self.batch)
             ids = torch.from_numpy(taught.ids[heard]).long().to(device)  # (B, n)
             odds = torch.from_numpy(taught.odds[heard]).to(device).clamp(min=1e-30)
-            yield rows[torch.from_numpy(heard)], partial(divergence, ids=ids, goal=(odds.log() / SOFT).log_softmax(1))
+            yield torch.from_numpy(heard), partial(divergence, ids=ids, goal=(odds.log() / SOFT).log_softmax(1))
 
     def _finish(self) -> None:
         self._trained = self.tower.state_dict()

@@ -86,8 +86,13 @@ def lengthwise(rows: Tensor, parts: int = 4) -> list[Tensor]:
 
 def in_parts(forward: Callable[[Tensor], Tensor], rows: Tensor, device: torch.device) -> Tensor:
     """`forward` of token rows, part by part, in their own order."""
+    return by_length(lambda part: forward(trim(rows[part]).to(device)), rows)
+
+
+def by_length(forward: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """`forward` of the numbers of token rows, those of a length together, put back in order."""
     parts = lengthwise(rows)
-    found = torch.cat([forward(trim(rows[part]).to(device)) for part in parts])
+    found = torch.cat([forward(part) for part in parts])
     return found[torch.cat(parts).argsort().to(found.device)]
 
 

@@ -8,14 +8,16 @@ words mean in their places: a layer for each word, then the mean, then the vecto
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.encoders.words import PAD, Vocabulary
-from harness.layers import masked_mean
+from harness.layers import masked_mean, trim
+
+MOST = 1 << 29  # states that are kept, a gigabyte of them
 
 
 class Listener(nn.Module):
@@ -39,10 +41,32 @@ class Listener(nn.Module):
         return self.vocabulary.batch(texts)
 
     def layered(self, tokens: Tensor) -> tuple[list[Tensor], Tensor]:
-        read_so_far = read(tokens, self.words, self.places, self.blocks)
-        states = [norm(x) for norm, x in zip(self.norms, read_so_far, strict=True)]
-        pooled = masked_mean(F.gelu(self.meant(states[-1])), tokens != PAD)
-        return states, F.normalize(self.out(pooled).float(), dim=-1)
+        states = [norm(x) for norm, x in zip(self.norms, self._read(tokens), strict=True)]
+        return states, self._mean(states[-1], tokens != PAD)
+
+    def ahead(self, rows: Tensor, device: torch.device) -> Callable[[Tensor], Tensor] | None:
+        """Numbers of these texts (B) → their vectors, with all that stays as it is done once, ahead of training; None
+        where that would take too much memory."""
+        if rows.numel() * self.width > MOST:
+            return None
+        kept = torch.empty(*rows.shape, self.width, dtype=torch.bfloat16)
+        with torch.inference_mode():
+            for part in (rows != PAD).sum(1).argsort(stable=True).split(512):
+                short = trim(rows[part])
+                kept[part, : short.shape[1]] = self._read(short.to(device))[-1].to(torch.bfloat16).cpu()
+
+        def hear(chosen: Tensor) -> Tensor:
+            mask = trim(rows[chosen]) != PAD
+            states = kept[chosen, : mask.shape[1]].to(device).float()
+            return self._mean(self.norms[-1](states), mask.to(device))
+
+        return hear
+
+    def _read(self, tokens: Tensor) -> list[Tensor]:
+        return read(tokens, self.words, self.places, self.blocks)
+
+    def _mean(self, states: Tensor, mask: Tensor) -> Tensor:
+        return F.normalize(self.out(masked_mean(F.gelu(self.meant(states)), mask)).float(), dim=-1)
 
 
 def read(tokens: Tensor, words: nn.Embedding, places: Tensor, blocks: Iterable[nn.Module]) -> list[Tensor]:
