@@ -153,6 +153,7 @@ def _pack(module: nn.Module, precision: Precision) -> None:
 
 def packed_linear(linear: nn.Linear, precision: Precision = "fp32") -> nn.Module:
     """The same linear map with its weight laid out for oneDNN once. The plain weight stays, for whoever looks at it."""
+    import torch
     from torch import nn
 
     class PackedLinear(nn.Linear):
@@ -164,6 +165,8 @@ def packed_linear(linear: nn.Linear, precision: Precision = "fp32") -> nn.Module
             self.multiply = product(linear.weight.detach(), bias, precision)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if torch.is_autocast_enabled("cpu"):  # what it answers is for training: see `half_precision`
+                return super().forward(x)
             return self.multiply(x)
 
     return PackedLinear()

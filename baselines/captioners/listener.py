@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from baselines.encoders.words import PAD, Vocabulary
 from harness.layers import masked_mean, trim
 
-MOST = 1 << 29  # states that are kept, a gigabyte of them
+MOST = 1 << 30  # numbers that are kept, two gigabytes of them
 
 
 class Listener(nn.Module):

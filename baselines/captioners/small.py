@@ -34,7 +34,7 @@ from harness.progress import track
 
 KeysValues = tuple[Tensor, Tensor]
 END = PAD  # what follows the last word
-ITEMS_AT_ONCE, TEXTS_AT_ONCE, PAIRS_AT_ONCE = 128, 4096, 512
+ITEMS_AT_ONCE, TEXTS_AT_ONCE, PAIRS_AT_ONCE = 128, 4096, 256
 
 
 class Teller(nn.Module):
@@ -190,7 +190,8 @@ class SmallCaptioner(Captioner):
         rows, token = torch.arange(count), torch.full((count,), START, device=seen.device)
         out = torch.full((count, longest), END)
         for place in range(longest):
-            logits = self.teller.step(token, place, pasts, seen)
+            with compute.half_precision():  # they are for training, too
+                logits = self.teller.step(token, place, pasts, seen).float()
             logits[:, START : UNKNOWN + 1] = -torch.inf  # neither START nor UNKNOWN is a word
             odds = (logits / self.temperature).softmax(-1).cpu()
             drawn = torch.multinomial(odds, 1, generator=generator)[:, 0]
