@@ -1,4 +1,4 @@
-"""The captioner's text side as a text tower: what it reads, what of it is trained, and texts heard ahead of training."""
+"""The captioner's text side as a text tower: what it reads, what of it is trained, texts heard ahead of training."""
 
 from __future__ import annotations
 
