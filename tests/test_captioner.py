@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from kit import Kit
 
 from baselines.captioners.small import END, SmallCaptioner, nll
 from baselines.encoders.words import START
+from harness import compute
 
 
 def untrained(kit: Kit, steps: int = 3, seed: int = 0) -> SmallCaptioner:
@@ -63,8 +65,11 @@ def test_word_by_word_equals_all_at_once(captioner: SmallCaptioner, tiny: Callab
             assert torch.allclose(step, whole[:, place], atol=1e-4)
 
 
-def test_who_goes_on_alone_says_what_it_would_have_said(tiny: Callable[[str], Kit]) -> None:
+def test_who_goes_on_alone_says_what_it_would_have_said(
+    tiny: Callable[[str], Kit], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without chance (a temperature near 0) each item has one text, whoever else is still speaking."""
+    monkeypatch.setattr(compute, "half_precision", nullcontext)  # rounding may break a near tie either way
     cold = untrained(tiny("audio"), steps=60)
     cold.fit(*tiny("audio").lessons("text-audio"))
     media = cold.prepare(tiny("audio").test("text-audio").candidates[:12])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from kit import Kit
 
 from baselines.dual_tuned import DualTuned
 from cart.retriever import CartRetriever
-from harness import teaching
+from harness import compute, teaching
 from harness.artifacts import Store
 from harness.dataset import Contents, texts
 from harness.teaching import Posterior, posterior
@@ -69,6 +70,7 @@ def test_the_dual_teacher_is_the_softmax_of_its_cosines(kit: Kit) -> None:
 def test_the_likelihood_teacher_agrees_with_brute_force(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Text by text, candidate by candidate, against batches of texts of a length."""
     monkeypatch.setattr(teaching, "PAIRS_AT_ONCE", 100)
+    monkeypatch.setattr(compute, "half_precision", nullcontext)
     found, gallery = taught(kit, "likelihood"), gallery_of(kit)
     prepared = kit.captioner.prepare(gallery)
     scores = np.empty((COUNT, len(gallery)))
