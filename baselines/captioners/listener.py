@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.encoders.words import PAD, Vocabulary
+from harness import compute
 from harness.layers import masked_mean, trim
 
 MOST = 1 << 30  # numbers that are kept, two gigabytes of them
@@ -50,7 +51,7 @@ class Listener(nn.Module):
         if rows.numel() * self.width > MOST:
             return None
         kept = torch.empty(*rows.shape, self.width, dtype=torch.bfloat16)
-        with torch.inference_mode():
+        with torch.inference_mode(), compute.half_precision():
             for part in (rows != PAD).sum(1).argsort(stable=True).split(512):
                 short = trim(rows[part])
                 kept[part, : short.shape[1]] = self._read(short.to(device))[-1].to(torch.bfloat16).cpu()
