@@ -6,8 +6,8 @@
 
 For retrievers that take `teacher:`. A contestant and its controls share one posterior, made once and booked with
 whoever uses it. Half of the texts are queries of the *train* split, which describe other items than the gallery's, half
-are generated captions of the gallery. Judged are the candidates nearest to a text in the dual tower's space, near misses
-most of them, and a few strangers: together they tell what every word of the text says.
+are generated captions of the gallery. Judged are the candidates nearest to a text in the dual tower's space, mostly
+near misses, and a few strangers: together they tell what every word of the text says.
 
 Provenance: of the gallery a teacher perceives the media, and no caption of a test item comes near it.
 """
