@@ -140,7 +140,11 @@ class DualTuned(Retriever):
 
     def thinks(self, texts: Contents, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Its k likeliest candidates of each text, and their log-probabilities up to a constant."""
-        found = self.neighbours.search(self._encode(list(texts)), k)
+        return self.judge(self._encode(list(texts)), k)
+
+    def judge(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The same of texts that are vectors already."""
+        found = self.neighbours.search(vectors, k)
         return found.ids.astype(np.int32), self.scale * found.scores
 
     def place(self, contents: Contents) -> np.ndarray:

@@ -25,13 +25,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cart import decoding, geometry, identifiers, trie
+from cart import decoding, geometry, identifiers, lessons, trie
 from cart.decoding import Normalise
 from cart.geometry import Kind
 from cart.identifiers import Identifiers, Scheme
+from cart.lessons import Draw
 from cart.model import CART, Fusion, State
 from cart.text import Pretrained, Scratch, Text, Tower, Vector, vocabulary
-from cart.training import Lesson, Plan, train
+from cart.training import Plan, train
 from cart.trie import Trie
 from harness import compute, teaching
 from harness.artifacts import Store
@@ -40,7 +41,7 @@ from harness.dataset import Contents, Pairs
 from harness.instruments import Captioner, TextTower, TokenEncoder
 from harness.layers import parameter_count, trim
 from harness.retriever import Footprint, Ranking, Retriever, Unsupported, padded
-from harness.teaching import Posterior, Teacher
+from harness.teaching import Teacher
 
 QUERIES_AT_ONCE = 128
 CHECKED = 512  # candidates of whose captions the first token is looked at after training
@@ -56,6 +57,8 @@ class Tuned(Protocol):
     def place(self, contents: Contents) -> np.ndarray: ...
 
     def thinks(self, texts: Contents, k: int) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def judge(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 class Counted:
@@ -102,6 +105,7 @@ class CartRetriever(Retriever):
         beams: int = 20,
         teacher: Teacher = "none",
         teacher_texts: int = 4000,
+        blend: float = 0.0,
         store: Store | None = None,
         scratch: Path | None = None,
         seed: int = 0,
@@ -109,6 +113,10 @@ class CartRetriever(Retriever):
         if frozen and text == "scratch":
             raise ValueError(
                 "text: scratch with frozen: true: nobody would ever teach it a word; leave one of them out"
+            )
+        if blend and not (start and text == "vector" and teacher == "start"):
+            raise ValueError(
+                "blend: what lies between two vectors is heard with `text: vector` and judged with `teacher: start`"
             )
         self.encoder, self.captioner, self.start = encoder, captioner, start
         self.text, self.frozen = text, frozen or text == "vector"
@@ -118,7 +126,7 @@ class CartRetriever(Retriever):
         self.decoder: dict[str, Any] = {"width": width, "layers": layers, "dropout": dropout}
         self.plan = Plan(steps=steps, batch=batch, lr=lr, loss=loss, consistency=consistency, seed=seed)
         self.beams, self.scratch, self.seed = beams, scratch, seed
-        self.teacher, self.teacher_texts, self.store = teacher, teacher_texts, store
+        self.teacher, self.teacher_texts, self.blend, self.store = teacher, teacher_texts, blend, store
         self.lessons: Contents | None = None
         self.first_token: float | None = None
         self.reset_counts()
@@ -134,18 +142,8 @@ class CartRetriever(Retriever):
         self.tree = trie.build(self.named.tokens, self.named.sizes)
         captions = self.captioner.captions(gallery)
         self.words = vocabulary(captions) if self.text == "scratch" else []
-        taught = teaching.posterior(
-            self.teacher,
-            self.lessons,
-            gallery,
-            self.encoder,
-            self.captioner,
-            self.teacher_texts,
-            self.store,
-            self.start,
-        )
         self.model = self._model(embeddings)
-        self._train(captions, taught)
+        self._train(captions, self._lessons(gallery, captions))
         self._ready()
 
     def search(self, queries: Contents, k: int) -> Ranking:
@@ -195,25 +193,23 @@ class CartRetriever(Retriever):
         tower = (self.start or self.encoder).text_tower()
         return Vector(tower) if self.text == "vector" else Tower(tower, self.frozen)
 
-    def _train(self, captions: list[list[str]], taught: Posterior) -> None:
-        """A batch is candidates drawn evenly, each with a caption; with a teacher, texts and what it thinks of them."""
-        counts = np.array([len(each) for each in captions])
-        silent = int(np.argmin(counts))
-        if not counts[silent]:
-            raise ValueError(f"candidate {silent} has no caption: CART would never learn its identifier")
-        first = np.cumsum(counts) - counts
-        rows = self._tokens(list(taught.texts) or [text for each in captions for text in each])
+    def _lessons(self, gallery: Contents, captions: list[list[str]]) -> Draw:
+        counts = [len(each) for each in captions]
+        if not all(counts):
+            raise ValueError(f"candidate {counts.index(0)} has no caption: CART would never learn its identifier")
+        if self.start is not None and self.blend:
+            chosen, _ = teaching.material(self.teacher, self.lessons, captions, self.teacher_texts)
+            likeliest = min(teaching.LIKELIEST, len(gallery))
+            return lessons.between(self._tokens(list(chosen)), self.start, self.blend, likeliest)
+        if self.teacher != "none":
+            instruments = (self.encoder, self.captioner, self.teacher_texts, self.store, self.start)
+            posterior = teaching.posterior(self.teacher, self.lessons, gallery, *instruments)
+            return lessons.taught(self._tokens(list(posterior.texts)), posterior)
+        return lessons.told(self._tokens([text for each in captions for text in each]), counts)
 
-        def draw(rng: np.random.Generator, count: int) -> Lesson:
-            if len(taught):
-                heard = taught.draw(rng, count)
-                return Lesson(trim(rows[heard]), taught.ids[heard], taught.odds[heard])
-            chosen = rng.integers(len(counts), size=count)
-            texts = first[chosen] + (rng.random(count) * counts[chosen]).astype(np.int64)
-            return Lesson(trim(rows[texts]), chosen[:, None], np.ones((count, 1), np.float32))
-
+    def _train(self, captions: list[list[str]], draw: Draw) -> None:
         subject = "\n".join(text for each in captions for text in each[:1]) + str(self.named.tokens[:64].tolist())
-        subject += f"{self.teacher} {len(taught)}"
+        subject += f"{self.teacher} {self.teacher_texts} {self.blend}"
         earlier = train(self.model, self.tree, draw, self.plan, self.scratch, subject)
         if self.store is not None:
             self.store.carry(earlier)

@@ -4,9 +4,8 @@ The paper's: cross-entropy of the tokens + ω × the KL divergence, both ways, b
 (R-Drop; Liang et al., 2021). Ours: cross-entropy among the children that the tree has (`legal`) instead of a level's
 whole vocabulary (`full`), the schedule, and checkpoints from which training goes on to the very same weights.
 
-Who trains says what a batch is (`Draw`): texts, and how likely each is meant for which candidates. A generated caption
-is its own candidate's for certain; of any other text a teacher's posterior is asked, and summed along the tree: one
-candidate is drawn from it for the path to follow, and at each node of the path the children's shares are the target.
+A batch is a `Lesson`: queries, and how likely each is meant for which candidates. That is summed along the tree: one
+candidate is drawn for the path to follow, and at each node of the path the children's shares are the target.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from cart.decoding import children, gains
+from cart.lessons import Draw, Lesson
 from cart.model import CART
 from cart.trie import Trie
 from harness import compute, files
@@ -36,15 +36,6 @@ from harness.progress import say, track
 CHECKPOINT = "training.safetensors"
 PARTS = 2  # of a batch, by length: more of them would save padding, and lose more by being small
 NEVER = -1e9  # the log-probability of what can't be: -inf would make 0 · inf of its share in a divergence
-
-
-class Lesson(NamedTuple):
-    texts: Tensor  # (n, L)
-    ids: np.ndarray  # (n, m): candidates that they may be meant for
-    odds: np.ndarray  # (n, m): how likely each of those is; rows sum to 1
-
-
-Draw = Callable[[np.random.Generator, int], Lesson]
 
 
 @dataclass(frozen=True)

@@ -76,19 +76,18 @@ def posterior(
     """What a teacher thinks of `count` texts; without a store it is made anew every time."""
     if teacher == "none":
         return NOTHING
-    if lessons is None or lessons.modality != "text" or not len(lessons):
-        raise ValueError(f"teacher: {teacher} needs the texts of a train split, and there are none; use teacher: none")
-    chosen, own = _texts(lessons, captioner.captions(gallery), count)
+    chosen, own = material(teacher, lessons, captioner.captions(gallery), count)
     if teacher == "start":
         if start is None:
             raise ValueError("teacher: start needs a tuned dual tower to start from: name one with `start:`")
         with compute.half_precision():  # it is training that this is for
             ids, scores = start.thinks(texts(chosen), min(LIKELIEST, len(gallery)))
-        return Posterior(chosen, ids, _odds(scores))
+        return Posterior(chosen, ids, shares(scores))
     if store is None:
         return Posterior(chosen, *_judge(teacher, chosen, own, gallery, encoder, captioner))
     settings = {"teacher": teacher, "texts": count, "nearest": [NEAREST, STRANGERS], "scale": SCALE, "version": VERSION}
     parents = {"encoder": encoder.digest, "captioner": captioner.digest}
+    assert lessons is not None  # there would be no material
     data = {"train": lessons.digest, "gallery": gallery.digest}
 
     def build(folder: Path) -> None:
@@ -101,11 +100,14 @@ def posterior(
     return Posterior(chosen, ids, odds)
 
 
-def _texts(lessons: Contents, captions: list[list[str]], count: int) -> tuple[tuple[str, ...], np.ndarray]:
-    """Half of them the train split's, half the candidates' captions, and whose each of them is: -1 for nobody's.
-
-    Which ones: by nobody's seed, so that retrievers share them.
+def material(
+    teacher: Teacher, lessons: Contents | None, captions: list[list[str]], count: int
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """The texts: half of them the train split's, half the candidates' captions, and whose each of them is: -1 for
+    nobody's. Which ones: by nobody's seed, so that retrievers share them.
     """
+    if lessons is None or lessons.modality != "text" or not len(lessons):
+        raise ValueError(f"teacher: {teacher} needs the texts of a train split, and there are none; use teacher: none")
     described = [(text, item) for turn in zip_longest(*captions) for item, text in enumerate(turn) if text is not None]
     described = described[: max(count // 2, count - len(lessons))]
     rows = np.sort(np.random.default_rng(0).permutation(len(lessons))[: count - len(described)])
@@ -122,10 +124,11 @@ def _judge(
     captioner: Captioner,
 ) -> tuple[np.ndarray, np.ndarray]:
     ids, cosines = _candidates(encoder.encode(texts(chosen)), encoder.embed(gallery), own)
-    return ids, _odds(SCALE * cosines if teacher == "dual" else _likelihoods(chosen, ids, captioner, gallery))
+    return ids, shares(SCALE * cosines if teacher == "dual" else _likelihoods(chosen, ids, captioner, gallery))
 
 
-def _odds(scores: np.ndarray) -> np.ndarray:
+def shares(scores: np.ndarray) -> np.ndarray:
+    """What log-probabilities (T, n), up to a constant, make of a row: float32, sums to 1."""
     odds = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
     return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
 

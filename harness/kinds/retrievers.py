@@ -68,6 +68,7 @@ RETRIEVERS = [
             "beams": Argument(int, 20, at_least=1, at_most=10_000),
             "teacher": Argument(Literal["none", "dual", "likelihood", "start"], "none"),
             "teacher_texts": TEACHER["teacher_texts"],
+            "blend": Argument(float, 0.0, at_least=0, at_most=1),
         },
         about="generates the identifier of what the query asks for (arXiv 2406.17507)",
         version=2,

@@ -149,3 +149,11 @@ def test_a_candidate_without_captions_is_named(kit: Kit, monkeypatch: pytest.Mon
 def test_queries_without_a_known_word(indexed: CartRetriever) -> None:
     ranking = indexed.search(texts(["", "xyzzy quux", "..."]), 4)
     assert (ranking.ids >= 0).all() and np.isfinite(ranking.scores).all()
+
+
+@pytest.mark.parametrize("wrong", [{"text": "tower"}, {"teacher": "none"}, {"start": None}])
+def test_blend_needs_vectors_and_one_who_judges_them(kit: Kit, wrong: dict[str, Any]) -> None:
+    start = DualTuned(kit.encoder, kit.captioner, steps=1, batch=8, lr=1e-3)
+    right: dict[str, Any] = {"start": start, "text": "vector", "teacher": "start", "blend": 0.5}
+    with pytest.raises(ValueError, match="text: vector"):
+        CartRetriever(kit.encoder, kit.captioner, **TINY, **{**right, **wrong})

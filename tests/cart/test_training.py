@@ -17,8 +17,9 @@ from torch import Tensor
 from cart import training
 from cart import trie as tries
 from cart.decoding import score_all, search
+from cart.lessons import Lesson
 from cart.model import CART, Words
-from cart.training import CHECKPOINT, Lesson, Meant, Plan, disagreement, losses, train
+from cart.training import CHECKPOINT, Meant, Plan, disagreement, losses, train
 from harness import files
 
 SIZES = (5, 4, 3)
