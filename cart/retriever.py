@@ -127,14 +127,14 @@ class CartRetriever(Retriever):
         self.plan = Plan(steps=steps, batch=batch, lr=lr, loss=loss, consistency=consistency, seed=seed)
         self.beams, self.scratch, self.seed = beams, scratch, seed
         self.teacher, self.teacher_texts, self.blend, self.store = teacher, teacher_texts, blend, store
-        self.lessons: Contents | None = None
+        self.others: Contents | None = None  # texts of other items than the gallery's, for a teacher
         self.first_token: float | None = None
         self.reset_counts()
 
     # -- the story --------------------------------------------------------------------------------------------------
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
-        self.lessons = train.queries  # texts of other items than the gallery's, for a teacher
+        self.others = train.queries
 
     def index(self, gallery: Contents) -> None:
         embeddings = self._embed(gallery)
@@ -143,7 +143,7 @@ class CartRetriever(Retriever):
         captions = self.captioner.captions(gallery)
         self.words = vocabulary(captions) if self.text == "scratch" else []
         self.model = self._model(embeddings)
-        self._train(captions, self._lessons(gallery, captions))
+        self._train(captions, self._curriculum(gallery, captions))
         self._ready()
 
     def search(self, queries: Contents, k: int) -> Ranking:
@@ -193,17 +193,18 @@ class CartRetriever(Retriever):
         tower = (self.start or self.encoder).text_tower()
         return Vector(tower) if self.text == "vector" else Tower(tower, self.frozen)
 
-    def _lessons(self, gallery: Contents, captions: list[list[str]]) -> Draw:
+    def _curriculum(self, gallery: Contents, captions: list[list[str]]) -> Draw:
+        """Captions at their word, or texts and what a teacher thinks of them."""
         counts = [len(each) for each in captions]
         if not all(counts):
             raise ValueError(f"candidate {counts.index(0)} has no caption: CART would never learn its identifier")
         if self.start is not None and self.blend:
-            chosen, _ = teaching.material(self.teacher, self.lessons, captions, self.teacher_texts)
+            chosen, _ = teaching.material(self.teacher, self.others, captions, self.teacher_texts)
             likeliest = min(teaching.LIKELIEST, len(gallery))
             return lessons.between(self._tokens(list(chosen)), self.start, self.blend, likeliest)
         if self.teacher != "none":
             instruments = (self.encoder, self.captioner, self.teacher_texts, self.store, self.start)
-            posterior = teaching.posterior(self.teacher, self.lessons, gallery, *instruments)
+            posterior = teaching.posterior(self.teacher, self.others, gallery, *instruments)
             return lessons.taught(self._tokens(list(posterior.texts)), posterior)
         return lessons.told(self._tokens([text for each in captions for text in each]), counts)
 
