@@ -6,10 +6,10 @@ The candidates' embeddings become identifiers (K-Means, RQ-VAE, a counter), a ca
 training queries, a small decoder over a text encoder learns to write a description's identifier, and a beam search that
 can only write identifiers that exist answers real queries. What it costs to search doesn't depend on their number.
 
-The paper's own way is the default. `start`, `loss: legal`, `geometry` and `teacher` are ours: `start` names a tuned
-dual tower whose vectors and text side replace the plain encoder's, `teacher` who says which candidates other texts fit.
-`text` says what hears the queries: that text side (`tower`), its pooled `vector` alone, a transformer from `scratch`,
-or a checkpoint.
+The paper's own way is the default. `start`, `loss: legal`, `geometry`, `teacher` and `blend` are ours: `start` names a
+tuned dual tower whose vectors and text side replace the plain encoder's, `teacher` who says which candidates other
+texts fit, `blend` how far from one text to another it is asked too. `text` says what hears the queries: that text side
+(`tower`), its pooled `vector` alone, a transformer from `scratch`, or a checkpoint.
 """
 
 from __future__ import annotations
@@ -114,9 +114,10 @@ class CartRetriever(Retriever):
             raise ValueError(
                 "text: scratch with frozen: true: nobody would ever teach it a word; leave one of them out"
             )
-        if blend and not (start and text == "vector" and teacher == "start"):
+        if blend and (start is None or text != "vector" or teacher != "start"):
             raise ValueError(
-                "blend: what lies between two vectors is heard with `text: vector` and judged with `teacher: start`"
+                f"blend: {blend} asks a tuned dual tower about what lies between two vectors: it needs `start`, "
+                "`text: vector` and `teacher: start`, or leave it out"
             )
         self.encoder, self.captioner, self.start = encoder, captioner, start
         self.text, self.frozen = text, frozen or text == "vector"
