@@ -31,7 +31,7 @@ Draw = Callable[[np.random.Generator, int], Lesson]
 
 
 class Judge(Protocol):
-    """A tuned dual tower."""
+    """As `teaching.Judge`, of texts that are vectors already."""
 
     def judge(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]: ...
 

@@ -47,7 +47,7 @@ QUERIES_AT_ONCE = 128
 CHECKED = 512  # candidates of whose captions the first token is looked at after training
 
 
-class Tuned(Protocol):
+class Tuned(teaching.Judge, lessons.Judge, Protocol):
     """A retriever that has learnt vectors for the gallery, and a text side that fits them."""
 
     vectors: np.ndarray  # float32 [N, dim]
@@ -55,10 +55,6 @@ class Tuned(Protocol):
     def text_tower(self) -> TextTower: ...
 
     def place(self, contents: Contents) -> np.ndarray: ...
-
-    def thinks(self, texts: Contents, k: int) -> tuple[np.ndarray, np.ndarray]: ...
-
-    def judge(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 class Counted:

@@ -167,6 +167,11 @@ CASES: Mapping[str, Case] = {
     "cart": Case(lambda kit: cart(kit), TEXT, learns=True),
     "cart-started": Case(lambda kit: started(kit), TEXT, learns=True),
     "cart-vector": Case(
+        lambda kit: started(kit, text="vector", fusion="last-layer", teacher="start", teacher_texts=20),
+        TEXT,
+        learns=True,
+    ),
+    "cart-blend": Case(
         lambda kit: started(kit, text="vector", fusion="last-layer", teacher="start", teacher_texts=20, blend=0.5),
         TEXT,
         learns=True,
