@@ -286,7 +286,8 @@ def made_by() -> dict[str, Any]:
     settled = compute.current()
     return {
         "device": settled.device,
-        "threads": settled.threads,
+        "threads": settled.usual_threads,
+        "training": str(compute.training_dtype()).removeprefix("torch."),
         "processor": environment.processor(),
         "versions": environment.versions(),
         **environment.commit(),

@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     _suite_options(run)
     run.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     run.add_argument("--threads", type=_positive, metavar="N", help="for every contestant (default: all cores)")
+    run.add_argument("--compute", metavar="CHOICES", help="kernels and threads instead of measured ones: see README")
     run.add_argument("--strict", action="store_true", help="end with 3 if anything is unavailable")
     run.add_argument("--fresh", action="store_true", help="measure all cells again; stored artifacts are still used")
     run.add_argument("--quiet", action="store_true", help="no progress, only the table")
@@ -126,13 +127,20 @@ def _run(options: argparse.Namespace) -> int:
     suite = _load(options)
     if suite is None:
         return BAD_INPUT
-    from harness import compute, interruption, progress
-
-    compute.prepare_environment(options.threads or compute.available_threads())
-    from harness.session import BadInput, run_suite
+    from harness import calibration, compute, interruption, progress
 
     progress.use(progress.choose(options.quiet))
     interruption.listen()
+    threads = options.threads or compute.available_threads()
+    try:
+        wish = options.compute or os.environ.get("HARNESS_COMPUTE")
+        options.choices = calibration.settle(_cache_root(), threads, wish, progress.say)
+    except calibration.BadChoice as problem:
+        _complain(str(problem))
+        return BAD_INPUT
+    compute.prepare_environment(threads, options.choices.spin)
+    from harness.session import BadInput, run_suite
+
     try:
         return run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options)
     except BadInput as problem:

@@ -1,8 +1,12 @@
-"""One device, one number of threads, one precision and the same kernels for every contestant."""
+"""One device, one number of threads, one precision and the same kernels for every contestant.
+
+What a machine is fast in is measured when a run begins, by `harness.calibration`; it settles the `Choices` here.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,10 +21,33 @@ if TYPE_CHECKING:
 Precision = Literal["fp32", "bf16"]
 
 
+SPIN = 1000  # how often a waiting OpenMP thread looks again before it sleeps: some ten microseconds
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What is fast on this machine, the same for every contestant. The defaults are for who measured nothing."""
+
+    threads: int | None = None  # for training and batches of queries; None: all that are allowed
+    single_threads: int | None = None  # for queries that come one by one; None: as many
+    spin: int = SPIN  # read when OpenMP is loaded
+    packed_rows: int = 0  # from so many rows on a linear layer takes the pre-packed product
+    bf16_training: bool | None = None  # None: if the processor multiplies bfloat16 natively
+
+
 @dataclass(frozen=True)
 class Compute:
     device: str = "cpu"
-    threads: int = 1
+    threads: int = 1  # allowed to every contestant
+    choices: Choices = Choices()
+
+    @property
+    def usual_threads(self) -> int:
+        return min(self.choices.threads or self.threads, self.threads)
+
+    @property
+    def single_threads(self) -> int:
+        return min(self.choices.single_threads or self.usual_threads, self.threads)
 
 
 class NoDevice(Exception):
@@ -35,30 +62,29 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def prepare_environment(threads: int) -> None:
+def prepare_environment(threads: int, spin: int = SPIN) -> None:
     """What BLAS and OpenMP libraries read when they are loaded; to be called before numpy or torch is."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(threads)
-    # Threads that spin for long while they wait take the core from whoever could work; those that sleep at once have to
-    # be woken for every small product. A few microseconds lie between: a step of CART's training on two quiet cores
-    # took 0.13 s (asleep at once 0.18, spinning for long 0.11), beside a busy process 0.27 (0.21, 0.34).
+    # Threads that spin for long while they wait take the core from others that could work; those that sleep at once
+    # have to be woken for every small product. Which costs more depends on the machine and on what else it does.
     if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        os.environ.setdefault("GOMP_SPINCOUNT", str(spin))
 
 
-def configure(device: str = "auto", threads: int | None = None) -> Compute:
-    """Settle device and threads for this process: torch, and every BLAS or OpenMP that reads the environment."""
+def configure(device: str = "auto", threads: int | None = None, choices: Choices | None = None) -> Compute:
+    """Settle device, threads and kernels for this process. `choices` as they were before where none are given."""
     global _current
-    threads = threads or available_threads()
-    prepare_environment(threads)
+    choices, threads = choices or _current.choices, threads or available_threads()
+    prepare_environment(threads, choices.spin)
     import torch
 
-    torch.set_num_threads(threads)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise NoDevice("--device cuda: torch finds no CUDA device here; use --device cpu, or install torch for CUDA")
-    _current = Compute(device, threads)
+    _current = Compute(device, threads, choices)
+    _set_threads(_current.usual_threads)
     return _current
 
 
@@ -70,20 +96,26 @@ def faiss() -> Any:
     """The faiss module, held to the same number of threads as everyone."""
     import faiss as module
 
-    module.omp_set_num_threads(_current.threads)
+    module.omp_set_num_threads(_current.usual_threads)
     return module
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """For many small steps, where waking a second thread costs more than it brings."""
-    import torch
-
-    torch.set_num_threads(1)
+def limited_threads(count: int) -> Iterator[None]:
+    """For many small steps, where waking more threads costs more than they bring."""
+    _set_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(_current.threads)
+        _set_threads(_current.usual_threads)
+
+
+def _set_threads(count: int) -> None:
+    import torch
+
+    torch.set_num_threads(count)
+    if "faiss" in sys.modules:
+        sys.modules["faiss"].omp_set_num_threads(count)
 
 
 @contextmanager
@@ -111,8 +143,9 @@ def ready(module: nn.Module, precision: Precision = "fp32") -> nn.Module:
     """A trained module made fit for searching: evaluation mode, on the device, with fast linear layers on a CPU.
 
     PyTorch's default fp32 product goes to a library that takes a slow path on some processors; the pre-packed oneDNN
-    product doesn't. Whoever searches calls this, so that no paradigm wins by its kernels. `precision` is what the suite
-    says of an encoder, which all contestants of a task share: bf16 is the linear layers' on a CPU, `amp`'s elsewhere.
+    product doesn't, but may cost more where rows are few: see `product`. Whoever searches calls this, so that no
+    paradigm wins by its kernels. `precision` is what the suite says of an encoder, which all contestants of a task
+    share: bf16 is the linear layers' on a CPU, `amp`'s elsewhere.
     """
     module = module.eval().requires_grad_(False).to(_current.device)
     if _current.device == "cpu":
@@ -175,21 +208,34 @@ def packed_linear(linear: nn.Linear, precision: Precision = "fp32") -> nn.Module
 
 
 def half_precision() -> AbstractContextManager[Any]:
-    """Where a forward pass of training may round to bfloat16: on processors that multiply it faster than fp32.
+    """Where a forward pass of training may round to bfloat16: where that is faster than fp32.
 
     For training alone: searching is timed in one precision for everyone.
     """
     import torch
 
-    device = _current.device
-    able = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast(device, torch.bfloat16, enabled=bool(able))
+    return torch.autocast(_current.device, torch.bfloat16, enabled=training_dtype() == torch.bfloat16)
+
+
+def training_dtype() -> torch.dtype:
+    """In which training multiplies matrices: bfloat16 where this device is faster in it, else float32."""
+    import torch
+
+    able = _current.choices.bf16_training
+    if _current.device == "cuda":
+        able = torch.cuda.is_bf16_supported()
+    elif able is None:  # a processor may have it, and the library be told to do without
+        able = torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if able else torch.float32
 
 
 def product(
     weight: torch.Tensor, bias: torch.Tensor | None = None, precision: Precision = "fp32"
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    """`x ↦ x · weightᵀ + bias` with the fastest kernel that everyone here gets; weight [out, in], x […, in]."""
+    """`x ↦ x · weightᵀ + bias` with the fastest kernel that everyone here gets; weight [out, in], x […, in].
+
+    From `Choices.packed_rows` rows on that is oneDNN's product with a weight laid out beforehand, below it PyTorch's.
+    """
     import torch
 
     if _current.device != "cpu" or not torch.backends.mkldnn.is_available():
@@ -198,9 +244,13 @@ def product(
     kind = torch.bfloat16 if precision == "bf16" else weight.dtype
     packed, size = torch.ops.mkldnn._reorder_linear_weight(weight.to(kind).contiguous()), weight.shape[0]
     added = None if bias is None else bias.to(kind)
+    enough = 0 if precision == "bf16" else _current.choices.packed_rows
 
     def multiply(x: torch.Tensor) -> torch.Tensor:
-        flat = x.reshape(-1, x.shape[-1]).to(kind)
+        flat = x.reshape(-1, x.shape[-1])
+        if len(flat) < enough:
+            return torch.nn.functional.linear(x, weight, bias)
+        flat = flat.to(kind)
         found = torch.ops.mkldnn._linear_pointwise(flat, packed, added, "none", [], "")
         return found.to(x.dtype).view(*x.shape[:-1], size)
 

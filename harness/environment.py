@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import time
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ def describe() -> dict[str, Any]:
         "memory_gb": memory_gb(),
         "device": device_name(settled.device),
         "threads": settled.threads,
+        "compute": asdict(settled.choices),
         "python": platform.python_version(),
         "system": platform.platform(terse=True),
         "versions": versions(),
@@ -112,6 +114,13 @@ def noise(before: Busy | None, after: Busy | None) -> dict[str, Any]:
     foreign = (after.everyone - before.everyone) - (after.ours - before.ours)
     share = max(0.0, foreign / ((after.clock - before.clock) * (os.cpu_count() or 1)))
     return {"others": round(share, 3), "noisy": share > NOISY, "load": load()}
+
+
+def others_take(seconds: float) -> float:
+    """The share of the machine that other processes take just now; 0 where the system doesn't tell."""
+    before = busy()
+    time.sleep(seconds)
+    return noise(before, busy())["others"] or 0.0
 
 
 def load() -> list[float] | None:

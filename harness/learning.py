@@ -8,12 +8,14 @@ half a cosine. About half as many steps of Muon's do what AdamW's did, each at n
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+
+from harness import compute
 
 MATRICES = 20  # Muon's rate in terms of AdamW's
 
@@ -53,7 +55,7 @@ class Learner:
         if groups:
             self.optimizers.append(torch.optim.AdamW(groups, lr=lr, weight_decay=decay, betas=(0.9, 0.98)))
         if matrices:
-            self.optimizers.append(torch.optim.Muon(matrices, lr=MATRICES * lr, weight_decay=decay))
+            self.optimizers.append(Muon(matrices, lr=MATRICES * lr, weight_decay=decay))
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
 
     def prepare(self, step: int) -> None:
@@ -73,6 +75,37 @@ class Learner:
         self.prepare(step)
         loss.backward()
         self.take()
+
+
+class Muon(torch.optim.Muon):
+    """PyTorch's, whose iteration always rounds to bfloat16: twenty times slower on a processor that has none."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        dtype = compute.training_dtype()
+        for group in self.param_groups:
+            for parameter in (p for p in group["params"] if p.grad is not None):
+                state = self.state[parameter]
+                if "momentum_buffer" not in state:
+                    state["momentum_buffer"] = torch.zeros_like(parameter.grad)
+                momentum = state["momentum_buffer"].lerp_(parameter.grad, 1 - group["momentum"])
+                update = orthogonal(parameter.grad.lerp(momentum, group["momentum"]), group, dtype)
+                rows, columns = parameter.shape
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.add_(update, alpha=-group["lr"] * math.sqrt(max(1.0, rows / columns)))
+
+
+def orthogonal(matrix: Tensor, settings: Mapping[str, Any], dtype: torch.dtype) -> Tensor:
+    """Nearly the nearest matrix whose singular values are all 1, by Newton and Schulz's iteration."""
+    a, b, c = settings["ns_coefficients"]
+    x = matrix.to(dtype)
+    if x.shape[0] > x.shape[1]:
+        x = x.T
+    x = x / x.norm().clamp(min=settings["eps"])
+    for _ in range(settings["ns_steps"]):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.T if matrix.shape[0] > matrix.shape[1] else x
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:

@@ -79,8 +79,14 @@ def contest(
     with _collected():
         for number, (name, settings) in enumerate(scenarios.items()):
             rng = np.random.default_rng([questions.seed, number])
-            SCENARIOS[name](contestants, questions, rng, **settings)
+            with compute.limited_threads(_threads(name)):
+                SCENARIOS[name](contestants, questions, rng, **settings)
     return contestants
+
+
+def _threads(scenario: str) -> int:
+    settled = compute.current()
+    return settled.single_threads if scenario == "single" else settled.usual_threads
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def run_suite(suite: Suite, out: Path, data: Path, cache: Path, options: argpars
 
 
 def _locked(suite: Suite, folder: RunFolder, data: Path, cache: Path, options: argparse.Namespace) -> int:
-    compute.configure(options.device, options.threads)
+    compute.configure(options.device, options.threads, options.choices)
     begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     session = Session(
         id=f"{begun}-{os.getpid()}",

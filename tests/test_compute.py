@@ -92,9 +92,9 @@ def test_threads_are_settled_for_everyone():
         assert torch.get_num_threads() == 2
         assert compute.faiss().omp_get_max_threads() == 2
         assert os.environ["OMP_NUM_THREADS"] == "2"
-        with compute.one_thread():
+        with compute.limited_threads(1):
             assert torch.get_num_threads() == 1
-        with pytest.raises(KeyError), compute.one_thread():
+        with pytest.raises(KeyError), compute.limited_threads(1):
             raise KeyError
         assert torch.get_num_threads() == 2
     finally:

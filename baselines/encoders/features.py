@@ -49,7 +49,7 @@ def planes(contents: Contents, shape: Shape) -> Tensor:
     """float16 [n, C, H, W], roughly within -1..1."""
     out = torch.empty(len(contents), shape.channels, shape.height, shape.width, dtype=torch.float16)
     see = audio if shape.modality == "audio" else pictures
-    with compute.one_thread():
+    with compute.limited_threads(1):
         for row, thing in enumerate(track(contents, f"{contents.modality} features", len(contents))):
             out[row] = see(thing, shape)
     return out
