@@ -1,4 +1,4 @@
-"""For all tests: no network, a store of their own, one thread, and instruments that are trained in a second."""
+"""For all tests: no network, a store of their own, few threads, and instruments that are trained in a second."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def silence() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    compute.configure("cpu", 1)
+def few_threads() -> None:
+    compute.configure("cpu", int(os.environ.get("HARNESS_TEST_THREADS", "1")))
 
 
 @pytest.fixture(scope="session")

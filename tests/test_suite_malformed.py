@@ -27,10 +27,10 @@ def loader(request, monkeypatch):
 def test_message(case: Case, loader, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = case.write(tmp_path)
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(SuiteError) as caught:
         load(path)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     problems, message = caught.value.problems, str(caught.value)
     assert len(message) < 20_000
     assert [problem.line for problem in problems] == [case.line], message
@@ -88,11 +88,11 @@ def test_there_is_an_end_to_complaints(tmp_path):
     path = tmp_path / "suite.yaml"
     names = "".join(f"  encoder-{number}: {{kind: smal, trained_on: shape}}\n" for number in range(1500))
     path.write_text(HEAD + "encoders:\n" + names)
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(SuiteError, match="there may be more") as caught:
         load(path)
     assert len(caught.value.problems) == MOST_PROBLEMS + 1
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_unreadable_file(tmp_path, monkeypatch):
