@@ -71,8 +71,8 @@ class Block(nn.Module):
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     """The mean of the states where `mask` [B, L] is true: (B, L, d) → (B, d)."""
-    weight = mask.unsqueeze(-1).to(x.dtype)
-    return (x * weight).sum(1) / weight.sum(1).clamp(min=1)
+    # selected, not multiplied by 0: NaN · 0 is NaN
+    return x.masked_fill(~mask[..., None], 0).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent / "filling"))
+
+import uninitialised
+
+uninitialised.start()  # before numpy or torch is asked for memory
 
 import pytest
 import torchvision_ops  # noqa: F401  before anything imports torchvision
@@ -31,6 +38,22 @@ def silence() -> Iterator[None]:
     """A test that calls the command line leaves its reporter to nobody."""
     yield
     progress.use(progress.Silent())
+
+
+class Heard(progress.Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture
+def heard() -> list[str]:
+    """The lines that are said while a test runs."""
+    reporter = Heard()
+    progress.use(reporter)
+    return reporter.lines
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -34,8 +34,13 @@ retrievers:
 """
 
 
+def python_path(*folders: Path) -> str:
+    """This project and these folders first, then what the tests themselves were given."""
+    return os.pathsep.join([*map(str, (ROOT, *folders)), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def environment(cache: Path) -> dict[str, str]:
-    return {**os.environ, "HARNESS_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    return {**os.environ, "HARNESS_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "PYTHONPATH": python_path()}
 
 
 def command(*arguments: object) -> list[str]:

@@ -15,8 +15,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from runs import ROOT, python_path
 
-ROOT = Path(__file__).resolve().parent.parent
 OUTSIDE = ROOT / "tests" / "fixtures" / "outside"
 
 SUITE = """\
@@ -96,7 +96,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def harness(site: Path, tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{site}", "HARNESS_CACHE": str(tmp_path / "cache")}
+    environment = {**os.environ, "PYTHONPATH": python_path(site), "HARNESS_CACHE": str(tmp_path / "cache")}
     command = [sys.executable, "-m", "harness", *map(str, arguments)]
     return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
 

@@ -7,15 +7,14 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runs import python_path
 
 from harness import files
 
-ROOT = Path(__file__).resolve().parent.parent
 TEXT = st.text(st.characters(codec=None))  # all there is, halves of characters too
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
@@ -89,7 +88,9 @@ for number in range(10**9):
 """
     path = tmp_path / "file"
     writer = subprocess.Popen(
-        [sys.executable, "-c", program, str(path)], env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE
+        [sys.executable, "-c", program, str(path)],
+        env={**os.environ, "PYTHONPATH": python_path()},
+        stdout=subprocess.PIPE,
     )
     assert writer.stdout is not None
     writer.stdout.readline()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+import uninitialised
 from kit import Kit
 
 from baselines.captioners import listener
@@ -63,5 +64,12 @@ def test_heard_ahead_is_what_is_heard_at_once(
     chosen = torch.from_numpy(np.random.default_rng(0).permutation(len(texts))[:7])
     cosines = (hear(chosen) * hearing.layered(rows[chosen])[1]).sum(-1)
     assert (cosines > 0.999).all()  # kept in half precision
+    monkeypatch.setattr(listener, "AT_ONCE", 4)  # what is read together is padded together, and no further
+    with uninitialised.filled():
+        hear = hearing.ahead(rows, torch.device("cpu"))
+    assert hear is not None
+    hearing.zero_grad()
+    (hear(chosen) * hearing.layered(rows[chosen])[1].detach()).sum().backward()
+    assert all(each.grad is None or each.grad.isfinite().all() for each in hearing.parameters())
     monkeypatch.setattr(listener, "MOST", 10)
     assert hearing.ahead(rows, torch.device("cpu")) is None

@@ -18,6 +18,7 @@ from baselines.encoders.words import PAD, Vocabulary
 from harness import compute
 from harness.layers import masked_mean, trim
 
+AT_ONCE = 512  # texts that are read together
 MOST = 1 << 30  # numbers that are kept, two gigabytes of them
 
 
@@ -50,9 +51,9 @@ class Listener(nn.Module):
         where that would take too much memory."""
         if rows.numel() * self.width > MOST:
             return None
-        kept = torch.empty(*rows.shape, self.width, dtype=torch.bfloat16)
+        kept = torch.zeros(*rows.shape, self.width, dtype=torch.bfloat16)  # padding goes through a norm, too
         with torch.inference_mode(), compute.half_precision():
-            for part in (rows != PAD).sum(1).argsort(stable=True).split(512):
+            for part in (rows != PAD).sum(1).argsort(stable=True).split(AT_ONCE):
                 short = trim(rows[part])
                 kept[part, : short.shape[1]] = self._read(short.to(device))[-1].to(torch.bfloat16).cpu()
 
