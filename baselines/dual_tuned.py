@@ -77,7 +77,13 @@ class DualTuned(Retriever):
         items = nn.Parameter(torch.from_numpy(embeddings).to(device))
         scale = nn.Parameter(torch.tensor(FIRST_SCALE, device=device))
         learner = Learner(
-            [self.tower], self.lr, self.steps, apart=[Apart([items, scale], VECTORS)], decay=0.0, clip=None
+            "dual_tuned",
+            [self.tower],
+            self.lr,
+            self.steps,
+            apart=[Apart([items, scale], VECTORS)],
+            decay=0.0,
+            clip=None,
         )
         told = [text for each in captions for text in each]
         hear = self._ear(list(taught.texts) or told, device)

@@ -13,7 +13,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from harness import compute
+from harness import compute, finite
 from harness.retriever import Ranking, padded
 
 BLOCK = 1 << 24  # scores held at once: 64 MB
@@ -87,7 +87,7 @@ class FaissIndex:
 
     def build(self, vectors: np.ndarray) -> None:
         faiss = compute.faiss()
-        vectors = np.ascontiguousarray(vectors, np.float32)
+        vectors = self._checked(vectors)
         try:
             self.index = faiss.index_factory(vectors.shape[1], self.factory, faiss.METRIC_INNER_PRODUCT)
         except RuntimeError as error:
@@ -110,8 +110,13 @@ class FaissIndex:
         if self.index is None or not self.index.is_trained:
             self.build(vectors)
         else:
-            self.index.add(np.ascontiguousarray(vectors, np.float32))
+            self.index.add(self._checked(vectors))
             self._place()
+
+    def _checked(self, vectors: np.ndarray) -> np.ndarray:
+        """Its files can't be looked into before they are stored: what goes in is."""
+        finite.require(vectors, f"index {self.factory!r}")
+        return np.ascontiguousarray(vectors, np.float32)
 
     def search(self, queries: np.ndarray, k: int) -> Ranking:
         count = len(queries)

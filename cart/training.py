@@ -20,8 +20,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from cart.decoding import children, gains
@@ -33,7 +33,7 @@ from harness.layers import lengthwise, trim
 from harness.learning import Learner
 from harness.progress import say, track
 
-CHECKPOINT = "training.safetensors"
+CHECKPOINT = "training.sealed"  # a line of facts, then tensors
 PARTS = 2  # of a batch, by length: more of them would save padding, and lose more by being small
 NEVER = -1e9  # the log-probability of what can't be: -inf would make 0 · inf of its share in a divergence
 
@@ -79,7 +79,14 @@ def train(
     tokens = torch.from_numpy(trie.identifiers()).long().to(device)
     heads = list(model.heads) if isinstance(model.heads, nn.ModuleList) else []
     learner = Learner(
-        [model], plan.lr, plan.steps, heads=heads, warmup=plan.warmup, decay=plan.weight_decay, clip=plan.clip
+        "CART",
+        [model],
+        plan.lr,
+        plan.steps,
+        heads=heads,
+        warmup=plan.warmup,
+        decay=plan.weight_decay,
+        clip=plan.clip,
     )
     name = files.digest({"plan": asdict(plan), "subject": subject})
     done, earlier = _resume(folder / CHECKPOINT, name, model, learner) if folder else (0, 0.0)
@@ -98,11 +105,9 @@ def train(
             meant = Meant.of(draw(rng, plan.batch), rng, paths, tokens)
             learner.prepare(step)
             loss = backward(model, trie, meant, plan)
-            learner.take()
+            learner.take(loss.total)
             if step % 10 == 0 or step + 1 == plan.steps:
                 shown = {"loss": loss.total.item(), "first token": loss.right.item()}
-                if not math.isfinite(shown["loss"]):
-                    raise FloatingPointError(f"training CART: the loss is {shown['loss']} at step {step}: lower the lr")
             if (step + 1) % plan.checkpoint == 0 or step + 1 == plan.steps:
                 if folder:
                     spent = earlier + time.perf_counter() - begun
@@ -146,7 +151,7 @@ class Meant(NamedTuple):
         """What each candidate is worth at the node of the path above `level`: (n, m), rows sum to 1."""
         below = self.odds
         if level:
-            below = below * (self.others[:, :, level - 1] == self.paths[:, level - 1, None])
+            below = below.masked_fill(self.others[:, :, level - 1] != self.paths[:, level - 1, None], 0)
         return below / below.sum(1, keepdim=True)
 
 
@@ -204,10 +209,9 @@ def _keep(path: Path, name: str, model: CART, learner: Learner, done: dict[str, 
     for which, optimizer in enumerate(learner.optimizers):
         for number, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{which}.{number}.{key}": value for key, value in moments.items()}
-    facts = {"name": name, **done}
-    data = save({key: tensor.contiguous() for key, tensor in tensors.items()}, {"facts": json.dumps(facts)})
+    data = save({key: tensor.contiguous() for key, tensor in tensors.items()})
     try:
-        files.write(path, data)
+        files.write_sealed(path, json.dumps({"name": name, **done}).encode() + b"\n" + data)
     except OSError as error:
         told = f"no checkpoint at step {done['step']} ({error})"
         say(f"    {told}: training goes on, but if cut off starts from the one before")
@@ -218,13 +222,13 @@ def _resume(path: Path, name: str, model: CART, learner: Learner) -> tuple[int, 
     if not path.exists():
         return 0, 0.0
     try:
-        with safe_open(path, "pt") as stored:
-            facts = json.loads(stored.metadata()["facts"])
-            if facts["name"] != name:
-                return 0, 0.0
-            tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118  it is no mapping
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        say(f"    {path} can't be read ({error}): training starts from the beginning")
+        told, _, data = files.read_sealed(path).partition(b"\n")
+        facts = json.loads(told)
+        if facts["name"] != name:
+            return 0, 0.0
+        tensors = load(data)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        say(f"    {path} can't be taken up ({error}): training starts from the beginning")
         return 0, 0.0
     model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     moments: list[dict[int, dict[str, Any]]] = [{} for _ in learner.optimizers]

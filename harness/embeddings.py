@@ -1,25 +1,41 @@
 """Writes the vectors of contents to a file, a part at a time: flat in memory, and resumable after a kill.
 
 The workshop calls it for every artifact of embeddings. Parts always begin at the same rows, so that it makes no
-difference where an attempt before was cut off.
+difference where an attempt before was cut off. A book beside them has the digest of each, and what was altered since
+is encoded again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from harness import files
+from harness import files, finite
 from harness.dataset import Contents
 from harness.instruments import Encoder
-from harness.progress import track
+from harness.progress import say, track
 
 FILE = "vectors.npy"
+BOOK = "done.sealed"
 PART = {"text": 8192, "image": 512, "audio": 512, "video": 64}  # contents that are encoded and written together
+
+
+class Part(NamedTuple):
+    """A finished part: its digest, and the seconds that it and those before it took."""
+
+    sha256: str
+    seconds: float
+
+
+def needed(count: int, dim: int) -> int:
+    """The bytes of so many vectors."""
+    return len(_head(count, dim)) + count * dim * 4
 
 
 def write(folder: Path, scratch: Path, encoder: Encoder, contents: Contents, label: str = "") -> float:
@@ -29,9 +45,10 @@ def write(folder: Path, scratch: Path, encoder: Encoder, contents: Contents, lab
     """
     size, part = len(contents), PART[contents.modality]
     scratch.mkdir(parents=True, exist_ok=True)
-    path, book = scratch / FILE, scratch / "done.json"
+    path, book = scratch / FILE, scratch / BOOK
     head = _head(size, encoder.dim)
-    rows, spent = _done(path, book, head, encoder.dim, part, size)
+    done = _done(path, book, head, part * encoder.dim * 4, label)
+    rows, spent = min(size, part * len(done)), done[-1].seconds if done else 0.0
     begun = time.perf_counter() - spent
     with path.open("r+b" if rows else "w+b") as stream:
         if not rows:
@@ -41,11 +58,12 @@ def write(folder: Path, scratch: Path, encoder: Encoder, contents: Contents, lab
         for start in track(range(rows, size, part), f"embeddings {label} of {size:,}".replace("  ", " ")):
             vectors = encoder.encode(contents[start : start + part])
             check_vectors(vectors, min(part, size - start), encoder.dim, start)
-            stream.write(np.ascontiguousarray(vectors, "<f4").data)
+            data = np.ascontiguousarray(vectors, "<f4").data
+            stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())  # what is booked as done has reached the disk
-            seconds = time.perf_counter() - begun
-            files.write_json(book, {"rows": start + len(vectors), "size": size, "part": part, "seconds": seconds})
+            done.append(Part(hashlib.sha256(data).hexdigest(), time.perf_counter() - begun))
+            files.write_sealed(book, json.dumps(done).encode())
     path.rename(folder / FILE)
     return spent
 
@@ -54,12 +72,7 @@ def check_vectors(vectors: np.ndarray, count: int, dim: int, first: int = 0) -> 
     """Of the right shape and finite; `first` is where they stand among all."""
     if vectors.shape != (count, dim):
         raise ValueError(f"the encoder gave vectors of shape {vectors.shape}, expected {(count, dim)}")
-    broken = ~np.isfinite(vectors).all(axis=1)
-    if broken.any():
-        raise ValueError(
-            f"the encoder gave NaN or infinity for {broken.sum()} of {count} contents, first at position "
-            f"{first + int(np.argmax(broken))}: look at that file, or at the encoder's weights"
-        )
+    finite.require(vectors, "the encoder", first)
 
 
 def _head(size: int, dim: int) -> bytes:
@@ -72,15 +85,20 @@ def _head(size: int, dim: int) -> bytes:
     return stream.getvalue()
 
 
-def _done(path: Path, book: Path, head: bytes, dim: int, part: int, size: int) -> tuple[int, float]:
-    """How many rows an attempt before had finished, and the seconds that they took: nothing where anything is odd."""
+def _done(path: Path, book: Path, head: bytes, part: int, label: str) -> list[Part]:
+    """What an attempt before had finished and nothing has harmed since; a part has `part` bytes, the last one fewer."""
+    if not book.exists():
+        return []
+    sound: list[Part] = []
     try:
-        told = json.loads(book.read_bytes())
-        rows, seconds = told["rows"], float(told["seconds"])
+        told = [Part(*each) for each in json.loads(files.read_sealed(book))]
         with path.open("rb") as stream:
-            same = stream.read(len(head)) == head
-        whole = path.stat().st_size >= len(head) + rows * dim * 4
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0, 0.0
-    begun_alike = told.get("part") == part and told.get("size") == size and (rows % part == 0 or rows == size)
-    return (rows, seconds) if same and whole and begun_alike and 0 < rows <= size else (0, 0.0)
+            if stream.read(len(head)) != head:
+                raise ValueError("it was begun for other vectors")
+            for number, each in enumerate(told):
+                if hashlib.sha256(stream.read(part)).hexdigest() != each.sha256:
+                    raise ValueError(f"part {number + 1} of {len(told)} was altered since it was written")
+                sound.append(each)
+    except (OSError, ValueError, TypeError) as problem:
+        say(f"    unfinished embeddings {label}: {problem}; {len(sound)} sound parts are kept")
+    return sound

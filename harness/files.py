@@ -81,6 +81,20 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def write_sealed(path: Path, data: bytes) -> None:
+    """With a digest behind it: for what may be taken up after a kill."""
+    write(path, data + hashlib.sha256(data).digest())
+
+
+def read_sealed(path: Path) -> bytes:
+    """What was written so; ValueError where any bit of it has changed."""
+    whole = path.read_bytes()
+    data, seal = whole[:-32], whole[-32:]
+    if hashlib.sha256(data).digest() != seal:
+        raise ValueError("it was altered since it was written")
+    return data
+
+
 def write_json(path: Path, value: Any) -> None:
     write(path, _encoded(json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False)) + b"\n")
 

@@ -28,11 +28,21 @@ class Apart:
     rate: float = 1.0
 
 
+def require_finite(what: str, step: int, steps: int, loss: float) -> None:
+    """What has diverged once never comes back: training stops there, and nothing of it is stored."""
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"training {what}: the loss is {loss} at step {step + 1} of {steps}, so nothing of it is stored: lower the "
+            "lr, or look for NaN and infinity in what it learns from"
+        )
+
+
 class Learner:
-    """Both optimisers, as one: `prepare` a step, leave gradients, `take` it."""
+    """Both optimisers, as one: `prepare` a step, leave gradients, `take` it. `what` is trained, for messages."""
 
     def __init__(
         self,
+        what: str,
         modules: Sequence[nn.Module],
         lr: float,
         steps: int,
@@ -43,7 +53,7 @@ class Learner:
         decay: float = 0.01,
         clip: float | None = 1.0,
     ) -> None:
-        self.steps, self.warmup, self.clip = steps, warmup, clip
+        self.what, self.step, self.steps, self.warmup, self.clip = what, 0, steps, warmup, clip
         matrices = _matrices(modules, heads)
         known = {id(parameter) for parameter in matrices}
         trained = [p for module in modules for p in module.parameters() if p.requires_grad]
@@ -59,13 +69,16 @@ class Learner:
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
 
     def prepare(self, step: int) -> None:
+        self.step = step
         share = schedule(step, self.steps, self.warmup)
         for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * share
             optimizer.zero_grad(set_to_none=True)
 
-    def take(self) -> None:
+    def take(self, loss: Tensor) -> None:
+        """Move by the gradients of this loss."""
+        require_finite(self.what, self.step, self.steps, loss.item())
         if self.clip:
             nn.utils.clip_grad_norm_(self.clipped, self.clip)
         for optimizer in self.optimizers:
@@ -74,7 +87,7 @@ class Learner:
     def learn(self, step: int, loss: Tensor) -> None:
         self.prepare(step)
         loss.backward()
-        self.take()
+        self.take(loss)
 
 
 class Muon(torch.optim.Muon):

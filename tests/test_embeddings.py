@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from harm import flip
 
-from harness import embeddings
+from harness import embeddings, files
 from harness.artifacts import Recipe, Store
 from harness.dataset import Contents
 from harness.instruments import Encoder
@@ -77,11 +78,11 @@ def test_finished_parts_are_not_encoded_again(tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path)[:, 0], np.arange(SIZE))
 
 
-@pytest.mark.parametrize("harm", ["cut", "other size", "other width", "no book", "odd book", "half a part"])
+@pytest.mark.parametrize("harm", ["cut", "other size", "other width", "no book", "odd book"])
 def test_what_is_odd_is_begun_anew(tmp_path: Path, harm: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path, Numbers(70))
-    path, book = tmp_path / "scratch" / embeddings.FILE, tmp_path / "scratch" / "done.json"
+    path, book = tmp_path / "scratch" / embeddings.FILE, tmp_path / "scratch" / embeddings.BOOK
     size, encoder = SIZE, Numbers()
     if harm == "cut":
         os.truncate(path, 500)
@@ -91,13 +92,41 @@ def test_what_is_odd_is_begun_anew(tmp_path: Path, harm: str) -> None:
         encoder = Numbers(dim=DIM + 1)
     elif harm == "no book":
         book.unlink()
-    elif harm == "odd book":
-        book.write_text("[]")
     else:
-        book.write_text(json.dumps({**json.loads(book.read_text()), "rows": 7}))
+        files.write_sealed(book, b"[3]")
     write(tmp_path, encoder, numbers(size))
     assert encoder.encoded == list(range(size))
     assert np.array_equal(read(tmp_path)[:, 0], np.arange(size))
+
+
+@pytest.mark.parametrize(("row", "kept"), [(0, 0), (17, 16), (63, 48)])
+def test_a_flipped_bit_is_found_and_encoded_again_from_there(
+    tmp_path: Path, row: int, kept: int, heard: list[str]
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, Numbers(70))
+    path = tmp_path / "scratch" / embeddings.FILE
+    flip(path, path.stat().st_size - (64 - row) * DIM * 4)
+    last = Numbers()
+    write(tmp_path, last)
+    assert last.encoded == list(range(kept, SIZE)), "from the last sound part"
+    assert np.array_equal(read(tmp_path)[:, 0], np.arange(SIZE))
+    assert f"part {kept // PART + 1} of 4 was altered" in heard[0] and f"{kept // PART} sound parts" in heard[0]
+
+
+def test_no_flipped_bit_in_the_book_goes_unseen(tmp_path: Path, heard: list[str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, Numbers(20))
+    book = tmp_path / "scratch" / embeddings.BOOK
+    sound = book.read_bytes()
+    for place in range(len(sound)):
+        book.write_bytes(sound)
+        flip(book, place)
+        with pytest.raises(ValueError, match="altered"):
+            files.read_sealed(book)
+    last = Numbers()
+    write(tmp_path, last)
+    assert last.encoded == list(range(SIZE)) and "altered" in heard[0]
 
 
 def test_what_was_written_beyond_the_book_is_dropped(tmp_path: Path) -> None:
@@ -117,7 +146,7 @@ def test_broken_vectors_are_named_by_their_position_and_lose_nothing(tmp_path: P
             found[found[:, 0] == 50, 3] = value
             return found
 
-    with pytest.raises(ValueError, match="1 of 16 contents, first at position 50"):
+    with pytest.raises(ValueError, match="1 of 16 vectors, the first at position 50: look at what stands there"):
         write(tmp_path, Broken())
     again = Numbers()
     write(tmp_path, again)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -20,7 +21,7 @@ def test_matrices_of_linear_layers_move_by_muon_and_the_rest_by_adamw() -> None:
     lent.requires_grad_(False)
     scale = nn.Parameter(torch.ones(()))
     module = nn.Sequential(words, linear, lent, head)
-    learner = Learner([module], 0.01, 10, apart=[Apart([scale], 10)], heads=[head])
+    learner = Learner("it", [module], 0.01, 10, apart=[Apart([scale], 10)], heads=[head])
     adam, muon = learner.optimizers
     assert isinstance(muon, torch.optim.Muon) and muon.param_groups[0]["params"] == [linear.weight]
     common, alone = adam.param_groups
@@ -36,9 +37,21 @@ def test_matrices_of_linear_layers_move_by_muon_and_the_rest_by_adamw() -> None:
 def test_it_learns_a_linear_map() -> None:
     torch.manual_seed(0)
     goal, layer = torch.randn(8, 5), nn.Linear(8, 5, bias=False)
-    learner = Learner([layer], 5e-3, 200, decay=0.0)
+    learner = Learner("it", [layer], 5e-3, 200, decay=0.0)
     for step in range(200):
         x = torch.randn(64, 8)
         loss = (layer(x) - x @ goal).square().mean()
         learner.learn(step, loss)
     assert loss < 0.01
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_training_stops_at_the_first_loss_that_is_no_number(value: float) -> None:
+    layer = nn.Linear(4, 1)
+    learner = Learner("a linear map", [layer], 1e-3, 20)
+    for step in range(7):
+        learner.learn(step, layer(torch.ones(4)).square().mean())
+    before = layer.weight.clone()
+    with pytest.raises(FloatingPointError, match=r"training a linear map: the loss is -?(nan|inf) at step 8 of 20"):
+        learner.learn(7, layer(torch.ones(4)).mean() * value)
+    assert torch.equal(layer.weight, before), "and nothing has moved by it"

@@ -126,7 +126,8 @@ class SmallCaptioner(Captioner):
 
     def _learn(self, rows: Tensor, planes: Tensor, captions: Links) -> None:
         rng = np.random.default_rng(self.seed)
-        learner = Learner([self.media, self.teller], self.lr, self.steps, heads=[self.teller.out])
+        modules = [self.media, self.teller]
+        learner = Learner("the small captioner", modules, self.lr, self.steps, heads=[self.teller.out])
         described = np.flatnonzero(captions.counts)
         device, loss = compute.current().device, [0.0]
         for step in track(range(self.steps), "training captioner", note=lambda: f"loss {loss[0]:.3f}"):
@@ -260,4 +261,4 @@ def nll(logits: Tensor, tokens: Tensor) -> Tensor:
     """What each next word costs, END once, 0 behind it: (B, L, V), (B, L) → (B, L - 1)."""
     following = tokens[:, 1:]
     costs = F.cross_entropy(logits[:, :-1].transpose(1, 2), following, reduction="none")
-    return costs * (tokens[:, :-1] != END)
+    return costs.masked_fill(tokens[:, :-1] == END, 0)

@@ -63,6 +63,7 @@ class SmallEncoder(TokenEncoder):
         rng = np.random.default_rng(self.seed)
         scale = nn.Parameter(torch.tensor(FIRST_SCALE, device=compute.current().device))
         learner = Learner(
+            "the small encoder",
             [self.text, self.media],
             self.lr,
             self.steps,

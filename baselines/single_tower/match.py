@@ -125,7 +125,7 @@ class _Training:
 
     def run(self) -> None:
         steps = self.match.steps
-        learner = Learner([self.joint], self.match.lr, steps, heads=[self.joint.guess, self.joint.head[2]])
+        learner = Learner("match", [self.joint], self.match.lr, steps, heads=[self.joint.guess, self.joint.head[2]])
         self.checks.look()
         for step in track(range(steps), "training match", note=self.checks.words):
             with compute.half_precision():

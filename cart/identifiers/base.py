@@ -11,6 +11,7 @@ import numpy as np
 
 from cart.identifiers import unique
 from cart.trie import keys
+from harness import finite
 from harness.retriever import Unsupported
 
 
@@ -92,12 +93,7 @@ def checked(embeddings: np.ndarray) -> np.ndarray:
     embeddings = np.ascontiguousarray(embeddings, np.float32)
     if embeddings.ndim != 2 or not embeddings.size:
         raise ValueError(f"identifiers need at least one candidate with an embedding, found shape {embeddings.shape}")
-    if not np.isfinite(embeddings).all():
-        row = int(np.flatnonzero(~np.isfinite(embeddings).all(axis=1))[0])
-        raise ValueError(
-            f"the embedding of candidate {row} has NaN or infinite values (the first of "
-            f"{int((~np.isfinite(embeddings)).any(axis=1).sum())} such rows): look at that file, or at the encoder"
-        )
+    finite.require(embeddings, "the embeddings of candidates")
     return embeddings
 
 

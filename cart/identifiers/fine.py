@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from cart.identifiers.coarse import kmeans
+from harness.learning import require_finite
 from harness.progress import say, track
 
 CHUNK = 1 << 15
@@ -153,6 +154,7 @@ def _train(quantiser: Quantiser, x: Tensor) -> None:
         passed = latents + (quantised - latents).detach()  # straight through
         commitment = (latents - quantised).square().mean()
         loss = (quantiser.decoder(passed) - batch).square().mean() + settings.commitment * commitment
+        require_finite("the RQ-VAE", step, settings.steps, loss.item())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -126,7 +126,7 @@ def test_an_embedding_that_is_no_number_is_named(kit: Kit, monkeypatch: pytest.M
         return vectors
 
     monkeypatch.setattr(kit.encoder, "embed", broken)
-    with pytest.raises(ValueError, match="candidate 7"):
+    with pytest.raises(ValueError, match="the first at position 7"):
         CartRetriever(kit.encoder, kit.captioner, **TINY).index(kit.test("text-audio").candidates)
 
 
