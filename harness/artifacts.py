@@ -6,21 +6,23 @@ is whole, verified when it is read, and carries the seconds and the memory that 
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
 import shutil
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from harness import files
+from harness import files, finite, room
+from harness.memory import Memory
 from harness.progress import say
 
 SCHEMA = 1
@@ -34,6 +36,11 @@ class Recipe:
     kind: str  # encoder, embeddings, captions, identifiers, retriever, …
     label: str  # for people: which one
     config: Mapping[str, Any]  # plain values: settings, versions, seed, digests of data and of parents
+
+    @property
+    def what(self) -> str:
+        """For people."""
+        return f"{self.kind} {self.label}"
 
     @cached_property
     def digest(self) -> str:
@@ -77,12 +84,16 @@ class Broken(Exception):
 
 
 class Store:
-    """All artifacts below one folder. Several processes may share it."""
+    """All artifacts below one folder. Several processes may share it.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    `fresh`: whatever is asked for is made anew, once, and takes the place of what lies there.
+    """
+
+    def __init__(self, root: Path, fresh: bool = False) -> None:
+        self.root, self.fresh = root, fresh
         self.frames: list[Frame] = []
-        self.verified: dict[str, Artifact] = {}
+        self.verified: dict[str, Artifact] = {}  # or made, by this process
+        self.failed: dict[str, tuple[BaseException, TracebackType | None]] = {}  # what couldn't be built, and why
 
     def folder(self, recipe: Recipe) -> Path:
         return self.root / recipe.kind / recipe.digest[:40]
@@ -91,15 +102,17 @@ class Store:
         """A folder for checkpoints of an artifact in the making: it outlives a kill, not the making."""
         return self.root / "unfinished" / recipe.digest[:40]
 
-    def make(self, recipe: Recipe, build: Callable[[Path], None]) -> Artifact:
-        """The artifact of this recipe: found, or built into an empty folder by `build`."""
+    def make(self, recipe: Recipe, build: Callable[[Path], None], needs: int = 0) -> Artifact:
+        """The artifact of this recipe: found, or built into an empty folder by `build`, once, even if that fails.
+
+        `needs`: the bytes that it will take, where they are known.
+        """
         if self.frames:
             self.frames[-1].settle()
         try:
             artifact = self.verified.get(recipe.digest)
             if artifact is None or not artifact.folder.exists():
-                with self._lock(recipe):
-                    artifact = self._find(recipe) or self._build(recipe, build)
+                artifact = self._find_or_build(recipe, build, needs)
             self.verified[recipe.digest] = artifact
         finally:
             if self.frames:
@@ -140,6 +153,21 @@ class Store:
             spent = self.frames[-1].seconds
             spent[self.frames[-1].phase] = spent.get(self.frames[-1].phase, 0.0) + seconds
 
+    def _find_or_build(self, recipe: Recipe, build: Callable[[Path], None], needs: int) -> Artifact:
+        if recipe.digest in self.failed:
+            error, place = self.failed[recipe.digest]
+            say(f"    {recipe.what} failed before: it isn't tried again in this run")
+            raise error.with_traceback(place)
+        try:
+            with self._lock(recipe):
+                return (None if self.fresh else self._find(recipe)) or self._build(recipe, build, needs)
+        except (Exception, SystemExit) as error:
+            if room.missing(error):
+                raise room.used_up(self.root, recipe.what, error) from error
+            traceback.clear_frames(error.__traceback__)  # they hold models and training data
+            self.failed[recipe.digest] = (error, error.__traceback__)
+            raise
+
     @contextmanager
     def _lock(self, recipe: Recipe) -> Iterator[None]:
         """Held while an artifact is looked for and made; the system releases it when a process dies."""
@@ -149,7 +177,7 @@ class Store:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                say(f"    waiting: another process is making {recipe.kind} {recipe.label}")
+                say(f"    waiting: another process is making {recipe.what}")
                 fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
@@ -163,7 +191,7 @@ class Store:
             aside = self.root / "set-aside" / f"{recipe.kind}-{recipe.digest[:16]}-{uuid.uuid4().hex[:6]}"
             aside.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(aside)
-            say(f"    {recipe.kind} {recipe.label}: {problem}; set aside as {aside}, made again now")
+            say(f"    {recipe.what}: {problem}; set aside as {aside}, made again now")
             return None
 
     def _verify(self, folder: Path, recipe: Recipe) -> Mapping[str, Any]:
@@ -180,6 +208,11 @@ class Store:
                 raise Broken(f"{path} has {path.stat().st_size} bytes, {expected['bytes']} were written")
             if files.file_digest(path) != expected["sha256"]:
                 raise Broken(f"{path} was altered since it was written (its SHA-256 differs)")
+        if not manifest.get("finite"):  # those that were written before this was looked into
+            try:
+                finite.check(folder)
+            except finite.NotFinite as problem:
+                raise Broken(f"{folder}: {problem}") from problem
         return manifest
 
     def _manifest(self, folder: Path) -> dict[str, Any]:
@@ -192,29 +225,45 @@ class Store:
             raise Broken(f"{path} was altered since it was written")
         return manifest
 
-    def _build(self, recipe: Recipe, build: Callable[[Path], None]) -> Artifact:
-        folder = self.folder(recipe)
+    def _build(self, recipe: Recipe, build: Callable[[Path], None], needs: int) -> Artifact:
+        folder, scratch = self.folder(recipe), self.scratch(recipe)
         folder.parent.mkdir(parents=True, exist_ok=True)
         for stale in folder.parent.glob(f".{folder.name}.*"):  # we hold the lock: whoever began it is dead
             shutil.rmtree(stale, ignore_errors=True)
-        half = folder.parent / f".{folder.name}.{os.getpid()}"
+        if self.fresh:
+            shutil.rmtree(scratch, ignore_errors=True)
+        room.require(self.root, recipe.what, needs - room.held(scratch))
+        half, old = (folder.parent / f".{folder.name}.{name}" for name in (os.getpid(), "old"))
         half.mkdir()
         memory = Memory(self.frames)
         try:
             with self.ledger() as frame:
                 build(half)
             frame.peak = max(frame.peak, memory.risen())
+            self._check(recipe, half)
             manifest = self._describe(recipe, half, frame, memory.known)
             files.write_json(half / MANIFEST, manifest)
+            if folder.exists():  # and it goes when the new one is whole; killed in between, it is made once more
+                folder.rename(old)
             half.rename(folder)
             files.sync(folder.parent)
-            shutil.rmtree(self.scratch(recipe), ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(scratch, ignore_errors=True)
         except BaseException:
             shutil.rmtree(half, ignore_errors=True)
             raise
         finally:
             memory.hand_back()
         return Artifact(folder, manifest)
+
+    def _check(self, recipe: Recipe, folder: Path) -> None:
+        try:
+            finite.check(folder)
+        except finite.NotFinite as problem:
+            raise finite.NotFinite(
+                f"{recipe.what} isn't stored: {problem}. If it was trained, its last steps diverged: lower the lr; if "
+                "not, look at what it was made from"
+            ) from None
 
     def _describe(self, recipe: Recipe, folder: Path, frame: Frame, known: bool) -> dict[str, Any]:
         listed = {}
@@ -231,52 +280,10 @@ class Store:
             "peak_mb": round(frame.peak, 1) if known else None,
             "used": frame.used,
             "files": listed,
+            "finite": True,  # its arrays were looked into
             "made": {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **made_by()},
         }
         return files.sealed(manifest)
-
-
-class Memory:
-    """How far this process's memory rises while something is built, where the system lets us reset its mark."""
-
-    def __init__(self, frames: list[Frame]) -> None:
-        self.frames = frames
-        if frames:  # the work around this one loses its mark too: book what it has reached
-            frames[-1].peak = max(frames[-1].peak, _memory("VmHWM") - _memory("VmRSS"))
-        _trim()
-        self.known = _reset_mark()
-        self.start = _memory("VmRSS")
-
-    def risen(self) -> float:
-        return max(0.0, _memory("VmHWM") - self.start)
-
-    def hand_back(self) -> None:
-        if self.frames:
-            self.frames[-1].peak = max(self.frames[-1].peak, self.risen())
-        _reset_mark()
-
-
-def _trim() -> None:
-    """Memory that is free but still held would be used again, and what is built next seem to need next to none."""
-    with suppress(OSError, AttributeError):  # other systems' libraries have no such call
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-def _reset_mark() -> bool:
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return False
-    return True
-
-
-def _memory(field: str) -> float:
-    """MB, from the system's own book of this process."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), 0.0)
 
 
 def made_by() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness import data_cli
+from harness.room import NoRoom
 
 FINE, FAILED, BAD_INPUT, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
 # The machine's trouble, not ours: a full disk, a folder that may not be written, a file where a folder should be.
@@ -33,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--threads", type=_positive, metavar="N", help="for every contestant (default: all cores)")
     run.add_argument("--compute", metavar="CHOICES", help="kernels and threads instead of measured ones: see README")
     run.add_argument("--strict", action="store_true", help="end with 3 if anything is unavailable")
-    run.add_argument("--fresh", action="store_true", help="measure all cells again; stored artifacts are still used")
+    run.add_argument("--fresh", action="store_true", help="make all that the cells need anew, and measure them again")
     run.add_argument("--quiet", action="store_true", help="no progress, only the table")
     run.set_defaults(call=_run)
 
@@ -84,6 +85,9 @@ def main(arguments: list[str]) -> int:
             raise
         told = f"{error.filename or 'a file'}: {error.strerror}"
         _complain(f"{told}; what is finished is kept: make room or mend it, and run the same command to go on")
+        return FAILED
+    except NoRoom as problem:
+        _complain(f"{problem}; what is finished is kept, run the same command to go on")
         return FAILED
     except KeyboardInterrupt:
         _complain("interrupted; what is finished is kept, run the same command to go on")

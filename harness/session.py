@@ -39,7 +39,7 @@ def _locked(suite: Suite, folder: RunFolder, data: Path, cache: Path, options: a
         id=f"{begun}-{os.getpid()}",
         suite=suite,
         folder=folder,
-        store=Store(cache),
+        store=Store(cache, options.fresh),
         data=data,
         environment=environment.describe(),
         fresh=options.fresh,

@@ -174,7 +174,8 @@ class Workshop:
         def build(folder: Path) -> None:
             self.store.carry(embeddings.write(folder, self.store.scratch(recipe), encoder, contents, label))
 
-        return np.load(self.store.make(recipe, build).folder / embeddings.FILE, mmap_mode="r")
+        needs = embeddings.needed(len(contents), encoder.dim)
+        return np.load(self.store.make(recipe, build, needs).folder / embeddings.FILE, mmap_mode="r")
 
     def retriever(self, cell: Cell, task: Task) -> Retriever:
         """Fitted, indexed and ready to search."""

@@ -10,17 +10,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from harm import flip
+from runs import python_path
 
-from harness import files, progress
+from harness import files, finite, room
 from harness.artifacts import MANIFEST, Artifact, Recipe, Store
+from harness.dataset import Unavailable
+from harness.room import NoRoom
 from harness.session import BadInput, run_suite
 from harness.suite import load
 
-ROOT = Path(__file__).resolve().parent.parent
 RECIPE = Recipe("embeddings", "a few", {"seed": 1, "of": ["this", "that"]})
 CONTENTS = {"vectors.bin": bytes(range(256)) * 4, "deep/notes.json": b'{"a": 1}\n', "empty": b""}
 
@@ -37,22 +41,6 @@ class Builder:
         for name, data in CONTENTS.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(data)
-
-
-class Heard(progress.Silent):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
-
-
-@pytest.fixture
-def heard() -> Iterator[list[str]]:
-    reporter = Heard()
-    progress.use(reporter)
-    yield reporter.lines
-    progress.use(progress.Silent())
 
 
 def contents(artifact: Artifact) -> dict[str, bytes]:
@@ -88,12 +76,6 @@ def test_a_recipe_is_named_by_all_that_shapes_it_and_by_nothing_else(tmp_path):
 
 def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
 
 
 def grow(path: Path) -> None:
@@ -152,14 +134,17 @@ def test_no_change_of_a_byte_in_the_manifest_goes_unseen(tmp_path):
         assert value == whole or not files.unbroken(value), f"byte {place}"
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
-def test_a_build_that_fails_leaves_no_trace(tmp_path, error):
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(("error", "raised"), [(FULL, NoRoom), (KeyboardInterrupt(), KeyboardInterrupt)])
+def test_a_build_that_fails_leaves_no_trace(tmp_path, error, raised):
     def fails(folder: Path) -> None:
         (folder / "half.bin").write_bytes(b"1234")
         raise error
 
     store = Store(tmp_path)
-    with store.ledger() as book, pytest.raises(type(error)):
+    with store.ledger() as book, pytest.raises(raised):
         store.make(RECIPE, fails)
     assert not leftovers(tmp_path)
     assert not store.folder(RECIPE).exists()
@@ -170,14 +155,124 @@ def test_a_build_that_fails_leaves_no_trace(tmp_path, error):
 
 def test_a_disk_that_fills_up_while_the_manifest_is_written(tmp_path, monkeypatch):
     def full(path: Path, data: bytes) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise FULL
 
     store = Store(tmp_path)
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+    with monkeypatch.context() as patch, pytest.raises(NoRoom, match=r"make room: .* has .*B free, embeddings a few"):
         patch.setattr(files, "write", full)
         store.make(RECIPE, Builder())
     assert not leftovers(tmp_path)
     assert contents(store.make(RECIPE, Builder())) == CONTENTS
+
+
+def test_nothing_is_built_where_there_is_no_room_for_it(tmp_path):
+    build = Builder()
+    with pytest.raises(NoRoom, match=r"embeddings a few needs about 1,000,000,000\.0 GB"):
+        Store(tmp_path).make(RECIPE, build, needs=10**18)
+    assert build.times == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (FULL, True),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), True),
+        (RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"), True),
+        (OSError("160000 requested and 4096 written"), True),
+        (OSError(errno.ENOENT, "No such file or directory"), False),
+        (ValueError("no space between words"), False),
+    ],
+)
+def test_a_full_disk_is_known_whoever_tells_of_it(error, full):
+    outer = ValueError("what was being done")
+    outer.__cause__ = error
+    assert room.missing(error) is room.missing(outer) is full
+
+
+@pytest.mark.parametrize("error", [ValueError("the loss is nan at step 3"), Unavailable("fetch it first")])
+def test_what_failed_once_is_not_built_again(tmp_path, heard, error):
+    tried = []
+
+    def fails(folder: Path) -> None:
+        tried.append(folder)
+        raise error
+
+    store = Store(tmp_path)
+    encoder = Recipe("encoder", "small", {})
+    wholes = [Recipe("retriever", name, {"name": name}) for name in ("dual", "cart")]
+    for whole in wholes:
+        with pytest.raises(type(error), match=str(error)):
+            store.make(whole, lambda folder: store.make(encoder, fails))
+    assert len(tried) == 1
+    assert "encoder small failed before" in " ".join(heard)
+    assert Store(tmp_path).make(encoder, Builder()), "another run tries again"
+
+
+def array(value: float) -> Callable[[Path], None]:
+    return lambda folder: np.save(folder / "vectors.npy", np.array([0.0, value]))
+
+
+def test_what_is_no_number_is_not_stored(tmp_path):
+    store = Store(tmp_path)
+    with pytest.raises(FloatingPointError, match=r"embeddings a few isn't stored: vectors\.npy: .* lower the lr"):
+        store.make(RECIPE, array(np.nan))
+    assert not leftovers(tmp_path) and not store.folder(RECIPE).exists()
+
+
+def test_what_was_stored_before_it_was_looked_into_is_found_when_it_is_read(tmp_path, heard, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(finite, "check", lambda folder: None)
+        old = Store(tmp_path).make(RECIPE, array(np.inf))
+    manifest = {key: value for key, value in old.manifest.items() if key != "finite"}
+    files.write_json(old.folder / MANIFEST, files.sealed(manifest))
+    assert np.load(Store(tmp_path).make(RECIPE, array(1.0)).folder / "vectors.npy")[1] == 1
+    assert "vectors.npy: the array holds NaN or infinity; set aside" in " ".join(heard)
+
+
+def test_fresh_makes_everything_anew_once(tmp_path):
+    build, store = Builder(), Store(tmp_path)
+    first = store.make(RECIPE, build)
+    store.scratch(RECIPE).mkdir(parents=True)
+    (store.scratch(RECIPE) / "checkpoint").write_bytes(b"of an earlier attempt")
+
+    def again(folder: Path) -> None:
+        assert first.folder.is_dir(), "the old one stays until the new one is whole"
+        assert not anew.scratch(RECIPE).exists(), "and nothing unfinished is taken up"
+        build(folder)
+
+    anew = Store(tmp_path, fresh=True)
+    assert contents(anew.make(RECIPE, again)) == CONTENTS
+    anew.make(RECIPE, again)
+    assert build.times == 2
+    assert not leftovers(tmp_path)
+
+
+def test_fresh_that_fails_keeps_the_old_one(tmp_path):
+    build = Builder()
+    Store(tmp_path).make(RECIPE, build)
+    with pytest.raises(ZeroDivisionError):
+        Store(tmp_path, fresh=True).make(RECIPE, lambda folder: 1 / 0)
+    assert contents(Store(tmp_path).make(RECIPE, build)) == CONTENTS
+    assert build.times == 1
+
+
+def test_killed_between_the_old_one_and_the_new_it_is_made_once_more(tmp_path, monkeypatch):
+    build = Builder()
+    Store(tmp_path).make(RECIPE, build)
+    rename = Path.rename
+
+    def killed(path: Path, target: Path) -> Path:
+        if target == Store(tmp_path).folder(RECIPE):
+            os._exit(9)
+        return rename(path, target)
+
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(Path, "rename", killed)
+        Store(tmp_path, fresh=True).make(RECIPE, build)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert contents(Store(tmp_path).make(RECIPE, build)) == CONTENTS
+    assert build.times == 2 and not leftovers(tmp_path)
 
 
 SLOW = """
@@ -199,7 +294,7 @@ print("done", (artifact.folder / "half.bin").read_bytes()[:1].decode(), flush=Tr
 
 
 def process(root: Path, seconds: float) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": python_path()}
     command = [sys.executable, "-c", SLOW, str(root), str(seconds)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

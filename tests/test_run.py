@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from harm import no_file_above
 from runs import TINY, command, environment, harness, records, results
 
 KILLS = 4
@@ -179,14 +180,84 @@ def test_a_flipped_byte_is_found_and_mended(
         damaged = bytearray(path.read_bytes())
         damaged[len(damaged) // 2] ^= 0x10
         path.write_bytes(bytes(damaged))
-    fresh = ["--fresh"] if place.startswith("cache") else []
+    if place.startswith("cache"):  # artifacts are read where a cell is measured
+        shutil.rmtree(tmp_path / "out/records")
     if place == "cache/embeddings":  # they are read only where something is made from them
         shutil.rmtree(tmp_path / "cache/retriever")
-    done = harness(tmp_path / "cache", "run", suite, "--out", tmp_path / "out", *fresh)
+    done = harness(tmp_path / "cache", "run", suite, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "altered" in done.stderr or "no readable JSON" in done.stderr
     assert victims[0].name in done.stderr
     assert results(tmp_path / "out") == results(out)
+
+
+def test_fresh_makes_anew_what_the_named_cells_need_and_nothing_else(
+    suite: Path, undisturbed: tuple[Path, Path], tmp_path: Path
+) -> None:
+    def made() -> dict[str, int]:
+        folders = [path for kind in ("encoder", "embeddings", "retriever") for path in (tmp_path / kind).iterdir()]
+        return {str(path): path.stat().st_ino for path in folders}
+
+    out, cache = undisturbed
+    subprocess.run(["cp", "-r", *map(str, cache.iterdir()), str(tmp_path)], check=True)
+    before = made()
+    arguments = ["--out", tmp_path / "out", "--fresh", "--only", "sounds/test/text-audio.dual.0"]
+    done = harness(tmp_path, "run", suite, *arguments)
+    assert done.returncode == 0, done.stderr
+    after = made()
+    assert after.keys() == before.keys()
+    anew = {Path(path).parent.name for path in before if before[path] != after[path]}
+    assert anew == {"encoder", "embeddings", "retriever"}
+    assert sum(before[path] != after[path] for path in before) == 3, "the encoder, once; its vectors; the retriever"
+    assert results(tmp_path / "out") == {
+        name: found for name, found in results(out).items() if name == "sounds_test_text-audio.dual.0"
+    }
+
+
+def test_a_full_disk_stops_the_run_at_once_and_what_is_finished_is_kept(
+    suite: Path, undisturbed: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The encoder takes more than a file may hold here: it is trained once, and the cells before it stay done."""
+    done = subprocess.run(
+        command("run", suite, "--out", tmp_path / "out"),
+        env=environment(tmp_path / "cache"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        preexec_fn=lambda: no_file_above(1 << 20),
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"make room: {tmp_path / 'cache'} has ") and "encoder ears needs more" in last
+    assert "run the same command to go on" in last and "failed" not in done.stderr
+    assert harness(tmp_path / "cache", "run", suite, "--out", tmp_path / "out").returncode == 0
+    assert results(tmp_path / "out") == results(undisturbed[0])
+
+
+DIVERGED = """
+name: diverged
+datasets: {sounds: {kind: soundscapes, train: 48, validation: 16, test: 24}}
+encoders: {ears: {kind: python, target: "tests.fixtures.diverging:Diverging"}}
+tasks: [{dataset: sounds, encoder: ears}]
+retrievers: {dual: {kind: dual_tower}, hnsw: {kind: dual_tower, index: "HNSW8,Flat"}, random: {kind: random}}
+"""
+
+
+def test_an_encoder_that_diverges_is_trained_once_and_named_by_all_who_need_it(tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text(DIVERGED)
+    done = harness(tmp_path / "cache", "run", tmp_path / "suite.yaml", "--out", tmp_path / "out")
+    found = records(tmp_path / "out")
+    assert done.returncode == 1
+    assert {name.split(".")[1]: each["status"] for name, each in found.items()} == {
+        "dual": "failed",
+        "hnsw": "failed",
+        "random": "ok",
+    }
+    for name in ("dual", "hnsw"):
+        reason = found[f"sounds_test_text-audio.{name}.0"]["reason"]
+        assert "training the diverging encoder: the loss is nan at step 8 of 20" in reason
+    assert "encoder ears failed before" in done.stderr
+    assert not list((tmp_path / "cache" / "encoder").glob("[!.]*")), "nothing of it is stored"
 
 
 def test_two_runs_do_not_write_into_one_folder(suite: Path, tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""How far this process's memory rises while something is built, where the system lets us reset its mark.
+
+Called by the store, for the book that it keeps of every artifact.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+
+class Peaked(Protocol):
+    peak: float
+
+
+class Memory:
+    """`around`: the books of the work that this one is a part of, innermost last."""
+
+    def __init__(self, around: Sequence[Peaked]) -> None:
+        self.around = around
+        if around:  # the work around this one loses its mark too: book what it has reached
+            around[-1].peak = max(around[-1].peak, _memory("VmHWM") - _memory("VmRSS"))
+        _trim()
+        self.known = _reset_mark()
+        self.start = _memory("VmRSS")
+
+    def risen(self) -> float:
+        return max(0.0, _memory("VmHWM") - self.start)
+
+    def hand_back(self) -> None:
+        if self.around:
+            self.around[-1].peak = max(self.around[-1].peak, self.risen())
+        _reset_mark()
+
+
+def _trim() -> None:
+    """Memory that is free but still held would be used again, and what is built next seem to need next to none."""
+    with suppress(OSError, AttributeError):  # other systems' libraries have no such call
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _reset_mark() -> bool:
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _memory(field: str) -> float:
+    """MB, from the system's own book of this process."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(field)), 0.0)

@@ -1,0 +1,52 @@
+"""Room on the disk of the store: a full one ends the run at once, not one cell after the other after its training.
+
+Called by the store before it builds an artifact and when that fails; the command line says what came of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room, none left of a quota, a larger file than is allowed
+# Libraries that write files themselves tell it in words; numpy says no more than how much was written.
+TOLD = [*map(os.strerror, FULL[:2]), *(f"os error {number}" for number in FULL), "requested and .* written"]
+WORDS = re.compile("|".join(TOLD))
+LEAST = 32 << 20  # what anything that is trained may need; less isn't worth beginning with
+
+
+class NoRoom(BaseException):
+    """Ends the run, as an interruption does: whoever goes on after a failed cell lets it pass."""
+
+
+def require(folder: Path, what: str, needs: int) -> None:
+    """Raise `NoRoom` where so many bytes can't be written."""
+    free = shutil.disk_usage(folder).free
+    if free < max(needs, LEAST):
+        raise NoRoom(f"make room: {folder} has {_size(free)} free, {what} needs about {_size(max(needs, LEAST))}")
+
+
+def missing(error: BaseException | None) -> bool:
+    """Whether this error, or what it came from, is a full disk."""
+    while error is not None:
+        if (isinstance(error, OSError) and error.errno in FULL) or WORDS.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def used_up(folder: Path, what: str, error: BaseException) -> NoRoom:
+    """What to raise when the disk was full in the middle, once the half that was written is gone."""
+    return NoRoom(f"make room: {folder} has {_size(shutil.disk_usage(folder).free)} free, {what} needs more ({error})")
+
+
+def held(folder: Path) -> int:
+    """The bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
