@@ -1,0 +1,100 @@
+"""Nothing that is no number is learnt, indexed or stored, by whichever kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import safetensors.torch
+import torch
+from kit import Kit
+
+from baselines.captioners.small import SmallCaptioner
+from baselines.dual_tuned import DualTuned
+from baselines.encoders.small import SmallEncoder
+from baselines.indexes import FaissIndex
+from baselines.single_tower.match import Match
+from cart.identifiers import fine
+from cart.retriever import CartRetriever
+from harness import finite
+
+DIVERGED = {"lr": 1e300}  # whatever the arithmetic
+TRAINED: dict[str, Callable[[Kit], Any]] = {
+    "the small encoder": lambda kit: SmallEncoder(steps=5, batch=16, dim=16, **DIVERGED),
+    "the small captioner": lambda kit: SmallCaptioner(
+        kit.encoder, steps=5, items=8, texts=2, samples=4, temperature=1.0, **DIVERGED
+    ),
+    "match": lambda kit: Match(kit.encoder, steps=5, items=8, negatives=2, layers=1, **DIVERGED),
+    "dual_tuned": lambda kit: DualTuned(kit.encoder, kit.captioner, steps=5, batch=16, **DIVERGED),
+    "CART": lambda kit: CartRetriever(
+        kit.encoder, kit.captioner, identifiers="random", steps=5, batch=16, width=48, layers=1, **DIVERGED
+    ),
+}
+
+
+@pytest.mark.parametrize("what", TRAINED)
+def test_training_that_diverges_stops_and_says_at_which_step(what: str, tiny: Callable[[str], Kit]) -> None:
+    kit = tiny("audio")
+    learner = TRAINED[what](kit)
+    with pytest.raises(FloatingPointError, match=f"training {what}: the loss is (nan|inf) at step 2 of 5, .* lower"):
+        learner.fit(*kit.lessons("text-audio"))
+        learner.index(kit.test("text-audio").candidates)
+
+
+def test_codebooks_that_diverge_stop_as_well() -> None:
+    points = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
+    with pytest.raises(FloatingPointError, match=r"training the RQ-VAE: the loss is (nan|inf) at step 2 of 300"):
+        fine.fit(points, fine.Settings(codes=4, **DIVERGED), 0)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("kind", ["npy", "npz", "safetensors", "half", "long"])
+def test_an_array_that_holds_what_is_no_number_is_named(kind: str, value: float, tmp_path: Path) -> None:
+    sound, broken = np.ones((3, 4), np.float32), np.ones((3, 4), np.float32)
+    broken[1, 2] = value
+    if kind == "npy":
+        np.save(tmp_path / "x.npy", broken)
+    elif kind == "npz":
+        np.savez(tmp_path / "x.npz", sound=sound, broken=broken, names=np.array(["a"]))
+    elif kind == "safetensors":
+        (tmp_path / "deep").mkdir()
+        safetensors.numpy.save_file({"sound": sound, "broken": broken}, tmp_path / "deep" / "x.safetensors")
+    elif kind == "half":
+        tensors = {"broken": torch.from_numpy(broken).bfloat16(), "numbers": torch.arange(3)}
+        safetensors.torch.save_file(tensors, tmp_path / "x.safetensors")
+    else:
+        long = np.zeros(finite.AT_ONCE + 5, np.float64)
+        long[-1] = value
+        np.savez(tmp_path / "x.npz", broken=long)
+    with pytest.raises(FloatingPointError, match=r"^x\.\w+: (broken|the array) holds NaN or infinity$"):
+        finite.check(tmp_path)
+
+
+def test_what_is_sound_or_no_file_of_arrays_passes(tmp_path: Path) -> None:
+    np.save(tmp_path / "sound.npy", np.array([[1e38, -1e38]], np.float32))
+    np.save(tmp_path / "empty.npy", np.empty((0, 3), np.float32))
+    np.save(tmp_path / "numbers.npy", np.arange(3))
+    np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
+    safetensors.numpy.save_file({"scale": np.float32(3)[None], "one": np.array(1.0)}, tmp_path / "a.safetensors")
+    for name in ("torn.npy", "torn.npz", "torn.safetensors", "notes.json"):
+        (tmp_path / name).write_bytes(b"NaN")
+    finite.check(tmp_path)
+
+
+def test_what_goes_into_an_index_of_faiss_is_looked_into() -> None:
+    """Its file can't be, before it is stored."""
+    vectors = np.eye(8, dtype=np.float32)
+    index = FaissIndex("Flat", {})
+    index.build(vectors)
+    broken = vectors.copy()
+    broken[3, 3] = np.nan
+    for take in (index.build, index.add):
+        with pytest.raises(ValueError, match="index 'Flat': NaN or infinity in 1 of 8 vectors, the first at position 3"):
+            take(broken)
+    with pytest.raises(ValueError, match="8 of 8 vectors.* whatever makes them is broken"):
+        index.build(np.full_like(vectors, np.inf))
