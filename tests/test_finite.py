@@ -21,25 +21,28 @@ from baselines.indexes import FaissIndex
 from baselines.single_tower.match import Match
 from cart.identifiers import fine
 from cart.retriever import CartRetriever
-from harness import finite
+from harness import finite, learning
 
-DIVERGED = {"lr": 1e300}  # whatever the arithmetic
 TRAINED: dict[str, Callable[[Kit], Any]] = {
-    "the small encoder": lambda kit: SmallEncoder(steps=5, batch=16, dim=16, **DIVERGED),
+    "the small encoder": lambda kit: SmallEncoder(steps=5, batch=16, dim=16, lr=1e-3),
     "the small captioner": lambda kit: SmallCaptioner(
-        kit.encoder, steps=5, items=8, texts=2, samples=4, temperature=1.0, **DIVERGED
+        kit.encoder, steps=5, items=8, texts=2, samples=4, temperature=1.0, lr=1e-3
     ),
-    "match": lambda kit: Match(kit.encoder, steps=5, items=8, negatives=2, layers=1, **DIVERGED),
-    "dual_tuned": lambda kit: DualTuned(kit.encoder, kit.captioner, steps=5, batch=16, **DIVERGED),
+    "match": lambda kit: Match(kit.encoder, steps=5, items=8, negatives=2, layers=1, lr=1e-3),
+    "dual_tuned": lambda kit: DualTuned(kit.encoder, kit.captioner, steps=5, batch=16, lr=1e-3),
     "CART": lambda kit: CartRetriever(
-        kit.encoder, kit.captioner, identifiers="random", steps=5, batch=16, width=48, layers=1, **DIVERGED
+        kit.encoder, kit.captioner, identifiers="random", steps=5, batch=16, width=48, layers=1, lr=1e-3
     ),
 }
 
 
 @pytest.mark.parametrize("what", TRAINED)
-def test_training_that_diverges_stops_and_says_at_which_step(what: str, tiny: Callable[[str], Kit]) -> None:
+def test_training_that_diverges_stops_and_says_at_which_step(
+    what: str, tiny: Callable[[str], Kit], monkeypatch: pytest.MonkeyPatch
+) -> None:
     kit = tiny("audio")
+    assert kit.captioner
+    monkeypatch.setattr(learning, "schedule", lambda *_: math.inf)  # diverges in any arithmetic
     learner = TRAINED[what](kit)
     with pytest.raises(FloatingPointError, match=f"training {what}: the loss is (nan|inf) at step 2 of 5, .* lower"):
         learner.fit(*kit.lessons("text-audio"))
@@ -49,7 +52,7 @@ def test_training_that_diverges_stops_and_says_at_which_step(what: str, tiny: Ca
 def test_codebooks_that_diverge_stop_as_well() -> None:
     points = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
     with pytest.raises(FloatingPointError, match=r"training the RQ-VAE: the loss is (nan|inf) at step 2 of 300"):
-        fine.fit(points, fine.Settings(codes=4, **DIVERGED), 0)
+        fine.fit(points, fine.Settings(codes=4, lr=math.inf), 0)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -94,7 +97,7 @@ def test_what_goes_into_an_index_of_faiss_is_looked_into() -> None:
     broken = vectors.copy()
     broken[3, 3] = np.nan
     for take in (index.build, index.add):
-        with pytest.raises(ValueError, match="index 'Flat': NaN or infinity in 1 of 8 vectors, the first at position 3"):
+        with pytest.raises(ValueError, match=r"index 'Flat': NaN or infinity in 1 of 8 vectors, .* position 3"):
             take(broken)
-    with pytest.raises(ValueError, match="8 of 8 vectors.* whatever makes them is broken"):
+    with pytest.raises(ValueError, match=r"8 of 8 vectors.* whatever makes them is broken"):
         index.build(np.full_like(vectors, np.inf))
