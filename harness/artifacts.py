@@ -162,8 +162,7 @@ class Store:
             with self._lock(recipe):
                 return (None if self.fresh else self._find(recipe)) or self._build(recipe, build, needs)
         except (Exception, SystemExit) as error:
-            if room.missing(error):
-                raise room.used_up(self.root, recipe.what, error) from error
+            room.end_if_full(self.root, recipe.what, error)
             traceback.clear_frames(error.__traceback__)  # they hold models and training data
             self.failed[recipe.digest] = (error, error.__traceback__)
             raise

@@ -1,6 +1,6 @@
 """Room on the disk of the store: a full one ends the run at once, not one cell after the other after its training.
 
-Called by the store before it builds an artifact and when that fails; the command line says what came of it.
+Called by the store before it builds an artifact and when that fails, and by the runner; the command line tells it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room, none left of a quota, a larger file than is allowed
 # Libraries that write files themselves tell it in words; numpy says no more than how much was written.
-TOLD = [*map(os.strerror, FULL[:2]), *(f"os error {number}" for number in FULL), "requested and .* written"]
+NUMBERED = [f"os error {number}" for number in FULL]
+TOLD = [*map(os.strerror, FULL[:2]), *NUMBERED, "requested and .* written", "disk is full"]
 WORDS = re.compile("|".join(TOLD))
-LEAST = 32 << 20  # what anything that is trained may need; less isn't worth beginning with
+LEAST = 32_000_000  # what anything that is trained may need; less isn't worth beginning with
 
 
 class NoRoom(BaseException):
@@ -29,18 +30,14 @@ def require(folder: Path, what: str, needs: int) -> None:
         raise NoRoom(f"make room: {folder} has {_size(free)} free, {what} needs about {_size(max(needs, LEAST))}")
 
 
-def missing(error: BaseException | None) -> bool:
-    """Whether this error, or what it came from, is a full disk."""
-    while error is not None:
-        if (isinstance(error, OSError) and error.errno in FULL) or WORDS.search(str(error)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def used_up(folder: Path, what: str, error: BaseException) -> NoRoom:
-    """What to raise when the disk was full in the middle, once the half that was written is gone."""
-    return NoRoom(f"make room: {folder} has {_size(shutil.disk_usage(folder).free)} free, {what} needs more ({error})")
+def end_if_full(folder: Path, what: str, error: BaseException) -> None:
+    """Raise `NoRoom` where this error, or what it came from, is a full disk."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if (isinstance(cause, OSError) and cause.errno in FULL) or WORDS.search(str(cause)):
+            free = _size(shutil.disk_usage(folder).free)  # what was half written is gone by now
+            raise NoRoom(f"make room: {folder} has {free} free, {what} needs more ({cause})") from error
+        cause = cause.__cause__ or cause.__context__
 
 
 def held(folder: Path) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness import interruption, record
+from harness import interruption, record, room
 from harness.artifacts import Frame, Store
 from harness.dataset import Unavailable
 from harness.measure import Contestant, Questions, contest
@@ -80,7 +80,8 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
         say(f"  unavailable: {reason}")
         _give_up(session, cells, "unavailable", str(reason))
         return 0
-    except Exception:
+    except Exception as error:
+        room.end_if_full(session.store.root, spec.name, error)
         say(f"  failed: {traceback.format_exc(limit=-1).strip().splitlines()[-1]}")
         _give_up(session, cells, "failed", traceback.format_exc())
         return 0

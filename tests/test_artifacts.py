@@ -7,10 +7,12 @@ import errno
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -179,14 +181,17 @@ def test_nothing_is_built_where_there_is_no_room_for_it(tmp_path):
         (OSError(errno.EDQUOT, "Disk quota exceeded"), True),
         (RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"), True),
         (OSError("160000 requested and 4096 written"), True),
+        (sqlite3.OperationalError("database or disk is full"), True),
         (OSError(errno.ENOENT, "No such file or directory"), False),
         (ValueError("no space between words"), False),
     ],
 )
-def test_a_full_disk_is_known_whoever_tells_of_it(error, full):
+def test_a_full_disk_is_known_whoever_tells_of_it(tmp_path, error, full):
     outer = ValueError("what was being done")
     outer.__cause__ = error
-    assert room.missing(error) is room.missing(outer) is full
+    for told in (error, outer):
+        with pytest.raises(NoRoom) if full else nullcontext():
+            room.end_if_full(tmp_path, "encoder small", told)
 
 
 @pytest.mark.parametrize("error", [ValueError("the loss is nan at step 3"), Unavailable("fetch it first")])
