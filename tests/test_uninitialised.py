@@ -1,4 +1,4 @@
-"""The mode in which all tests run with uninitialised memory full of NaN: it must not be off without anybody noticing."""
+"""The mode in which all tests run with uninitialised memory full of NaN: it must not be off unnoticed."""
 
 from __future__ import annotations
 
