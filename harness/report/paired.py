@@ -14,12 +14,12 @@ from harness.report.tables import Row, by_task
 from harness.run_folder import RunFolder, cell_name
 
 METRIC = "hit@1"
-FLIPS = 1999
 HEAD = ("task", "retriever", "against", "difference in hit@1, points", "p", "p after Holm", "seeds", "shared queries")
 FOOT = (
-    "First minus second, on shared queries: positive means that the first found more. Brackets: 95 % interval of the "
-    "paired differences, clustered by item (from three seeds on, over seeds and items). Holm's correction is over all "
-    "pairs of this table."
+    "First minus second, on shared queries: positive means that the first found more. Brackets: 95 % interval, the "
+    "differences that a test does not reject; p is the same test of no difference: McNemar's, clustered by item (from "
+    "three seeds on Student's t, over seeds and items). So p is below 0.05 exactly where the interval leaves out 0. "
+    "Holm's correction of p is over all pairs of this table."
 )
 
 
@@ -94,7 +94,7 @@ def _pair(task: str, first: str, second: str, a: _Hits, b: _Hits, cluster: np.nd
     )
     if len(seeds) == 1:
         one, other = one[0], other[0]
-    difference = statistics.paired_difference(one, other, cluster[common], flips=FLIPS)
+    difference = statistics.paired_difference(one, other, cluster[common])
     return Pair(task, first, second, difference, len(seeds), len(common))
 
 
@@ -102,13 +102,17 @@ def cells(found: Sequence[Pair]) -> list[list[str]]:
     """A row of words a pair."""
     corrected = statistics.holm([pair.difference.p for pair in found])
     return [
-        [*_words(pair), f"{holm:.2g}", str(pair.seeds), f"{pair.queries:,}"]
+        [*_words(pair), _odds(holm), str(pair.seeds), f"{pair.queries:,}"]
         for pair, holm in zip(found, corrected, strict=True)
     ]
 
 
 def _words(pair: Pair) -> list[str]:
-    return [pair.task, pair.first, pair.second, _points(pair.difference), f"{pair.difference.p:.2g}"]
+    return [pair.task, pair.first, pair.second, _points(pair.difference), _odds(pair.difference.p)]
+
+
+def _odds(p: float) -> str:
+    return f"{p:.2g}" if p >= 1e-6 else "< 1e-6"
 
 
 def _points(difference: statistics.Difference) -> str:
