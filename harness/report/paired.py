@@ -50,7 +50,7 @@ def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
             continue
         page = folder.read_task(task)
         cluster = np.array(page["cluster"])
-        links, gallery = _links(page["positives"]), len(page["candidates"]["names"])
+        links, gallery = Links.listed(page["positives"]), len(page["candidates"]["names"])
         hits = {row.retriever: _hits(folder, row, links, gallery) for row in fine}
         for first, second in combinations(hits, 2):
             pair = _pair(task, first, second, hits[first], hits[second], cluster)
@@ -61,11 +61,6 @@ def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
 
 def _blind(row: Row) -> bool:
     return row.records[0]["config"]["retriever"].get("kind") in ("null", "random", "constant", "oracle")
-
-
-def _links(positives: Sequence[Sequence[int]]) -> Links:
-    starts = np.concatenate([[0], np.cumsum([len(targets) for targets in positives])]).astype(np.int64)
-    return Links(starts, np.array([target for targets in positives for target in targets], np.int64))
 
 
 def _hits(folder: RunFolder, row: Row, links: Links, gallery: int) -> _Hits:

@@ -85,8 +85,7 @@ def _metrics(folder: RunFolder, fine: list[Record]) -> dict[str, Metric]:
     asked = read[0][2]
     if any(not np.array_equal(asked, other) for _, _, other in read):
         asked = np.array(sorted(set.intersection(*(set(query.tolist()) for _, _, query in read))), np.int64)
-    starts = np.concatenate([[0], np.cumsum([len(targets) for targets in page["positives"]])]).astype(np.int64)
-    links = Links(starts, np.array([target for targets in page["positives"] for target in targets], np.int64))
+    links = Links.listed(page["positives"])
     ids = np.stack([ids[np.searchsorted(query, asked)] for ids, _, query in read])
     ks = sorted(int(name.removeprefix("hit@")) for name in fine[0]["metrics"] if name.startswith("hit@"))
     cluster = np.array(page["cluster"])[asked]
