@@ -54,7 +54,9 @@ class Random(Control):
     def search(self, queries: Contents, k: int) -> Ranking:
         found = min(k, self.size)
         drawn = [np.random.default_rng([self.seed, place]) for place in queries.positions.tolist()]
-        ids = np.array([rng.choice(self.size, found, replace=False) for rng in drawn], np.int64).reshape(len(queries), found)
+        ids = np.array([rng.choice(self.size, found, replace=False) for rng in drawn], np.int64).reshape(
+            len(queries), found
+        )
         return padded(ids, np.broadcast_to(-np.arange(found, dtype=np.float32), ids.shape), len(queries), k)
 
 

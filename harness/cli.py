@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness import data_cli
+from harness.escaping import line, terminal
 from harness.room import NoRoom
 
 FINE, FAILED, BAD_INPUT, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -20,8 +21,13 @@ NOT_WRITTEN = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(line(message))
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="python -m harness",
         description="Compare retrieval paradigms, text to image, audio and video, under one timed interface.",
         epilog="Exit codes: 0 fine, 1 a cell failed, 2 bad input, 3 unavailable under --strict, 130 interrupted.",
@@ -70,6 +76,8 @@ def _positive(text: str) -> int:
 
 def entry() -> NoReturn:
     """What the shell calls."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter gets its number, not a traceback
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(main(sys.argv[1:]))
 
 
@@ -95,11 +103,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(text.rstrip() + "\n")
+    sys.stderr.write("\n".join(map(line, text.rstrip().split("\n"))) + "\n")
 
 
 def _say(text: str = "") -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(terminal(text) + "\n")
 
 
 def _load(options: argparse.Namespace) -> Any:
@@ -158,8 +166,8 @@ def _plan(options: argparse.Namespace) -> int:
     suite = _load(options)
     if suite is None:
         return BAD_INPUT
-    for line in show(suite, _out(options, suite), _data_root(options), _cache_root()):
-        _say(line)
+    for told in show(suite, _out(options, suite), _data_root(options), _cache_root()):
+        _say(told)
     return FINE
 
 

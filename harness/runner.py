@@ -79,6 +79,14 @@ def _broken(session: Session, found: Record) -> str | None:
     return broken_control(found, Links.listed(session.folder.read_task(found["task"])["positives"]).take(asked))
 
 
+def _said(error: Exception) -> str:
+    """What outside code's exception says; even that may fail."""
+    try:
+        return str(error)
+    except Exception:
+        return type(error).__name__
+
+
 def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
     """One task and seed; returns how many finished cells were kept as they are."""
     try:
@@ -135,7 +143,7 @@ def _prepare(
             _give_up(session, [cell], "unavailable", str(reason), task)
             continue
         except Exception as error:
-            say(f"  {cell.retriever.name}: failed: {error}")
+            say(f"  {cell.retriever.name}: failed: {_said(error)}")
             _give_up(session, [cell], "failed", traceback.format_exc(), task)
             continue
         cost = sum(sum(entry["seconds"].values()) for entry in book.used.values())
@@ -153,7 +161,7 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
     try:
         contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
     except Exception as error:  # a question that can't be asked, e.g. a file that broke meanwhile: nobody's fault
-        say(f"  failed: {error}")
+        say(f"  failed: {_said(error)}")
         _give_up(session, [cell for cell, _, _ in ready], "failed", traceback.format_exc(), task)
         return
     noise = environment.noise(before, environment.busy())

@@ -10,6 +10,7 @@ import numpy as np
 
 from harness import metrics, statistics
 from harness.dataset import Links
+from harness.escaping import row
 from harness.report.tables import Row, by_task
 from harness.run_folder import RunFolder, cell_name
 
@@ -45,13 +46,13 @@ def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
     """Every two contestants of a task; those that see no content at all, such as `random`, have nothing to tell."""
     found = []
     for task, group in by_task(rows).items():
-        fine = [row for row in group if row.status == "ok" and not row.folds and not _blind(row)]
+        fine = [each for each in group if each.status == "ok" and not each.folds and not _blind(each)]
         if len(fine) < 2:
             continue
         page = folder.read_task(task)
         cluster = np.array(page["cluster"])
         links, gallery = Links.listed(page["positives"]), len(page["candidates"]["names"])
-        hits = {row.retriever: _hits(folder, row, links, gallery) for row in fine}
+        hits = {each.retriever: _hits(folder, each, links, gallery) for each in fine}
         for first, second in combinations(hits, 2):
             pair = _pair(task, first, second, hits[first], hits[second], cluster)
             if pair is not None:
@@ -116,6 +117,6 @@ def _points(difference: statistics.Difference) -> str:
 
 
 def markdown(found: Sequence[Pair]) -> str:
-    lines = ["# Paired differences", "", "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
-    lines += ["| " + " | ".join(row) + " |" for row in cells(found)]
+    lines = ["# Paired differences", "", row(list(HEAD)), "|" + "---|" * len(HEAD)]
+    lines += [row(each) for each in cells(found)]
     return "\n".join([*lines, "", FOOT, ""])
