@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from harness import data_cli
 from harness.escaping import line, terminal
+from harness.files import BadPath, is_folder
 from harness.room import NoRoom
 
 FINE, FAILED, BAD_INPUT, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -85,6 +86,9 @@ def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     try:
         return int(options.call(options))
+    except BadPath as problem:
+        _complain(str(problem))
+        return BAD_INPUT
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
@@ -128,7 +132,11 @@ def _data_root(options: argparse.Namespace) -> Path:
 
 def _cache_root() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("HARNESS_CACHE") or f"{cache}/paradigm-harness").expanduser()
+    place = Path(os.environ.get("HARNESS_CACHE") or f"{cache}/paradigm-harness")
+    try:
+        return place.expanduser()
+    except RuntimeError as error:
+        raise BadPath(f"HARNESS_CACHE {place}: {error}; name a folder") from error
 
 
 def _out(options: argparse.Namespace, suite: Any) -> Path:
@@ -172,7 +180,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    if not (options.folder / "records").is_dir():
+    if not is_folder(options.folder / "records"):
         _complain(f"{options.folder}: no run's folder (there is no records/ in it); run a suite first, or name another")
         return BAD_INPUT
     from harness import progress, report
