@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -47,18 +46,18 @@ class Null(Control):
 
 
 class Random(Control):
-    """An order drawn for each query from its own text or bytes, so that it doesn't depend on the batch."""
+    """An order drawn for each query by its place in the dataset: batches change nothing, nor do equal queries.
+
+    Drawn from what it says or shows, a caption that stands a thousand times would make one draw count a thousandfold.
+    """
 
     def search(self, queries: Contents, k: int) -> Ranking:
         found = min(k, self.size)
-        ids = np.stack([self._draw(query, found) for query in queries]) if len(queries) else np.empty((0, found), int)
+        drawn = [np.random.default_rng([self.seed, place]) for place in queries.positions.tolist()]
+        ids = np.array([rng.choice(self.size, found, replace=False) for rng in drawn], np.int64).reshape(
+            len(queries), found
+        )
         return padded(ids, np.broadcast_to(-np.arange(found, dtype=np.float32), ids.shape), len(queries), k)
-
-    def _draw(self, query: object, count: int) -> np.ndarray:
-        key = query.encode() if isinstance(query, str) else np.asarray(getattr(query, "samples", query)).tobytes()
-        words = hashlib.sha256(key).digest()
-        rng = np.random.default_rng([self.seed, int.from_bytes(words[:8], "little")])
-        return rng.choice(self.size, count, replace=False)
 
 
 class Constant(Control):

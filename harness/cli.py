@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness import data_cli
+from harness.escaping import line, terminal
+from harness.files import BadPath, is_folder
 from harness.room import NoRoom
 
 FINE, FAILED, BAD_INPUT, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -20,8 +22,13 @@ NOT_WRITTEN = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(line(message))
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="python -m harness",
         description="Compare retrieval paradigms, text to image, audio and video, under one timed interface.",
         epilog="Exit codes: 0 fine, 1 a cell failed, 2 bad input, 3 unavailable under --strict, 130 interrupted.",
@@ -70,6 +77,8 @@ def _positive(text: str) -> int:
 
 def entry() -> NoReturn:
     """What the shell calls."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter gets its number, not a traceback
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(main(sys.argv[1:]))
 
 
@@ -77,6 +86,9 @@ def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     try:
         return int(options.call(options))
+    except BadPath as problem:
+        _complain(str(problem))
+        return BAD_INPUT
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
@@ -95,11 +107,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _complain(text: str) -> None:
-    sys.stderr.write(text.rstrip() + "\n")
+    sys.stderr.write("\n".join(map(line, text.rstrip().split("\n"))) + "\n")
 
 
 def _say(text: str = "") -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(terminal(text) + "\n")
 
 
 def _load(options: argparse.Namespace) -> Any:
@@ -120,7 +132,11 @@ def _data_root(options: argparse.Namespace) -> Path:
 
 def _cache_root() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("HARNESS_CACHE") or f"{cache}/paradigm-harness").expanduser()
+    place = Path(os.environ.get("HARNESS_CACHE") or f"{cache}/paradigm-harness")
+    try:
+        return place.expanduser()
+    except RuntimeError as error:
+        raise BadPath(f"HARNESS_CACHE {place}: {error}; name a folder") from error
 
 
 def _out(options: argparse.Namespace, suite: Any) -> Path:
@@ -158,13 +174,13 @@ def _plan(options: argparse.Namespace) -> int:
     suite = _load(options)
     if suite is None:
         return BAD_INPUT
-    for line in show(suite, _out(options, suite), _data_root(options), _cache_root()):
-        _say(line)
+    for told in show(suite, _out(options, suite), _data_root(options), _cache_root()):
+        _say(told)
     return FINE
 
 
 def _report(options: argparse.Namespace) -> int:
-    if not (options.folder / "records").is_dir():
+    if not is_folder(options.folder / "records"):
         _complain(f"{options.folder}: no run's folder (there is no records/ in it); run a suite first, or name another")
         return BAD_INPUT
     from harness import progress, report

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from harness.audit import leaks
 from harness.dataset import Dataset, Split, Unavailable, texts
 from harness.datasets.recorded import id_digest
+from harness.files import is_folder
 from harness.media import Files
 from harness.media.screened import verdicts_of
 
@@ -82,7 +83,7 @@ def _absent(split: Split) -> list[str]:
     there: dict[Path, set[str]] = {}
     paths = [files.paths[place] for place in split.items.positions.tolist()]
     for folder in {path.parent for path in paths}:  # asked at once, not name by name
-        there[folder] = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+        there[folder] = {entry.name for entry in os.scandir(folder)} if is_folder(folder) else set()
     return [str(path) for path in paths if path.name not in there[path.parent]]
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.files import is_folder
+
 if TYPE_CHECKING:  # the command line is built for every verb: nothing is imported for those that don't need it
     from harness.registry import Entry
 
@@ -71,7 +73,7 @@ def _list(data: Path, say: Say) -> int:
         if entry.generated or not entry.folder:
             say(f"{name:11} {'made by a program, nothing to get' if entry.generated else 'yours'}: {entry.about}")
             continue
-        here = "present" if (data / entry.folder).is_dir() else "absent"
+        here = "present" if is_folder(data / entry.folder) else "absent"
         say(f"{name:11} {here}: {data / entry.folder}")
         source = SOURCES.get(name)
         if source is None:
@@ -142,7 +144,7 @@ def _path(entry: Entry, data: Path, say: Say, complain: Say) -> int:
         complain(f"{entry.kind} lies nowhere: {entry.about}")
         return FINE if entry.generated else BAD_INPUT
     say(str((data / entry.folder).absolute()))
-    return FINE if (data / entry.folder).is_dir() else ABSENT
+    return FINE if is_folder(data / entry.folder) else ABSENT
 
 
 def _get(entry: Entry, data: Path, say: Say) -> int:

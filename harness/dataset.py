@@ -97,6 +97,12 @@ class Links:
         return Links(np.arange(len(targets) + 1), np.asarray(targets, dtype=np.int64))
 
     @staticmethod
+    def listed(positives: Sequence[Sequence[int]]) -> Links:
+        """From a list of right candidates for each query, as a task's page has it."""
+        starts = np.concatenate([[0], np.cumsum([len(targets) for targets in positives])]).astype(np.int64)
+        return Links(starts, np.array([target for targets in positives for target in targets], np.int64))
+
+    @staticmethod
     def grouped(groups: np.ndarray, count: int) -> Links:
         """The mirror of `single`: query q is linked to every position i with `groups[i] == q`."""
         return Links.paired(groups, np.arange(len(groups)), count)

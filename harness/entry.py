@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.files import is_folder
+
 Section = Literal["retrievers", "datasets", "encoders", "captioners"]
 SECTIONS: tuple[Section, ...] = ("retrievers", "datasets", "encoders", "captioners")
 REQUIRED: Any = ...
@@ -60,7 +62,7 @@ class Entry:
         if self.missing():
             return self.missing()
         root = data / self.folder
-        if self.folder and not _is_folder(root):
+        if self.folder and not is_folder(root):
             return (
                 f"{self.kind}: nothing at {root}; get {self.obtain}; put it there, or name the folder above it with "
                 "--data or HARNESS_DATA"
@@ -71,13 +73,6 @@ class Entry:
         """Import the class."""
         module, _, name = self.target.partition(":")
         return getattr(importlib.import_module(module), name)
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # above it is something that we may not read
-        return False
 
 
 def _importable(module: str) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
 import math
 import os
+import stat
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+MOST_FILES, MOST_BYTES = 10_000, 500 * 10**9  # of a folder that is read whole, such as a checkpoint
 
 
 def canonical(value: Any) -> bytes:
@@ -27,15 +31,71 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+class BadPath(ValueError):
+    """Something lies at a path that can't be what was meant."""
+
+
+def objection(path: Path) -> str | None:
+    """What speaks against reading all that lies at a path: what it is; what was expected; what to do.
+
+    None: nothing does, or nothing is there. Nothing is opened: a pipe would wait for whoever writes into it.
+    """
+    try:
+        if f"{os.path.realpath(path)}/".startswith(("/proc/", "/sys/")):
+            return "is made up by the kernel as it is read; expected a file or folder on a disk; name that"
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode) and os.access(path, os.R_OK):
+            return None
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            return "is a pipe, a socket or a device; expected a file or folder; write it to a file first"
+        count = size = 0
+        for each in _shown(path) if stat.S_ISDIR(mode) else [path]:
+            if not os.access(each, os.R_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(each))
+            count, size = count + 1, size + each.stat().st_size
+            if count > MOST_FILES or size > MOST_BYTES:
+                return (
+                    f"holds more than {MOST_FILES:,} files or {MOST_BYTES // 10**9:,} GB, all of which would be read; "
+                    "expected a checkpoint or a file of data; name the folder or file that is meant"
+                )
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:  # ValueError: a NUL character
+        where = getattr(error, "filename", None)
+        reason = getattr(error, "strerror", None) or str(error)
+        reason = reason if where in (None, str(path)) else f"{where}: {reason}"
+        return f"can't be read ({reason}); expected a file or folder that can; check its name and its permissions"
+    return None
+
+
+def is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # its name is too long, or above it is something that we may not read
+        return False
+
+
+def _shown(folder: Path) -> Iterator[Path]:
+    """All files below a folder but the hidden ones. Links to folders are not followed: they may lead in circles."""
+
+    def unreadable(error: OSError) -> NoReturn:
+        raise error
+
+    for root, folders, names in os.walk(folder, onerror=unreadable):
+        folders[:] = [name for name in folders if name[0] != "."]
+        yield from (path for name in names if name[0] != "." and (path := Path(root, name)).is_file())
+
+
 def path_digest(path: Path) -> str | None:
     """Of what a file holds, or of all files of a folder but the hidden ones; None where there is neither."""
+    wrong = objection(path)
+    if wrong:
+        raise BadPath(f"{path} {wrong}")
     if path.is_file():
         return file_digest(path)
     if not path.is_dir():
         return None
-    inside = {each.relative_to(path).as_posix(): each for each in path.rglob("*") if each.is_file()}
-    shown = {name: each for name, each in inside.items() if not any(part[0] == "." for part in name.split("/"))}
-    return digest({name: file_digest(each) for name, each in shown.items()})
+    return digest({each.relative_to(path).as_posix(): file_digest(each) for each in _shown(path)})
 
 
 def sync(path: Path) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.escaping import line
+
 MOST_PROBLEMS = 100  # nobody reads more at once
 MOST_WORDS = 300  # among which a misspelt one is looked for
 
@@ -18,7 +20,7 @@ class Problem(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
+        return line(f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}")
 
 
 class SuiteError(Exception):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO, TypeVar
 
+from harness.escaping import line, terminal
 from harness.interruption import heed
 
 T = TypeVar("T")
@@ -70,13 +71,13 @@ class Live:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.console = Console(stderr=True, no_color=not colour, highlight=False)
+        self.console = Console(stderr=True, no_color=not colour, highlight=False, emoji=False)
         self.bars = Progress(
-            TextColumn("    {task.description}"),
+            TextColumn("    {task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self.console,
             transient=True,
         )
@@ -118,7 +119,7 @@ def choose(quiet: bool = False) -> Reporter:
 
 
 def say(text: str) -> None:
-    _reporter.say(text)
+    _reporter.say(terminal(text))
 
 
 def track(
@@ -127,8 +128,8 @@ def track(
     """Pass the steps through and show how far they are; `note` is asked for a word beside the bar."""
     if total is None and isinstance(steps, Sized):
         total = len(steps)
-    with _reporter.follow(label, total) as update:
+    with _reporter.follow(line(label), total) as update:
         for done, step in enumerate(steps):
             heed()
-            update(done, note() if note else "")
+            update(done, line(note()) if note else "")
             yield step

@@ -26,6 +26,13 @@ class FolderBusy(Exception):
     """Another run is writing here."""
 
 
+MISSING = object()
+
+
+def _is_journal(found: Any) -> bool:
+    return isinstance(found, dict) and all(isinstance(found.get(key), list) for key in ("cells", "sessions"))
+
+
 def safe(name: str) -> str:
     return name.replace("/", "_")
 
@@ -65,11 +72,22 @@ class RunFolder:
     def task_path(self, task: str) -> Path:
         return self.root / "tasks" / f"{safe(task)}.json.gz"
 
+    def stranger(self) -> str | None:
+        """A file that shows the folder to be somebody else's; None: it is new or empty, or a run of ours wrote it."""
+        try:
+            shown = sorted(each.name for each in self.root.iterdir() if not each.name.startswith("."))
+        except OSError:  # there is none yet, or none can be made, which is said elsewhere
+            return None
+        if not shown or _is_journal(journal := self._read_journal()):
+            return None
+        damaged = journal is not MISSING and not isinstance(journal, dict) and (self.root / "records").is_dir()
+        return None if damaged else shown[0]
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """One run at a time; the system lets go when a process dies."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("w") as handle:
+        with (self.root / ".lock").open("a") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -134,18 +152,22 @@ class RunFolder:
 
     def journal(self) -> dict[str, Any]:
         """`run.json`: sessions, newest last; and the cells of the last one."""
-        path = self.root / "run.json"
-        empty: dict[str, Any] = {"cells": [], "sessions": []}
-        try:
-            journal = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            return empty
-        except (OSError, ValueError):
-            journal = None
-        if isinstance(journal, dict) and all(isinstance(journal.get(key), list) for key in empty):
+        journal = self._read_journal()
+        if _is_journal(journal):
             return journal
-        say(f"    {path}: no readable journal; the next run begins a new one, records stay as they are")
-        return empty
+        if journal is not MISSING:
+            path = self.root / "run.json"
+            say(f"    {path}: no readable journal; the next run begins a new one, records stay as they are")
+        return {"cells": [], "sessions": []}
+
+    def _read_journal(self) -> Any:
+        """What lies there, if anything; None where it can't be read."""
+        try:
+            return json.loads((self.root / "run.json").read_bytes())
+        except FileNotFoundError:
+            return MISSING
+        except (OSError, ValueError):
+            return None
 
     def write_journal(self, journal: dict[str, Any]) -> None:
         files.write_json(self.root / "run.json", journal)

@@ -14,11 +14,11 @@ from typing import Any
 
 from harness import interruption, record, room
 from harness.artifacts import Frame, Store
-from harness.dataset import Unavailable
+from harness.dataset import Links, Unavailable
 from harness.measure import Contestant, Questions, contest
 from harness.progress import say
 from harness.record import Record
-from harness.run_folder import RunFolder
+from harness.run_folder import RunFolder, cell_name
 from harness.scoring import broken_control, chance, score
 from harness.suite import Cell, Suite
 from harness.task import Task, open_task, write_page
@@ -67,8 +67,24 @@ def run(session: Session) -> Outcome:
         failed=sum(1 for each in records if each is None or each["status"] == "failed"),
         unavailable=sum(1 for each in records if each is not None and each["status"] == "unavailable"),
         reused=reused,
-        broken=tuple(filter(None, (broken_control(each) for each in records if each is not None))),
+        broken=tuple(filter(None, (_broken(session, each) for each in records if each is not None))),
     )
+
+
+def _broken(session: Session, found: Record) -> str | None:
+    """Whether a control is not where it must be, from what was written of it."""
+    if found["paradigm"] != "control" or found["status"] != "ok":
+        return None
+    asked = session.folder.read_ranking(cell_name(found["task"], found["retriever"], found["seed"]))[2]
+    return broken_control(found, Links.listed(session.folder.read_task(found["task"])["positives"]).take(asked))
+
+
+def _said(error: Exception) -> str:
+    """What outside code's exception says; even that may fail."""
+    try:
+        return str(error)
+    except Exception:
+        return type(error).__name__
 
 
 def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
@@ -128,7 +144,7 @@ def _prepare(
             _give_up(session, [cell], "unavailable", str(reason), task)
             continue
         except Exception as error:
-            say(f"  {cell.retriever.name}: failed: {error}")
+            say(f"  {cell.retriever.name}: failed: {_said(error)}")
             _give_up(session, [cell], "failed", traceback.format_exc(), task)
             continue
         cost = sum(sum(entry["seconds"].values()) for entry in book.used.values())
@@ -146,7 +162,7 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
     try:
         contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
     except Exception as error:  # a question that can't be asked, e.g. a file that broke meanwhile: nobody's fault
-        say(f"  failed: {error}")
+        say(f"  failed: {_said(error)}")
         _give_up(session, [cell for cell, _, _ in ready], "failed", traceback.format_exc(), task)
         return
     noise = environment.noise(before, environment.busy())
@@ -252,7 +268,7 @@ def _succeed(
         written["details"] = details
     written["rankings"] = session.folder.write_ranking(cell.file, ranking, asked)
     record.save(session.folder.record_path(cell.file), written)
-    problem = broken_control(written)
+    problem = broken_control(written, links)
     if problem:
         say(f"  BROKEN: {problem}")
 

@@ -12,7 +12,7 @@ from harness.dataset import Links
 from harness.record import Metric, Record
 from harness.statistics import Interval
 
-IMPROBABLE = 5.0  # standard errors
+IMPROBABLE = 1e-6  # what a control never does by chance
 
 
 def score(
@@ -53,31 +53,64 @@ def _metric(interval: Interval) -> Metric:
     return {"value": value, "low": low, "high": high}
 
 
+def _odds(links: Links, k: int, gallery: int) -> np.ndarray:
+    """That a random order has at least one positive among its first k, float64 [Q]: 1 less the odds of k misses."""
+    sizes, which = np.unique(links.counts, return_inverse=True)
+    draws = np.arange(min(k, gallery))[:, None]
+    return (1.0 - np.clip((gallery - sizes - draws) / (gallery - draws), 0.0, 1.0).prod(axis=0))[which]
+
+
 def chance(links: Links, ks: Sequence[int], gallery: int) -> dict[str, float]:
-    """hit@k of a random order: one minus the odds that none of the first k draws is among the positives."""
-    positives, found = links.counts.astype(float), {}
-    for k in ks:
-        draws = np.arange(min(k, gallery))[:, None]
-        misses = np.clip((gallery - positives - draws) / (gallery - draws), 0.0, 1.0).prod(axis=0)
-        found[f"hit@{k}"] = float(1.0 - misses.mean())
-    return found
+    """hit@k of a random order."""
+    return {f"hit@{k}": float(_odds(links, k, gallery).mean()) for k in ks}
 
 
-def broken_control(record: Record) -> str | None:
-    """What is wrong with the referee if a control is not where it must be."""
+def broken_control(record: Record, links: Links) -> str | None:
+    """What is wrong with the referee if a control is not where it must be; `links` of the queries that it was asked."""
     kind, data = record["config"]["retriever"].get("kind"), record["data"]
-    if record["status"] != "ok" or data is None or kind not in ("random", "constant", "oracle"):
+    if record["status"] != "ok" or data is None or kind not in ("random", "constant", "oracle") or not len(links):
         return None
-    facts = data["sampled_queries"] or data["queries"]
-    if kind == "constant":  # it finds the same few items for all queries: its independent facts are items
-        facts = min(facts, data["items"])
-    for name, odds in data["chance"].items():
+    fates = _fates(links) if kind == "constant" else np.arange(len(links))
+    for name in data["chance"]:
+        odds = _odds(links, int(name.removeprefix("hit@")), data["items"])
+        low, high = (1.0, 1.0) if kind == "oracle" else _range(odds, fates)
         value = record["metrics"][name]["value"]
-        expected = 1.0 if kind == "oracle" else odds
-        allowed = IMPROBABLE * math.sqrt(expected * (1 - expected) / facts) + (1e-9 if kind == "oracle" else 1 / facts)
-        if value is None or abs(value - expected) > allowed:
+        if value is None or not low - 1e-9 <= value <= high + 1e-9:
             return (
-                f"{record['task']}: control {record['retriever']} has {name} {value}, expected {expected:.4f} "
-                f"± {allowed:.4f}: no number of this contest can be trusted"
+                f"{record['task']}: control {record['retriever']} has {name} {value}, expected {low:.4f} to "
+                f"{high:.4f}: no number of this contest can be trusted"
             )
     return None
+
+
+def _fates(links: Links) -> np.ndarray:
+    """int64 [Q], equal for queries that share a positive, directly or through others.
+
+    One order for all of them finds all of them or none: captions of one item, or a label as often as items bear it.
+    """
+    from scipy.sparse import coo_array, csgraph
+
+    right, place = np.unique(links.targets, return_inverse=True)
+    size = len(links) + len(right)
+    joined = coo_array((np.ones(len(place), np.int8), (links.queries, len(links) + place)), shape=(size, size))
+    return csgraph.connected_components(joined, directed=False)[1][: len(links)]
+
+
+def _range(odds: np.ndarray, fates: np.ndarray) -> tuple[float, float]:
+    """Between which shares of hits chance stays but for one time in a million (Chernoff's bound), however few facts.
+
+    Queries of one fate count as one that weighs as much as they do together. Fates are independent, or (candidates of
+    one order exclude each other) do less together than independent ones would; so the bound is none of a normal
+    distribution's, which a few heavy items would break.
+    """
+    fate = np.unique(fates, return_inverse=True)[1]
+    weight = np.bincount(fate)
+    each = np.stack([weight / len(odds), np.bincount(fate, odds) / weight])
+    (weight, odds), counts = np.unique(each, axis=1, return_counts=True)
+    slope = np.geomspace(1e-3, 1e5, 200)[:, None] / weight.max()
+    found = []
+    for sign in (-1, 1):
+        with np.errstate(divide="ignore"):  # odds of 1: no log of the rest
+            grown = np.logaddexp(np.log1p(-odds), np.log(odds) + sign * slope * weight) @ counts
+        found.append((grown - math.log(IMPROBABLE)) / (sign * slope[:, 0]))
+    return max(0.0, float(found[0].max())), min(1.0, float(found[1].min()))

@@ -23,6 +23,12 @@ class BadInput(Exception):
 
 def run_suite(suite: Suite, out: Path, data: Path, cache: Path, options: argparse.Namespace) -> int:
     folder = RunFolder(out)
+    stranger = folder.stranger()
+    if stranger:
+        raise BadInput(
+            f"--out {out}: {stranger!r} is in it, and no run.json of an earlier run; expected a new or empty folder, "
+            "or that of an earlier run; name another, so that nothing of yours is overwritten"
+        )
     _writable(out, "--out")
     _writable(cache, "HARNESS_CACHE")
     try:
@@ -54,9 +60,9 @@ def _locked(suite: Suite, folder: RunFolder, data: Path, cache: Path, options: a
         "only": options.only,
         "environment": session.environment,
     }
-    files.write(folder.root / "suite.yaml", suite.text.encode())
     about = {"suite": suite.name, "cells": [cell.file for cell in suite.cells()]}
-    folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})
+    folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})  # first: it says whose the folder is
+    files.write(folder.root / "suite.yaml", suite.text.encode())
     outcome = run(session)
     code = _verdict(outcome, options.strict)
     found = [folder.record(cell.file) for cell in suite.cells()]  # what this call asked for, in the suite's order

@@ -100,32 +100,23 @@ def _bca_quantiles(boot: _Bootstrap, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def _unanimous(value: float, clusters: int, level: float, bounds: tuple[float, float]) -> Interval:
+    """Where all clusters agree: a larger share of others than `unseen` would have shown itself (Clopper–Pearson)."""
+    unseen = 1 - ((1 - level) / 2) ** (1 / clusters)
+    return Interval(value, value - unseen * (value - bounds[0]), value + unseen * (bounds[1] - value))
+
+
 def _mean_interval(table: np.ndarray, boot: _Bootstrap, level: float, bounds: tuple[float, float]) -> Interval:
     clusters, seeds = len(table), table.shape[1] - 1
     value = float(table[:, :-1].sum() / seeds / table[:, -1].sum())
     if np.ptp(boot.draws) <= 1e-12 * max(1.0, abs(value)):
-        unseen = 1 - ((1 - level) / 2) ** (1 / clusters)  # a larger share of other clusters would have shown itself
-        return Interval(value, value - unseen * (value - bounds[0]), value + unseen * (bounds[1] - value))
+        return _unanimous(value, clusters, level, bounds)
     low, high = _bca_quantiles(boot, level)
     # The draws vary by (C - 1) / C of the variance they stand for, and their quantiles know nothing of Student's t.
     wider = float(special.stdtrit(boot.freedom, (1 + level) / 2) / special.ndtri((1 + level) / 2))
     wider *= np.sqrt(clusters / (clusters - 1))
     low, high = value - wider * (value - low), value + wider * (high - value)
     return Interval(value, float(max(bounds[0], low)), float(min(bounds[1], high)))
-
-
-def _flipped(sums: np.ndarray, flips: int, rng: np.random.Generator) -> float:
-    """Two-sided p of a total of `sums` if each cluster's sign were a coin's: a and b swapped, cluster by cluster."""
-    sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
-    if len(sizes) <= _FEW_KINDS:  # clusters of equal size: only how many of them turn up positive matters
-        totals = (2 * rng.binomial(counts, 0.5, size=(flips, len(counts))) - counts) @ sizes
-    else:
-        step = max(1, _BLOCK // len(sums))
-        rows = [min(step, flips - start) for start in range(0, flips, step)]
-        positive = [rng.integers(0, 2, size=(some, len(sums)), dtype=np.int8) @ sums for some in rows]
-        totals = 2 * np.concatenate(positive) - sums.sum()
-    reached = np.abs(totals) >= abs(sums.sum()) - 1e-9 * np.abs(sums).sum()  # rounding must not break a tie
-    return float((1 + reached.sum()) / (1 + flips))  # what was seen is one of the flips: p is never 0
 
 
 def _checked(values: np.ndarray, cluster: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, int]:
@@ -216,34 +207,52 @@ def paired_difference(
     b: np.ndarray,
     cluster: np.ndarray,
     level: float = 0.95,
-    draws: int = 4000,
-    flips: int = 9999,
-    seed: int = 0,
     bounds: tuple[float, float] = (-1.0, 1.0),  # what a query's difference can be at all
 ) -> Difference:
     """How much more a scores than b on the same queries, [Q] or [seeds, Q] each, in the same order.
 
-    The interval is `mean_interval`'s, of the differences. p tests "a and b are interchangeable" by flipping the signs
-    of whole clusters; with three or more seeds, by Student's t with the bootstrap's spread, for it must hold beyond
-    these seeds. One p of many: pass them all through `holm`.
+    One test gives both: the interval holds the differences d that it does not reject, and p is the test of d = 0, so
+    p < 1 - level exactly where 0 lies outside. The statistic is the sum over clusters of "difference minus d", divided
+    by the root of the sum of its squares: what McNemar's test is, of clusters. Since the squares are taken around d
+    and not around what was found, it keeps its level where clusters are few or of unequal size and where hits are
+    rare; there a bootstrap's interval takes the direction of a handful of clusters for certain. It is compared with
+    the normal distribution; from three seeds on, with the variance between seeds added, with Student's t, whose
+    degrees of freedom say how much of the variance is between so few seeds.
+
+    Where all clusters agree, C of them in agreement are what there is to go by, as in `mean_interval`. A single
+    cluster: nan, and p = 1. One p of many: pass them all through `holm`.
     """
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if a.shape != b.shape:
         raise ValueError(f"a is {list(a.shape)}, b {list(b.shape)}: compare on shared queries (and seeds) only")
     values, cluster, clusters = _checked(a - b, cluster, level)
     _check_bounds(values, bounds)
+    value = float(values.mean())
     if clusters == 1:
-        return Difference(float(values.mean()), np.nan, np.nan, 1.0)
-    rng = np.random.default_rng(seed)
-    table = _cluster_table(values, cluster, clusters)
-    boot = _bootstrap_mean(table, draws, rng)
-    interval = _mean_interval(table, boot, level, bounds)
-    spread = float(boot.draws.std()) * np.sqrt(clusters / (clusters - 1))
-    if len(values) >= _SEEDS_TO_RESAMPLE and spread > 1e-12:
-        p = float(2 * special.stdtr(boot.freedom, -abs(interval.value) / spread))
-    else:
-        p = _flipped(table[:, :-1].mean(axis=1), flips, rng)
-    return Difference(*interval, p)
+        return Difference(value, np.nan, np.nan, 1.0)
+    sizes, sums = np.bincount(cluster).astype(np.float64), np.bincount(cluster, values.mean(axis=0))
+    residuals = sums - value * sizes
+    of_seeds = float(values.mean(axis=1).var(ddof=1)) / len(values) if len(values) >= _SEEDS_TO_RESAMPLE else 0.0
+    rounding = 1e-12 * max(1.0, abs(value))
+    if (np.abs(residuals) <= rounding * sizes).all() and of_seeds <= rounding**2:
+        farthest = bounds[0] if value > 0 else bounds[1]
+        same = farthest / (farthest - value) if value else 1.0  # the least share of such clusters that allows d = 0
+        return Difference(*_unanimous(value, clusters, level, bounds), min(1.0, 2 * same**clusters))
+    # At d = value - e a cluster's sum is its residual + e * size: the variance is constant + 2 linear e + square e².
+    queries = sizes.sum()
+    of_items = (residuals @ residuals) / queries**2
+    constant, linear, square = of_items + of_seeds, (residuals @ sizes) / queries**2, (sizes @ sizes) / queries**2
+    freedom = (len(values) - 1) * (constant / of_seeds) ** 2 if of_seeds > 0 else np.inf  # inf: the normal distribution
+    distance = abs(value) / np.sqrt((sums @ sums) / queries**2 + of_seeds)
+    distance = min(distance, 1 / np.sqrt(square))  # that of any d far away: with few clusters nothing is farther
+    p = 2 * float(special.stdtr(freedom, -distance))
+    limit = float(special.stdtrit(freedom, (1 + level) / 2))
+    left = 1 - limit**2 * square
+    if left <= 0:
+        return Difference(value, *bounds, p)
+    middle, half = limit**2 * linear, limit * np.sqrt(limit**2 * linear**2 + left * constant)
+    low, high = value - (middle + half) / left, value - (middle - half) / left
+    return Difference(value, max(bounds[0], float(low)), min(bounds[1], float(high)), p)
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:

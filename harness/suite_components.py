@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
+from harness.files import objection
 from harness.problems import Problems, meant
 from harness.registry import Argument, Entry, Section, kinds
 from harness.suite import INSTRUMENTS, Component
@@ -119,8 +121,18 @@ class Components:
                     "and the class",
                 )
                 return WRONG
+        if any(not self._readable(key, value, node, where) for key, value in values.items()):
+            return WRONG
         component = Component(name, section, entry.kind, values, node.line, entry, instruments, tasks, queries)
         return self._weighed(component, where)
+
+    def _readable(self, key: str, value: Any, node: Node, where: str) -> bool:
+        """Whether a path leads to something that can be read and is not too much, or to nothing yet."""
+        wrong = objection(value) if isinstance(value, Path) else None
+        if wrong:
+            line = node.value[key].line if isinstance(node.value, dict) and key in node.value else node.line
+            self.problems.add(line, f"{where}.{key} is {str(value)[:80]!r}, which {wrong}")
+        return not wrong
 
     def _entry(self, section: Section, node: Node, where: str) -> Entry | None:
         given = mapping(node, where, self.problems)

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from harness.files import objection
 from harness.problems import Problems
 from harness.yaml_tree import UNPRINTABLE, Node, Tree
 
@@ -66,8 +67,9 @@ def _bytes(path: Path, problems: Problems) -> bytes:
             inside = sorted(f"'{file}'" for file in path.glob("*.yaml"))[:8]
             hint = f"name one of {', '.join(inside)}" if inside else "name a file, for instance suites/smoke.yaml"
             raise problems.fail(None, f"this is a directory; expected a suite file; {hint}")
-        if not stat.S_ISREG(mode):
-            raise problems.fail(None, "this is no regular file; expected a suite file; write it to a file first")
+        wrong = objection(path)
+        if wrong:
+            raise problems.fail(None, wrong)
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except FileNotFoundError:

@@ -12,6 +12,7 @@ from malformed import CASES
 from runs import ROOT, TINY, command, environment, harness
 
 from harness import cli
+from harness.escaping import line
 from harness.run_folder import RunFolder
 
 
@@ -35,7 +36,7 @@ def test_bad_suites_end_in_exit_code_2(
     code = cli.main([verb, str(path), "--out", str(tmp_path / "out")])
     said = capsys.readouterr()
     assert code == 2
-    assert path.name in said.err and "Traceback" not in said.err
+    assert line(path.name) in said.err and "Traceback" not in said.err
     assert said.out == ""
     assert not (tmp_path / "out").exists()
 

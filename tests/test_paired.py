@@ -9,6 +9,7 @@ from folders import ANSWERS, add, write_page
 
 from harness.report import costs, paired, tables
 from harness.run_folder import RunFolder
+from harness.statistics import Difference
 
 
 @pytest.fixture
@@ -67,3 +68,15 @@ def test_every_artifact_counts_once(folder: RunFolder) -> None:
     assert found[0].users == ("one", "two")
     assert costs.lines(found)[0] == "    90.0 s  90.0 %  encoder small: one, two"
     assert "100 s in all" in costs.markdown(found)
+
+
+def test_the_foot_says_what_interval_and_p_are(folder: RunFolder) -> None:
+    add(folder, 0, "right")
+    add(folder, 0, "wrong", answers=ANSWERS[2])
+    told = paired.markdown(pairs_of(folder))
+    assert "McNemar's, clustered by item" in told and "p is below 0.05 exactly where the interval leaves out 0" in told
+
+
+def test_a_p_that_is_all_but_zero_is_told_as_such() -> None:
+    certain = paired.Pair("t", "a", "b", Difference(0.16, 0.13, 0.19, 0.0), 1, 5000)
+    assert paired.cells([certain])[0][4:6] == ["< 1e-6", "< 1e-6"]

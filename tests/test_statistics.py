@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from harness.statistics import holm, mean_interval, median_interval, paired_difference
@@ -57,18 +59,14 @@ def test_seeds_of_chance_decide_nothing_and_repeat_themselves() -> None:
     np.testing.assert_allclose(again, mean_interval(values, cluster, seed=3), atol=0.005)
     ranks = 1 / np.maximum(values, 0.1)
     assert median_interval(ranks, cluster, seed=3) == median_interval(ranks, cluster, seed=3)
-    assert paired_difference(values, values[::-1], cluster) == paired_difference(values, values[::-1], cluster)
 
 
 def test_counting_kinds_of_clusters_is_the_same_as_picking_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     values, cluster = clustered_hits(rng, rng.integers(1, 4, 300))
-    other, _ = clustered_hits(rng, np.bincount(cluster))
-    counted = mean_interval(values, cluster, draws=20_000), paired_difference(values, other, cluster, draws=20_000)
+    counted = mean_interval(values, cluster, draws=20_000)
     monkeypatch.setattr("harness.statistics._FEW_KINDS", 0)
-    picked = mean_interval(values, cluster, draws=20_000), paired_difference(values, other, cluster, draws=20_000)
-    np.testing.assert_allclose(counted[0], picked[0], atol=0.002)
-    np.testing.assert_allclose(counted[1], picked[1], atol=0.015)
+    np.testing.assert_allclose(counted, mean_interval(values, cluster, draws=20_000), atol=0.002)
 
 
 def test_seeds_that_differ_widen_the_interval_from_three_on() -> None:
@@ -169,20 +167,116 @@ def test_the_median_covers() -> None:
     assert 0.93 <= covered / 800 <= 0.97
 
 
-@pytest.mark.parametrize("clusters", [40, 120])  # either side of where signs are drawn one by one
-def test_p_is_uniform_when_nothing_is_there(clusters: int) -> None:
+def two_retrievers(
+    rng: np.random.Generator, clusters: int, size: int | None, hits: tuple[float, float], alike: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Hits of two on the same queries; `alike`: the share of what makes a query easy that they have in common."""
+    cluster = np.repeat(np.arange(clusters), rng.integers(1, 10, clusters) if size is None else size)
+
+    def ease() -> np.ndarray:
+        return (rng.standard_normal(clusters)[cluster] + rng.standard_normal(len(cluster))) / np.sqrt(2)
+
+    common = np.sqrt(alike) * ease()
+    a, b = ((common + np.sqrt(1 - alike) * ease() < stats.norm.ppf(hit)).astype(np.float64) for hit in hits)
+    return a, b, cluster
+
+
+ALIKE = {  # clusters, size, hits of either, how alike they are, and the least and most false alarms at 5 %
+    "many": (200, 5, 0.4, 0.5, (0.04, 0.06)),
+    "unequal": (200, None, 0.4, 0.5, (0.04, 0.06)),
+    "rare": (200, 5, 0.02, 0.5, (0.035, 0.06)),
+    "rare and alike": (200, 1, 0.02, 0.9, (0.0, 0.06)),  # a handful of queries decides
+    "few": (10, 5, 0.4, 0.5, (0.025, 0.06)),
+    "few and unequal": (10, None, 0.4, 0.5, (0.02, 0.06)),
+    "six": (6, 1, 0.4, 0.5, (0.0, 0.06)),
+}
+
+
+@pytest.mark.parametrize("case", ALIKE)
+def test_p_keeps_its_level_when_nothing_is_there(case: str) -> None:
+    clusters, size, hit, alike, (least, most) = ALIKE[case]
     rng = np.random.default_rng(7)
-    cluster, ps = np.repeat(np.arange(clusters), 5), []
-    for run in range(1000):
-        a, b = np.clip(0.5 + 0.1 * rng.standard_normal((2, clusters))[:, cluster], 0, 1)
-        ps.append(paired_difference(a, b, cluster, draws=100, flips=499, seed=run).p)
-    assert stats.kstest(ps, "uniform").pvalue > 0.01
-    assert 0.035 <= np.mean(np.array(ps) <= 0.05) <= 0.065
+    ps = np.array([paired_difference(*two_retrievers(rng, clusters, size, (hit, hit), alike)).p for _ in range(3000)])
+    assert least <= np.mean(ps < 0.05) <= most
+    assert np.mean(ps < 0.01) <= 0.014
+    if case in ("many", "unequal"):  # elsewhere p takes few values
+        assert np.abs(np.quantile(ps, [0.1, 0.25, 0.5, 0.75, 0.9]) - [0.1, 0.25, 0.5, 0.75, 0.9]).max() < 0.03
 
 
-def test_p_of_few_clusters_is_exact() -> None:
-    a, b = np.array([1.0, 1, 1, 1, 1, 0]), np.zeros(6)  # five of five for a: 2 / 2^5
-    assert paired_difference(a, b, np.arange(6), flips=200_000).p == pytest.approx(1 / 16, abs=0.003)
+@pytest.mark.parametrize("case", [(200, 5, (0.1, 0.02), 0.5), (30, 5, (0.5, 0.3), 0.5), (10, None, (0.7, 0.2), 0.5)])
+def test_95_percent_of_differences_are_covered(case: tuple[int, int | None, tuple[float, float], float]) -> None:
+    rng, (high, low) = np.random.default_rng(13), case[2]
+    found = [paired_difference(*two_retrievers(rng, *case)) for _ in range(3000)]
+    assert 0.935 <= np.mean([each.low <= high - low <= each.high for each in found]) <= 0.965
+
+
+@pytest.mark.parametrize("luck", [0.0, 0.1])
+def test_seeds_alone_make_no_difference(luck: float) -> None:
+    """Neither is better but for the luck of three trainings."""
+    rng, cluster, ps = np.random.default_rng(14), np.repeat(np.arange(100), 5), []
+    easy = rng.uniform(0.2, 0.6, 100)[cluster]
+    for _ in range(1500):
+        a, b = ((rng.random((3, 500)) < easy + luck * rng.standard_normal((3, 1))).astype(float) for _ in range(2))
+        ps.append(paired_difference(a, b, cluster).p)
+    assert np.mean(np.array(ps) < 0.05) <= 0.08
+
+
+def test_p_of_single_queries_is_mcnemars() -> None:
+    a, b = np.zeros(300), np.zeros(300)
+    a[:11], b[11:15] = 1, 1
+    expected = stats.chi2.sf((11 - 4) ** 2 / (11 + 4), 1)
+    assert paired_difference(a, b, np.arange(300)).p == pytest.approx(expected, rel=1e-9)
+
+
+def test_five_to_nothing_is_no_certainty() -> None:
+    """What a bootstrap of five clusters can't see: that as many may well have gone the other way."""
+    a = np.zeros(300)
+    a[:4] = 1
+    difference = paired_difference(a, np.zeros(300), np.arange(300))
+    assert difference.p == pytest.approx(2 * stats.norm.sf(2))
+    assert 0 < difference.low < 0.001
+    a[3] = 0
+    difference = paired_difference(a, np.zeros(300), np.arange(300))
+    assert difference.low < 0 and 0.05 < difference.p < 0.125
+
+
+DIFFERENCES = st.lists(
+    st.tuples(st.integers(0, 6), st.one_of(st.sampled_from([-1.0, 0.0, 1.0]), st.floats(-1, 1))),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(DIFFERENCES, st.integers(1, 4), st.sampled_from([0.5, 0.95, 0.99]), st.integers(0, 2**32 - 1))
+@example([(each % 7, 1.0) for each in range(60)], 1, 0.95, 0)  # all agree
+@example([(0, 1.0)] * 50 + [(1, 0.5), (2, 1.0)], 1, 0.95, 0)  # one cluster is nearly all there is
+@example([(0, 0.0), (1, 0.0)], 3, 0.95, 0)
+@settings(max_examples=400, deadline=None)
+def test_p_is_below_the_level_exactly_where_the_interval_leaves_out_nothing(
+    rows: list[tuple[int, float]], seeds: int, level: float, seed: int
+) -> None:
+    cluster, values = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    kept = np.random.default_rng(seed).random((seeds, len(values))) < 0.7
+    found = paired_difference(kept * values, np.zeros((seeds, len(values))), cluster, level=level)
+    assert 0 <= found.p <= 1
+    if len(set(cluster)) == 1:
+        assert found.p == 1 and np.isnan([found.low, found.high]).all()
+        return
+    assert -1 <= found.low <= found.value <= found.high <= 1
+    assert (found.p < 1 - level) == (not found.low <= 0 <= found.high) or found.p == pytest.approx(1 - level, 1e-9)
+    mirrored = paired_difference(np.zeros((seeds, len(values))), kept * values, cluster, level=level)
+    np.testing.assert_allclose([-mirrored.value, -mirrored.high, -mirrored.low, mirrored.p], found, atol=1e-12)
+
+
+def test_many_pairs_can_all_be_certain() -> None:
+    """A difference of sixteen points over a thousand items survives Holm's correction over eighty pairs."""
+    rng = np.random.default_rng(15)
+    a, b, cluster = two_retrievers(rng, 1000, 5, (0.6, 0.44), 0.5)
+    difference = paired_difference(a, b, cluster)
+    assert difference.low > 0.1
+    assert holm([difference.p] + [0.5] * 79)[0] < 1e-6
+    agreed = paired_difference(np.ones(40), np.zeros(40), np.arange(40))
+    assert agreed.p == pytest.approx(2 * 0.5**40) and agreed.low > 0.7
 
 
 def test_a_real_difference_is_seen_and_its_sign_is_right() -> None:

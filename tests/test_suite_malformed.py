@@ -11,6 +11,7 @@ import pytest
 from malformed import CASES, HEAD, Case
 
 from harness import suite_reading, yaml_source
+from harness.escaping import line
 from harness.problems import MOST_PROBLEMS
 from harness.suite import SuiteError, load
 
@@ -34,7 +35,7 @@ def test_message(case: Case, loader, tmp_path, monkeypatch):
     problems, message = caught.value.problems, str(caught.value)
     assert len(message) < 20_000
     assert [problem.line for problem in problems] == [case.line], message
-    assert message.startswith(f"{path}:{case.line}: " if case.line else f"{path}: ")
+    assert message.startswith(line(f"{path}:{case.line}: " if case.line else f"{path}: "))
     for words in case.words:
         assert words in message
     assert len(problems[0].message.split("; ")) >= 3, "what was found; what was expected; what to do"

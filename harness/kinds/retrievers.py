@@ -140,7 +140,7 @@ RETRIEVERS = [
     Entry(
         "null", "baselines.controls:Null", about="answers nothing: what the referee itself costs", paradigm="control"
     ),
-    Entry("random", "baselines.controls:Random", about="a random order for each query", paradigm="control"),
+    Entry("random", "baselines.controls:Random", about="a random order for each query", version=2, paradigm="control"),
     Entry("constant", "baselines.controls:Constant", about="the same order for every query", paradigm="control"),
     Entry("oracle", "baselines.controls:Oracle", about="is told the answers", paradigm="control", needs=("links",)),
 ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from harness import files
+from harness.escaping import line
 from harness.record import Record
 from harness.report import costs, folds, paired, published, tables
 from harness.run_folder import RunFolder
@@ -43,30 +44,30 @@ def show(rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, str
     stream = stream or sys.stdout
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else 240, emoji=False, markup=False)
     for task, group in tables.by_task(folds.without_parts(rows)).items():
-        console.print(f"\n{task}", style="bold")
+        console.print(f"\n{line(task)}", style="bold")
         missing = tables.unavailable_note(group)
         if missing:
-            console.print(f"  {missing}", soft_wrap=True)
+            console.print(f"  {line(missing)}", soft_wrap=True)
             continue
-        console.print(f"  {tables.caption(group)}", soft_wrap=True)
+        console.print(f"  {line(tables.caption(group))}", soft_wrap=True)
         fine = [tables.columns(row, ks, session) for row in group if row.status == "ok"]
         names = [name for name in tables.brief(ks, group) if any(cells.get(name) for cells in fine)]
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for name in names:
             table.add_column(name, justify="left" if name in tables.WORDS else "right", overflow="fold")
         for cells in fine:
-            table.add_row(*(cells.get(name, "") for name in names))
+            table.add_row(*(line(cells.get(name, "")) for name in names))
         if fine:
             console.print(table)
         for names_of, status, reason in tables.left_out(group):
-            console.print(f"  {', '.join(names_of)}: {status}: {reason}", soft_wrap=True)
+            console.print(f"  {line(', '.join(names_of))}: {line(status)}: {line(reason)}", soft_wrap=True)
         note = tables.sessions_note(group)
         if note:
-            console.print(f"  {note}", soft_wrap=True)
+            console.print(f"  {line(note)}", soft_wrap=True)
     if any(row.records for row in rows):
         console.print("\n" + tables.FOOT, style="dim", soft_wrap=True)
     spent = costs.lines(costs.costs([record for row in rows for record in row.records]))
     if spent:
         console.print("\nWhat it was made of, each artifact once:", style="bold")
-        for line in spent:
-            console.print(line, soft_wrap=True)
+        for each in spent:
+            console.print(line(each), soft_wrap=True)

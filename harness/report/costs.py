@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.escaping import row
 from harness.record import Record
 
 SMALL = 0.01  # shares below are summed up in one line
@@ -55,7 +56,7 @@ def markdown(found: Sequence[Cost]) -> str:
     whole = sum(cost.seconds for cost in found) or 1.0
     table = ["| artifact | s | share | used by |", "|---|---|---|---|"]
     table += [
-        f"| {cost.artifact} | {cost.seconds:.1f} | {100 * cost.seconds / whole:.1f} % | {', '.join(cost.users)} |"
+        row([cost.artifact, f"{cost.seconds:.1f}", f"{100 * cost.seconds / whole:.1f} %", ", ".join(cost.users)])
         for cost in found
     ]
     note = f"{whole:.0f} s in all; what several share is counted once, whether it was made in this run or found."

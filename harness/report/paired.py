@@ -10,16 +10,17 @@ import numpy as np
 
 from harness import metrics, statistics
 from harness.dataset import Links
+from harness.escaping import row
 from harness.report.tables import Row, by_task
 from harness.run_folder import RunFolder, cell_name
 
 METRIC = "hit@1"
-FLIPS = 1999
 HEAD = ("task", "retriever", "against", "difference in hit@1, points", "p", "p after Holm", "seeds", "shared queries")
 FOOT = (
-    "First minus second, on shared queries: positive means that the first found more. Brackets: 95 % interval of the "
-    "paired differences, clustered by item (from three seeds on, over seeds and items). Holm's correction is over all "
-    "pairs of this table."
+    "First minus second, on shared queries: positive means that the first found more. Brackets: 95 % interval, the "
+    "differences that a test does not reject; p is the same test of no difference: McNemar's, clustered by item (from "
+    "three seeds on Student's t, over seeds and items). So p is below 0.05 exactly where the interval leaves out 0. "
+    "Holm's correction of p is over all pairs of this table."
 )
 
 
@@ -45,13 +46,13 @@ def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
     """Every two contestants of a task; those that see no content at all, such as `random`, have nothing to tell."""
     found = []
     for task, group in by_task(rows).items():
-        fine = [row for row in group if row.status == "ok" and not row.folds and not _blind(row)]
+        fine = [each for each in group if each.status == "ok" and not each.folds and not _blind(each)]
         if len(fine) < 2:
             continue
         page = folder.read_task(task)
         cluster = np.array(page["cluster"])
-        links, gallery = _links(page["positives"]), len(page["candidates"]["names"])
-        hits = {row.retriever: _hits(folder, row, links, gallery) for row in fine}
+        links, gallery = Links.listed(page["positives"]), len(page["candidates"]["names"])
+        hits = {each.retriever: _hits(folder, each, links, gallery) for each in fine}
         for first, second in combinations(hits, 2):
             pair = _pair(task, first, second, hits[first], hits[second], cluster)
             if pair is not None:
@@ -61,11 +62,6 @@ def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
 
 def _blind(row: Row) -> bool:
     return row.records[0]["config"]["retriever"].get("kind") in ("null", "random", "constant", "oracle")
-
-
-def _links(positives: Sequence[Sequence[int]]) -> Links:
-    starts = np.concatenate([[0], np.cumsum([len(targets) for targets in positives])]).astype(np.int64)
-    return Links(starts, np.array([target for targets in positives for target in targets], np.int64))
 
 
 def _hits(folder: RunFolder, row: Row, links: Links, gallery: int) -> _Hits:
@@ -94,7 +90,7 @@ def _pair(task: str, first: str, second: str, a: _Hits, b: _Hits, cluster: np.nd
     )
     if len(seeds) == 1:
         one, other = one[0], other[0]
-    difference = statistics.paired_difference(one, other, cluster[common], flips=FLIPS)
+    difference = statistics.paired_difference(one, other, cluster[common])
     return Pair(task, first, second, difference, len(seeds), len(common))
 
 
@@ -102,13 +98,17 @@ def cells(found: Sequence[Pair]) -> list[list[str]]:
     """A row of words a pair."""
     corrected = statistics.holm([pair.difference.p for pair in found])
     return [
-        [*_words(pair), f"{holm:.2g}", str(pair.seeds), f"{pair.queries:,}"]
+        [*_words(pair), _odds(holm), str(pair.seeds), f"{pair.queries:,}"]
         for pair, holm in zip(found, corrected, strict=True)
     ]
 
 
 def _words(pair: Pair) -> list[str]:
-    return [pair.task, pair.first, pair.second, _points(pair.difference), f"{pair.difference.p:.2g}"]
+    return [pair.task, pair.first, pair.second, _points(pair.difference), _odds(pair.difference.p)]
+
+
+def _odds(p: float) -> str:
+    return f"{p:.2g}" if p >= 1e-6 else "< 1e-6"
 
 
 def _points(difference: statistics.Difference) -> str:
@@ -117,6 +117,6 @@ def _points(difference: statistics.Difference) -> str:
 
 
 def markdown(found: Sequence[Pair]) -> str:
-    lines = ["# Paired differences", "", "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
-    lines += ["| " + " | ".join(row) + " |" for row in cells(found)]
+    lines = ["# Paired differences", "", row(list(HEAD)), "|" + "---|" * len(HEAD)]
+    lines += [row(each) for each in cells(found)]
     return "\n".join([*lines, "", FOOT, ""])

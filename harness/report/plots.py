@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import files
+from harness import escaping, files
 from harness.report.tables import Row, by_task
 
 COLOURS = {"single-tower": "#c1553b", "dual-tower": "#2f6db3", "generative": "#3a8f4d", "hybrid": "#8a5aa8"}
@@ -31,6 +31,7 @@ def recall_against_rate(all_rows: Sequence[Row], folder: Path) -> list[Path]:
     from matplotlib.figure import Figure
 
     mpl.rcParams["svg.hashsalt"] = "recall"  # the same numbers give the same file
+    mpl.rcParams["text.parse_math"] = False  # a dollar in a name is a dollar
     across = min(2, len(groups))
     down = -(-len(groups) // across)
     figure = Figure(figsize=(7.2 * across, 4.6 * down), layout="constrained")
@@ -73,7 +74,7 @@ def _panel(panel: Any, task: str, group: list[Row]) -> None:
             elinewidth=1,
             capsize=2,
             alpha=0.85,
-            label=f"{row.retriever} ({row.paradigm})",
+            label=escaping.plot(f"{row.retriever} ({row.paradigm})"),
         )
     _variants(panel, group)
     data: Any = group[0].records[0]["data"]
@@ -85,7 +86,7 @@ def _panel(panel: Any, task: str, group: list[Row]) -> None:
     panel.xaxis.set_minor_formatter(lambda value, place: "")
     panel.set_xlabel("queries per second, query in to ids out (log)")
     panel.set_ylabel("hit@1, %")
-    panel.set_title(task + (" (generated data)" if data["generated"] else ""), fontsize=10)
+    panel.set_title(escaping.plot(task) + (" (generated data)" if data["generated"] else ""), fontsize=10)
     panel.grid(alpha=0.25, which="both")
     panel.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 

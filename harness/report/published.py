@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import files
+from harness.escaping import row
 from harness.record import Record
 from harness.run_folder import RunFolder
 
@@ -66,8 +67,8 @@ def of(records: Sequence[Record]) -> list[Figure]:
 
 def markdown(found: Sequence[Figure]) -> str:
     lines = ["# Published figures, not measured here", "", WARNING, ""]
-    lines += ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
-    lines += ["| " + " | ".join(figure.cells) + " |" for figure in found]
+    lines += [row(list(HEADINGS)), "|" + "---|" * len(HEADINGS)]
+    lines += [row(figure.cells) for figure in found]
     return "\n".join([*lines, ""])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from harness import escaping
 from harness.dataset import Links
 from harness.record import Metric, Record
 from harness.run_folder import RunFolder, cell_name
@@ -62,7 +63,7 @@ def _row(folder: RunFolder, task: str, retriever: str, members: list[Record]) ->
         retriever=retriever,
         paradigm=members[0]["paradigm"],
         status=worst["status"],
-        reason=(worst["reason"] or "").strip().splitlines()[-1] if worst["reason"] else "",
+        reason=((worst["reason"] or "").strip().splitlines() or [""])[-1],
         seeds=tuple(each["seed"] for each in members),
         sessions=tuple(dict.fromkeys(each["speed"]["session"] for each in fine if each["speed"])),
         metrics=_metrics(folder, fine),
@@ -85,8 +86,7 @@ def _metrics(folder: RunFolder, fine: list[Record]) -> dict[str, Metric]:
     asked = read[0][2]
     if any(not np.array_equal(asked, other) for _, _, other in read):
         asked = np.array(sorted(set.intersection(*(set(query.tolist()) for _, _, query in read))), np.int64)
-    starts = np.concatenate([[0], np.cumsum([len(targets) for targets in page["positives"]])]).astype(np.int64)
-    links = Links(starts, np.array([target for targets in page["positives"] for target in targets], np.int64))
+    links = Links.listed(page["positives"])
     ids = np.stack([ids[np.searchsorted(query, asked)] for ids, _, query in read])
     ks = sorted(int(name.removeprefix("hit@")) for name in fine[0]["metrics"] if name.startswith("hit@"))
     cluster = np.array(page["cluster"])[asked]
@@ -310,21 +310,21 @@ def unavailable_note(group: Sequence[Row]) -> str | None:
 
 
 def markdown(title: str, all_rows: Sequence[Row], ks: Sequence[int], session: str | None) -> str:
-    lines = [f"# {title}", ""]
+    lines = [f"# {escaping.markdown(title)}", ""]
     for task, group in by_task(all_rows).items():
-        lines += [f"## {task}", ""]
+        lines += [f"## {escaping.markdown(task)}", ""]
         missing = unavailable_note(group)
         if missing:
-            lines += [missing, ""]
+            lines += [escaping.markdown(missing), ""]
             continue
-        lines += [caption(group) + ".", ""]
+        lines += [escaping.markdown(caption(group)) + ".", ""]
         names = headings(ks, group)
-        lines += ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+        lines += [escaping.row(names), "|" + "---|" * len(names)]
         for row in group:
             cells = columns(row, ks, session)
-            lines.append("| " + " | ".join(cells.get(name, "").replace("|", "\\|") for name in names) + " |")
+            lines.append(escaping.row([cells.get(name, "") for name in names]))
         note = sessions_note(group)
-        lines += ["", *([note + ".", ""] if note else [])]
+        lines += ["", *([escaping.markdown(note) + ".", ""] if note else [])]
     return "\n".join([*lines, FOOT, ""])
 
 
@@ -354,5 +354,5 @@ def comma_separated(all_rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, keys, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(out)
+    writer.writerows({key: escaping.csv(value) for key, value in flat.items()} for flat in out)
     return text.getvalue()

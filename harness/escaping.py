@@ -1,0 +1,54 @@
+"""What others wrote (names, file names, captions, messages of their exceptions) made safe for where it is shown.
+
+One function a medium. Called where text goes out: the command line, progress, tables, plots. JSON keeps it as it is.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_CONTINUED = "\n        "  # whoever writes a line break into a message begins no line of ours with it
+
+
+def line(text: object) -> str:
+    """On one line, all of it visible: `\\x1b` stands for a control character, `\\u202e` for one that turns the
+    direction, `\\u200b` for one without width, `\\udc80` for half a character, which no file could hold."""
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(each if _shows(each) else each.encode("unicode_escape").decode() for each in text)
+
+
+def _shows(letter: str) -> bool:
+    return letter.isprintable() or unicodedata.category(letter) == "Zs"  # spaces of other widths than the usual one
+
+
+def terminal(text: object) -> str:
+    """For a terminal or a log: lines stay lines, and all but the first are indented."""
+    first, *others = str(text).split("\n")
+    return _CONTINUED.join([line(first), *map(line, others)])
+
+
+def markdown(text: object) -> str:
+    """For Markdown, in a cell of a table or outside: no cell ends, no HTML, no link, no picture begins in it."""
+    plain = re.sub(r"&(?=#|\w)", "&amp;", line(text)).replace("<", "&lt;")
+    return re.sub(r"[\\`|*$]|\](?=[(\[:])", r"\\\g<0>", plain)
+
+
+def row(cells: list[str]) -> str:
+    """A row of a table in Markdown."""
+    return f"| {' | '.join(map(markdown, cells))} |"
+
+
+def csv(value: object) -> object:
+    """For a field of a CSV: numbers as they are; in front of text that a spreadsheet would compute, an apostrophe."""
+    if not isinstance(value, str):
+        return value
+    return f"'{line(value)}" if value.lstrip()[:1] in ("=", "+", "-", "@") else line(value)
+
+
+def plot(text: object) -> str:
+    """For Matplotlib, told not to look for formulas: its legend leaves out what begins with an underscore."""
+    plain = line(text)
+    return f" {plain}" if plain.startswith("_") else plain
