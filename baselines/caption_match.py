@@ -50,4 +50,4 @@ class CaptionMatch(Retriever):
         self.neighbours.load(folder)
 
     def footprint(self) -> Footprint:
-        return Footprint(self.neighbours.bytes(), self.encoder.parameters)
+        return Footprint(self.neighbours.vectors.nbytes, self.encoder.parameters)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from baselines import index_tuning, indexes
+from baselines import index_trial, index_tuning, indexes
+from baselines.faiss_index import FaissIndex
 from harness.compute import stage
 from harness.dataset import Contents, Pairs
 from harness.instruments import Encoder
@@ -39,6 +40,7 @@ class DualTower(Retriever):
 
     def index(self, gallery: Contents) -> None:
         vectors = self.encoder.embed(gallery)
+        self._try(vectors)
         self.neighbours.build(vectors)
         if self.aim and len(vectors):
             if not len(self.probes):
@@ -52,7 +54,13 @@ class DualTower(Retriever):
         if self.aim and not self.tuned:  # nothing was there to tune on
             self.index(contents)
         else:
-            self.neighbours.add(self.encoder.embed(contents))
+            vectors = self.encoder.embed(contents)
+            self._try(vectors)
+            self.neighbours.add(vectors)
+
+    def _try(self, vectors: np.ndarray) -> None:
+        if isinstance(self.neighbours, FaissIndex):
+            index_trial.refuse_deadly(self.neighbours.factory, self.neighbours.settings, vectors.shape[1], len(vectors))
 
     def search(self, queries: Contents, k: int) -> Ranking:
         with stage("encode"):
@@ -69,11 +77,12 @@ class DualTower(Retriever):
         self.neighbours.load(folder)
         if self.aim and (folder / "tuned.json").is_file():
             self.tuned = json.loads((folder / "tuned.json").read_text())
-            assert isinstance(self.neighbours, indexes.FaissIndex)
+            assert isinstance(self.neighbours, FaissIndex)
             self.neighbours.turn(self.tuned["setting"], self.tuned["value"])
 
     def footprint(self) -> Footprint:
-        return Footprint(self.neighbours.bytes(), self.encoder.parameters)
+        growing, constant = self.neighbours.sizes()
+        return Footprint(growing, self.encoder.parameters, constant)
 
     def details(self) -> Mapping[str, Any]:
         told: dict[str, Any] = {"engine": self.neighbours.engine()}

@@ -184,7 +184,7 @@ class DualTuned(Retriever):
         self._finish()
 
     def footprint(self) -> Footprint:
-        return Footprint(self.neighbours.bytes(), parameter_count(self.tower))
+        return Footprint(self.neighbours.vectors.nbytes, parameter_count(self.tower))
 
 
 def divergence(scores: Tensor, ids: Tensor, goal: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class Rerank(Retriever):
 
     def footprint(self) -> Footprint:
         first, second = self.first.footprint(), self.second.footprint()
-        return Footprint(first.index_bytes + second.index_bytes, first.parameters + second.parameters)
+        return Footprint(*(sum(pair) for pair in zip(first, second, strict=True)))
 
     def counts(self) -> Mapping[str, int]:
         return {**self.first.counts(), **self.second.counts()}

@@ -281,12 +281,17 @@ class CartRetriever(Retriever):
         return self.frozen and name.startswith("encoder.source.")
 
     def footprint(self) -> Footprint:
-        """What grows with the gallery: the tree, the head of the counter, and the geometry's tables of nodes."""
+        """What grows with the gallery: the tree, the head of the counter, and the geometry's tables of nodes. Codewords
+        that a geometry holds don't."""
         growing: list[nn.Module] = [] if self.kind == "numeric" else [self.model.heads[-1]]
         if self.geometry in ("centroid", "learned", "lse") and self.model.geometry is not None:
             growing.append(self.model.geometry)
         tables = sum(parameter_count(module) for module in growing)
-        return Footprint(self.tree.nbytes + 4 * tables, parameter_count(self.model) - tables)
+        geometry = self.model.geometry
+        held = 0 if geometry is None else sum(buffer.nbytes for buffer in geometry.buffers())
+        codewords = held if self.geometry == "codebook" else 0
+        growing_bytes = self.tree.nbytes + 4 * tables + held - codewords
+        return Footprint(growing_bytes, parameter_count(self.model) - tables, codewords)
 
     def counts(self) -> Mapping[str, int]:
         """Positions that went through the decoder, and nodes of the tree that were scored."""

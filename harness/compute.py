@@ -55,6 +55,7 @@ class NoDevice(Exception):
 
 
 _current = Compute()
+_threads = 1  # in use at present
 _spans: dict[str, float] = {}
 
 
@@ -92,27 +93,36 @@ def current() -> Compute:
     return _current
 
 
+def threads_in_use() -> int:
+    return _threads
+
+
 def faiss() -> Any:
     """The faiss module, held to the same number of threads as everyone."""
+    fresh = "faiss" not in sys.modules
     import faiss as module
 
-    module.omp_set_num_threads(_current.usual_threads)
+    if fresh:  # later `_set_threads` sees to it
+        module.omp_set_num_threads(_threads)
     return module
 
 
 @contextmanager
 def limited_threads(count: int) -> Iterator[None]:
     """For many small steps, where waking more threads costs more than they bring."""
+    before = _threads
     _set_threads(count)
     try:
         yield
     finally:
-        _set_threads(_current.usual_threads)
+        _set_threads(before)
 
 
 def _set_threads(count: int) -> None:
+    global _threads
     import torch
 
+    _threads = count
     torch.set_num_threads(count)
     if "faiss" in sys.modules:
         sys.modules["faiss"].omp_set_num_threads(count)

@@ -24,6 +24,17 @@ class Waveform(NamedTuple):
     rate: int  # samples a second
 
 
+def unchangeable(thing: Any) -> Any:
+    """The same without a way to write into it, for what several contestants are handed."""
+    if isinstance(thing, Waveform):
+        return Waveform(unchangeable(thing.samples), thing.rate)
+    if not isinstance(thing, np.ndarray) or not thing.flags.writeable:
+        return thing
+    view = thing.view()
+    view.setflags(write=False)
+    return view
+
+
 @dataclass(frozen=True)
 class Contents(Sequence[Any]):
     """A sequence of things of one modality, each fetched when it is asked for.
@@ -40,6 +51,9 @@ class Contents(Sequence[Any]):
     name: Callable[[int], str] | None = field(default=None, compare=False)
     # source positions → the things, one after the other; None: `fetch` for each. Files are decoded ahead this way.
     stream: Callable[[np.ndarray], Iterator[Any]] | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "positions", unchangeable(self.positions))
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -90,6 +104,10 @@ class Links:
 
     starts: np.ndarray  # int64 [Q + 1]
     targets: np.ndarray  # int64 [links]: positions among the candidates
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "starts", unchangeable(self.starts))
+        object.__setattr__(self, "targets", unchangeable(self.targets))
 
     @staticmethod
     def single(targets: np.ndarray) -> Links:

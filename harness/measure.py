@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from harness import compute, metrics
-from harness.dataset import Contents
+from harness import compute, guard
+from harness.answers import agreement, checked, copied, joined
+from harness.dataset import Contents, unchangeable
 from harness.progress import track
 from harness.retriever import Ranking, Retriever
 
+ORDER = 20_240  # seeds the order in which queries are asked
+BLOCK = 20  # single queries that a contestant is asked before the next one is
 STABLE = 0.10  # two warm-up rates this close are stable
-NEAR = 1e-5  # scores this close, relative to the largest, may swap places
 
 
 @dataclass
@@ -34,22 +36,22 @@ class Contestant:
     failure: str | None = None  # the traceback; it is out of the contest from then on
     per_round: int = 0  # queries a round: fewer than the slice holds when it is slow
     rounds: list[Round] = field(default_factory=list)
+    untimed: list[Round] = field(default_factory=list)  # what is left of its `limit` when `cap_s` is over
     speed: dict[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
+    singles: list[Single] = field(default_factory=list)
+    changed: dict[str, None] = field(default_factory=dict)  # what it changed of that which all share
 
     @property
     def queries(self) -> np.ndarray:
         """int64 [n]: the queries that were asked, ascending."""
-        return np.sort(np.concatenate([part.queries for part in self.rounds]))
+        return np.sort(np.concatenate([part.queries for part in (*self.rounds, *self.untimed)]))
 
     @property
     def ranking(self) -> Ranking:
-        """The answers to `queries`, from all rounds together."""
-        order = np.argsort(np.concatenate([part.queries for part in self.rounds]))
-        parts = [part.ranking for part in self.rounds]
-        trace = {name: np.concatenate([part.trace[name] for part in parts])[order] for name in parts[0].trace}
-        ids, scores = (np.concatenate([part[field] for part in parts])[order] for field in (0, 1))
-        return Ranking(ids, scores, trace)
+        """The answers to `queries`, in ascending order."""
+        parts = [*self.rounds, *self.untimed]
+        return joined([part.ranking for part in parts], np.concatenate([part.queries for part in parts]))
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,13 @@ class Round:
     ranking: Ranking
     seconds: float
     stages: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Single:
+    query: int
+    ranking: Ranking
+    ms: float
 
 
 @dataclass(frozen=True)
@@ -81,12 +90,31 @@ def contest(
             rng = np.random.default_rng([questions.seed, number])
             with compute.limited_threads(_threads(name)):
                 SCENARIOS[name](contestants, questions, rng, **settings)
+    for contestant in contestants:
+        with _guarded(contestant):
+            _compare(contestant)
     return contestants
 
 
 def _threads(scenario: str) -> int:
     settled = compute.current()
     return settled.single_threads if scenario == "single" else settled.usual_threads
+
+
+def _compare(contestant: Contestant) -> None:
+    """What it answered one by one with what it answered to the same queries at once."""
+    ones = {one.query: one.ranking for one in contestant.singles}
+    shared, _, rows = np.intersect1d(list(ones), contestant.queries if contestant.rounds else [], return_indices=True)
+    if contestant.failure is None and len(shared):
+        alone, together = joined([ones[query] for query in shared.tolist()], shared), contestant.ranking
+        at_once = Ranking(together.ids[rows], together.scores[rows])
+        contestant.speed["single"] |= {"agree": agreement(at_once, alone), "compared": len(shared)}
+
+
+def _order(questions: Questions) -> np.ndarray:
+    """The order in which queries are asked. Whoever is asked fewer than others is asked the first of it, in every
+    scenario and with every seed, so that any two have as many in common as can be."""
+    return np.random.default_rng(ORDER).permutation(len(questions.queries))
 
 
 @contextmanager
@@ -125,18 +153,18 @@ def _alive(contestants: list[Contestant], rng: np.random.Generator) -> list[Cont
 
 
 def in_memory(contents: Contents) -> Contents:
-    """Fetched beforehand, so that no contestant is timed for decoding a file."""
-    things = dict(zip(contents.positions.tolist(), contents, strict=True))
+    """Fetched beforehand, so that no contestant is timed for decoding a file; read-only, since all are handed them."""
+    things = dict(zip(contents.positions.tolist(), map(unchangeable, contents), strict=True))
     return Contents(contents.modality, things.__getitem__, contents.positions, contents.source, contents.name)
 
 
 def _ask(contestant: Contestant, positions: np.ndarray, queries: Contents, questions: Questions) -> Round:
     compute.take_stages()
-    with _no_collection():
+    with guard.kept(contestant.name, contestant.changed), _no_collection():
         begun = time.perf_counter()
-        ranking = contestant.retriever.search(queries, questions.k)
+        answer = contestant.retriever.search(queries, questions.k)
         seconds = time.perf_counter() - begun
-    metrics.check_ranking(ranking.ids, ranking.scores, questions.gallery, (len(queries), questions.k))
+    ranking = checked(copied(answer), questions.gallery, (len(queries), questions.k))
     return Round(positions, ranking, seconds, compute.take_stages())
 
 
@@ -145,17 +173,19 @@ def offline(
 ) -> None:
     """All queries in disjoint slices. A contestant too slow for `cap_s` gets the first few of every slice.
 
-    So does one with a limit, its queries being those of any larger limit and more.
+    So does one with a limit. Both are asked the first queries of `_order`; the one with a limit gets all that the suite
+    has given it, untimed where `cap_s` is over, so that what it finds doesn't depend on how fast the machine is.
     """
-    count = len(questions.queries)
-    slices = np.array_split(rng.permutation(count), max(1, min(rounds, count)))
+    order = _order(questions)
+    rounds = max(1, min(rounds, len(order)))
+    slices = [order[number::rounds] for number in range(rounds)]
     for contestant in _alive(contestants, rng):
         with _guarded(contestant):
-            contestant.retriever.reset_counts()
+            _reset(contestant)
             most = _share(contestant, 0, slices)
             rate = _warm_up(contestant, questions, most, cap_s / 4)
             contestant.per_round = int(np.clip(rate * cap_s / len(slices), 1, most))
-            contestant.retriever.reset_counts()
+            _reset(contestant)
     for number, part in enumerate(track(slices, "offline rounds")):
         queries = in_memory(questions.queries[part])
         for contestant in _alive(contestants, rng):
@@ -166,10 +196,27 @@ def offline(
     again = in_memory(questions.queries[slices[0]])
     for contestant in _alive(contestants, rng):
         with _guarded(contestant):
-            contestant.counts = dict(contestant.retriever.counts())
+            with guard.kept(contestant.name, contestant.changed):
+                contestant.counts = dict(contestant.retriever.counts())
             first = contestant.rounds[0]
             repeated = _ask(contestant, first.queries, again[: len(first.queries)], questions)
             contestant.speed["offline"] = _summary(contestant, repeated, questions.warm_name)
+    for contestant in _alive(contestants, rng):
+        with _guarded(contestant):
+            _ask_the_rest(contestant, order[: contestant.limit or 0], questions)
+
+
+def _ask_the_rest(contestant: Contestant, wanted: np.ndarray, questions: Questions) -> None:
+    left = np.setdiff1d(wanted, contestant.queries)
+    size = max(1, contestant.per_round)
+    for start in track(range(0, len(left), size), "untimed queries"):
+        part = left[start : start + size]
+        contestant.untimed.append(_ask(contestant, part, in_memory(questions.queries[part]), questions))
+
+
+def _reset(contestant: Contestant) -> None:
+    with guard.kept(contestant.name, contestant.changed):
+        contestant.retriever.reset_counts()
 
 
 def _share(contestant: Contestant, number: int, slices: list[np.ndarray]) -> int:
@@ -212,70 +259,48 @@ def _summary(contestant: Contestant, repeated: Round, warm_name: str) -> dict[st
     }
 
 
-def agreement(one: Ranking, other: Ranking) -> float:
-    """The share of queries with the same answers; those with scores within `NEAR` of each other may swap places."""
-    if not one.ids.size:
-        return 1.0
-    same = one.ids == other.ids
-    scale = np.abs(np.where(one.ids >= 0, one.scores, 0.0)).max(axis=1, keepdims=True)
-    again = _found_again(one, other, NEAR * scale) & _found_again(other, one, NEAR * scale)
-    return float(np.mean((same | again).all(axis=1)))
-
-
-def _found_again(one: Ranking, other: Ranking, near: np.ndarray) -> np.ndarray:  # bool [Q, k]
-    """Which answers of `one` are among those of `other` with nearly the same score, or as good as its last one."""
-    stride = max(int(one.ids.max()), int(other.ids.max())) + 2
-    rows = np.arange(len(one.ids))[:, None] * stride + 1  # so that each id has a key of its own in each row
-    keys, wanted = (rows + other.ids).ravel(), rows + one.ids
-    order = np.argsort(keys)
-    place = order[np.minimum(np.searchsorted(keys[order], wanted), keys.size - 1)]
-    last = np.where(other.ids >= 0, other.scores, np.inf).min(axis=1, keepdims=True)
-    score = np.where(keys[place] == wanted, other.scores.ravel()[place], last)
-    answered = (one.ids >= 0) & (other.ids >= 0)
-    return answered & (np.abs(np.where(answered, one.scores, 0) - np.where(answered, score, 0)) <= near)
-
-
 def single(
     contestants: list[Contestant], questions: Questions, rng: np.random.Generator, queries: int, cap_s: float
 ) -> None:
     """One query at a time, the next when the last is answered; contestants take turns in blocks."""
-    chosen = rng.permutation(len(questions.queries))[:queries]
+    chosen = _order(questions)[:queries]
     asked = in_memory(questions.queries[chosen])
-    ones = [asked[place : place + 1] for place in range(len(asked))]
+    ones = [(query, asked[place : place + 1]) for place, query in enumerate(chosen.tolist())]
     warm = in_memory(questions.warm[:10])
-    taken: dict[str, list[float]] = {}
+    warm_ones = [(place, warm[place : place + 1]) for place in range(len(warm))]
     for contestant in _alive(contestants, rng):
-        taken[contestant.name] = []
         with _guarded(contestant):
-            for place in range(len(warm)):
-                contestant.retriever.search(warm[place : place + 1], questions.k)
-    for block in track(np.array_split(np.arange(len(ones)), max(1, len(ones) // 20)), "single queries"):
+            _one_by_one(contestant, warm_ones, questions)
+    for start in track(range(0, len(ones), BLOCK), "single queries"):
         for contestant in _alive(contestants, rng):
-            enough = len(taken[contestant.name]) >= (contestant.limit or queries)
-            if not enough and sum(taken[contestant.name]) < cap_s * 1e3:
+            enough = len(contestant.singles) >= (contestant.limit or queries)
+            if not enough and sum(one.ms for one in contestant.singles) < cap_s * 1e3:
                 with _guarded(contestant):
-                    taken[contestant.name] += _latencies(contestant, [ones[i] for i in block], questions)
+                    contestant.singles += _one_by_one(contestant, ones[start : start + BLOCK], questions)
     for contestant in _alive(contestants, rng):
         with _guarded(contestant):
-            p50, p95, p99 = np.percentile(taken[contestant.name], [50, 95, 99])
+            p50, p95, p99 = np.percentile([one.ms for one in contestant.singles], [50, 95, 99])
             contestant.speed["single"] = {
                 "p50_ms": float(p50),
                 "p95_ms": float(p95),
                 "p99_ms": float(p99),
-                "queries": len(taken[contestant.name]),
+                "queries": len(contestant.singles),
             }
 
 
-def _latencies(contestant: Contestant, ones: list[Contents], questions: Questions) -> list[float]:
-    """Milliseconds each."""
-    search, clock, k, taken = contestant.retriever.search, time.perf_counter_ns, questions.k, []
-    with _no_collection():
-        for one in ones:
+def _one_by_one(contestant: Contestant, ones: list[tuple[int, Contents]], questions: Questions) -> list[Single]:
+    """What it answered to each, and what that took."""
+    search, clock, k, found = contestant.retriever.search, time.perf_counter_ns, questions.k, []
+    with guard.kept(contestant.name, contestant.changed), _no_collection():
+        for query, one in ones:
             begun = clock()
-            search(one, k)
-            taken.append((clock() - begun) / 1e6)
+            answer = search(one, k)
+            taken = (clock() - begun) / 1e6
+            found.append(Single(query, copied(answer), taken))
     compute.take_stages()
-    return taken
+    for single in found:
+        checked(single.ranking, questions.gallery, (1, k))
+    return found
 
 
 # By its name in a suite. `batch` and `server` join here.

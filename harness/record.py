@@ -67,6 +67,8 @@ class Single(TypedDict):
     p95_ms: float
     p99_ms: float
     queries: int
+    agree: NotRequired[float]  # share of these queries with the same answer as in `offline`, up to near-ties
+    compared: NotRequired[int]  # queries that both asked
 
 
 class Speed(TypedDict):
@@ -88,7 +90,8 @@ class Cost(TypedDict):
     index_s: float
     artifacts: dict[str, ArtifactCost]
     index_bytes: int  # all that grows with the gallery
-    parameters: int  # all that doesn't
+    constant_bytes: NotRequired[int]  # of the index, but doesn't grow: codebooks, centroids. Older: in `index_bytes`
+    parameters: int  # of models: they don't grow either
 
 
 class Record(TypedDict):
@@ -107,6 +110,7 @@ class Record(TypedDict):
     cost: Cost | None
     counts: dict[str, int]  # operations in the offline scenario: they don't flicker
     details: NotRequired[dict[str, Any]]  # what the retriever says of its own inside, e.g. how its identifiers came out
+    changed: NotRequired[list[str]]  # settings that all contestants share, which it changed; they were put back
     config: dict[str, Any]  # retriever and instruments as configured, defaults filled in
     environment: dict[str, Any]  # machine, threads, versions, commit, dirty
     key: str  # digest of all that was configured: an equal key means that this cell is done

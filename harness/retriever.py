@@ -26,7 +26,8 @@ class Ranking(NamedTuple):
 
 class Footprint(NamedTuple):
     index_bytes: int  # everything that grows with the gallery
-    parameters: int  # everything that doesn't
+    parameters: int  # of the models, which don't
+    constant_bytes: int = 0  # what the index holds that doesn't grow either: codebooks, centroids, projections
 
 
 class Unsupported(Exception):

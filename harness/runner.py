@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness import interruption, record, room
+from harness import guard, interruption, record, room
 from harness.artifacts import Frame, Store
 from harness.dataset import Links, Unavailable
 from harness.measure import Contestant, Questions, contest
 from harness.progress import say
 from harness.record import Record
+from harness.retriever import Footprint
 from harness.run_folder import RunFolder, cell_name
 from harness.scoring import broken_control, chance, score
 from harness.suite import Cell, Suite
@@ -136,8 +137,9 @@ def _prepare(
         interruption.heed()
         component = cell.retriever.component
         begun = time.monotonic()
+        changed: dict[str, None] = {}
         try:
-            with session.store.ledger() as book:
+            with guard.kept(cell.retriever.name, changed), session.store.ledger() as book:
                 retriever = workshop.retriever(cell, task)
         except Unavailable as reason:
             say(f"  {cell.retriever.name}: unavailable: {reason}")
@@ -149,7 +151,7 @@ def _prepare(
             continue
         cost = sum(sum(entry["seconds"].values()) for entry in book.used.values())
         say(f"  {cell.retriever.name}: ready in {time.monotonic() - begun:.1f} s (its preparation cost {cost:.1f} s)")
-        ready[cell] = (Contestant(cell.retriever.name, retriever, component.queries), book)
+        ready[cell] = (Contestant(cell.retriever.name, retriever, component.queries, changed=changed), book)
     return ready
 
 
@@ -258,12 +260,21 @@ def _succeed(
     written = _base(session, cell, task, "ok", None)
     if written["data"] and len(asked) < len(task.queries):
         written["data"]["sampled_queries"] = len(asked)
+        if contestant.limit is None:
+            say(
+                f"  {contestant.name}: too slow for cap_s: on this machine it was asked {len(asked):,} of "
+                f"{len(task.queries):,} queries; `queries: N` beside it in the suite asks it the same N everywhere"
+            )
     links, cluster = task.links.take(asked), task.cluster[asked]
     written["metrics"] = score(ranking.ids, links, cluster, session.suite.k, task.items, task.added)
     written["speed"] = {"session": session.id, **contestant.speed, "noise": noise}  # type: ignore[typeddict-item]
-    written["cost"] = _cost(book, contestant)
+    with guard.kept(contestant.name, contestant.changed):
+        footprint = Footprint(*contestant.retriever.footprint())
+        details = dict(contestant.retriever.details())
+    written["cost"] = _cost(book, footprint)
     written["counts"] = dict(contestant.counts)
-    details = dict(contestant.retriever.details())
+    if contestant.changed:
+        written["changed"] = list(contestant.changed)
     if details:
         written["details"] = details
     written["rankings"] = session.folder.write_ranking(cell.file, ranking, asked)
@@ -273,8 +284,7 @@ def _succeed(
         say(f"  BROKEN: {problem}")
 
 
-def _cost(book: Frame, contestant: Contestant) -> Any:
-    footprint = contestant.retriever.footprint()
+def _cost(book: Frame, footprint: Footprint) -> Any:
     artifacts = {}
     for digest, entry in book.used.items():
         name = f"{entry['kind']} {entry['label']}"
@@ -289,5 +299,6 @@ def _cost(book: Frame, contestant: Contestant) -> Any:
         "index_s": sum(entry["seconds"].get("index", 0.0) for entry in book.used.values()),
         "artifacts": artifacts,
         "index_bytes": footprint.index_bytes,
+        "constant_bytes": footprint.constant_bytes,
         "parameters": footprint.parameters,
     }

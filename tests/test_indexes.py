@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
-from baselines import indexes
+from baselines import faiss_index, indexes
 from harness import compute
 from harness.metrics import check_ranking
+from harness.retriever import Unsupported
 
 SIZE, DIM, K = 400, 16, 10
 
@@ -34,13 +37,67 @@ def test_exact_search_is_brute_force(factory, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "factory", ["HNSW16,Flat", "IVF8,Flat", "PQ8x4", "OPQ4,PQ4x4", "PCA8,Flat", "IVF4,PQ4x4,RFlat"]
+    "factory",
+    [
+        *("HNSW16,Flat", "IVF8,Flat", "PQ8x4", "OPQ4,PQ4x4", "PCA8,Flat", "IVF4,PQ4x4,RFlat"),
+        # those that know L2 distances or bits, and no inner product
+        *("LSH", "LSHrt", "ITQ8,LSH", "LSH,RFlat", "IMI2x2,Flat", "HNSW8,PQ8x4", "OPQ4,HNSW8,PQ8x4"),
+    ],
 )
 def test_any_factory_string_finds_most_of_what_is_asked_for_by_name(factory):
     vectors = unit(SIZE, 0)
     found = built(factory, vectors).search(vectors[:100], K)
     check_ranking(found.ids, found.scores, SIZE, (100, K))
     assert np.mean((found.ids == np.arange(100)[:, None]).any(axis=1)) > 0.8
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IMI2x2,Flat", "LSH,RFlat"])
+def test_scores_are_cosines_whatever_the_index_measures(factory, tmp_path):
+    vectors, queries = unit(SIZE, 0), unit(50, 1)
+    index = built(factory, vectors)
+    index.save(tmp_path)
+    loaded = indexes.make(factory, {})
+    loaded.load(tmp_path)
+    for each in (index, loaded):
+        found = each.search(queries, 3)
+        assert np.allclose(found.scores, np.einsum("qd,qkd->qk", queries, vectors[found.ids]), atol=1e-5)
+
+
+def test_warnings_of_faiss_become_one_line(capfd, monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr(faiss_index, "say", said.append)
+    built("PQ4x6", unit(SIZE, 0))
+    assert len(said) == 1
+    assert "index 'PQ4x6': FAISS warns: clustering 400 points to 64 centroids" in said[0]
+    assert said[0].endswith("(4 times)")
+    assert capfd.readouterr().err == ""
+
+
+def test_what_others_write_to_standard_error_meanwhile_is_not_lost(capfd):
+    with pytest.raises(KeyError), faiss_index._gathered_warnings("Flat"):
+        os.write(2, b"somebody's words\n")
+        raise KeyError
+    assert capfd.readouterr().err == "somebody's words\n"
+
+
+@pytest.mark.parametrize("factory", ["exact", "Flat", "PQ4x4", "IVF8,Flat", "HNSW8,SQ8", "OPQ4,PQ4x4", "LSH", "SQ8"])
+def test_bytes_that_grow_and_those_that_do_not(factory):
+    rows = unit(SIZE, 0)
+    index = built(factory, rows)
+    growing, constant = index.sizes()
+    index.add(unit(SIZE, 1))
+    assert index.sizes()[1] == constant, "trained once"
+    assert index.sizes()[0] == pytest.approx(2 * growing, rel=0.05)
+    at_least = {"PQ4x4": 16 * DIM * 4, "IVF8,Flat": 8 * DIM * 4, "OPQ4,PQ4x4": DIM * DIM * 4}
+    assert constant >= at_least.get(factory, 0)
+    if factory in ("exact", "Flat"):
+        assert growing == rows.nbytes and constant < 100
+
+
+def test_who_takes_no_later_vectors_says_so():
+    index = built("NSG8,Flat", unit(SIZE, 0))
+    with pytest.raises(Unsupported, match="'NSG8,Flat' takes no later vectors"):
+        index.add(unit(10, 1))
 
 
 def test_search_settings_are_set():
@@ -83,6 +140,9 @@ def test_vectors_may_be_mapped_from_a_file_and_need_not_be_float32(tmp_path, rec
 @pytest.mark.parametrize(
     ("factory", "settings", "words"),
     [
+        ("hnsw", {}, ["'hnsw'", "did you mean 'HNSW32,Flat'?"]),
+        ("ivf64,flat", {}, ["did you mean 'IVF64,Flat'?"]),
+        ("HNSW8,Flat", {"efsearch": 4}, ["efsearch: 4", "did you mean 'efSearch'?"]),
         ("nonsense", {}, ["'nonsense'", "no such factory string", "HNSW32,Flat"]),
         ("", {}, ["no such factory string"]),
         ("PQ5", {}, ["'PQ5'", "multiple of the number of subquantizers"]),

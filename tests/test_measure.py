@@ -13,8 +13,9 @@ import pytest
 
 from baselines.controls import Null
 from harness import compute
+from harness.answers import agreement
 from harness.dataset import Contents, texts
-from harness.measure import Contestant, Questions, agreement, contest
+from harness.measure import Contestant, Questions, contest
 from harness.retriever import Footprint, Ranking, Retriever
 
 GALLERY, COUNT, K = 30, 120, 5
@@ -105,9 +106,9 @@ def test_the_ranking_answers_the_queries_in_their_order():
     assert contestant.ranking.ids[:, 0].tolist() == [query % GALLERY for query in contestant.queries.tolist()]
 
 
-def test_the_seed_draws_the_rounds():
-    drawn = [run(OFFLINE, questions(seed=seed), one=Scripted()).rounds[0].queries.tolist() for seed in (0, 0, 1)]
-    assert drawn[0] == drawn[1] != drawn[2]
+def test_the_rounds_are_drawn_and_the_same_for_every_seed():
+    drawn = [run(OFFLINE, questions(seed=seed), one=Scripted()).rounds[0].queries.tolist() for seed in (0, 1)]
+    assert drawn[0] == drawn[1] != sorted(drawn[0])
 
 
 def test_warm_up_asks_other_queries_than_the_contest():
@@ -296,9 +297,22 @@ def test_who_is_limited_is_asked_so_many_and_those_of_a_smaller_limit_are_among_
     assert asked["three"] < asked["seven"] < asked["forty"] < asked["all"]
 
 
-def test_the_seed_draws_the_queries_of_a_limit():
-    first, again, other = (asked_at_most({"few": 10}, seed)["few"] for seed in (0, 0, 1))
-    assert first == again != other
+def test_the_queries_of_a_limit_are_the_same_for_every_seed():
+    """Or a row of several seeds would be of the few that all of them happened to ask."""
+    assert asked_at_most({"few": 10}, 0) == asked_at_most({"few": 10}, 1)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02])
+def test_who_is_limited_answers_its_queries_however_slow_the_machine(seconds):
+    scenarios = {"offline": {"rounds": 4, "cap_s": 0.4}}
+    contestants = [Contestant("limited", Scripted(seconds=seconds), 50), Contestant("free", Scripted())]
+    limited, _ = contest(contestants, questions(), scenarios)
+    assert len(limited.queries) == 50
+    assert limited.queries.tolist() == sorted(asked_at_most({"limited": 50})["limited"])
+    assert np.array_equal(limited.ranking.ids[:, 0], limited.queries % GALLERY)
+    if seconds:
+        timed = sum(len(part.queries) for part in limited.rounds)
+        assert timed < 40 and limited.counts == {"steps": timed}, "the rest is neither timed nor counted"
 
 
 def test_a_limit_holds_for_single_queries_too():
@@ -307,3 +321,101 @@ def test_a_limit_holds_for_single_queries_too():
     contest([limited, free], questions(), scenarios)
     assert limited.speed["single"]["queries"] == 20 and free.speed["single"]["queries"] == 60
     assert limited.speed["offline"]["round_queries"] == 5 and len(limited.queries) == 20
+
+
+# -- what was answered ------------------------------------------------------------------------------------------------
+
+BOTH = {**OFFLINE, "single": {"queries": 25, "cap_s": 5.0}}
+
+
+class Reusing(Scripted):
+    """Gives out the same arrays each time, and writes the next answer into them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buffers: dict[tuple[int, ...], Ranking] = {}
+
+    def search(self, queries: Contents, k: int) -> Ranking:
+        found = super().search(queries, k)
+        fresh = Ranking(np.zeros_like(found.ids), np.zeros_like(found.scores), {"way": np.zeros(len(found.ids))})
+        buffer = self.buffers.setdefault(found.ids.shape, fresh)
+        buffer.ids[:], buffer.scores[:], buffer.trace["way"][:] = found.ids, found.scores, found.ids[:, 0]
+        return buffer
+
+
+def test_a_buffer_that_is_used_again_changes_no_earlier_answer():
+    contestant = run(BOTH, one=Reusing())
+    assert contestant.ranking.ids[:, 0].tolist() == [query % GALLERY for query in contestant.queries.tolist()]
+    assert np.array_equal(contestant.ranking.trace["way"], contestant.ranking.ids[:, 0])
+    assert contestant.speed["single"]["agree"] == contestant.speed["offline"]["repeat"]["agree"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("trace", "words"),
+    [
+        ({"ids": np.zeros(1)}, "a trace is named 'ids': expected a plain name, and none of ids, scores, query"),
+        ({"scores": np.zeros(1)}, "'scores'"),
+        ({"query": np.zeros(1)}, "'query'"),
+        ({"../out": np.zeros(1)}, "'../out'"),
+        ({3: np.zeros(1)}, "named 3"),
+        ({"way": [0.0]}, "trace way is list: expected a numpy array"),
+        ({"way": np.zeros(0)}, "trace way is float64 [0]"),
+        ({"way": np.array([None])}, "trace way is object"),
+        ([1], "the trace is of type list"),
+    ],
+)
+def test_traces_that_can_not_be_stored_are_refused(trace, words):
+    odd, fine = run(BOTH, odd=Wrong(lambda found: Ranking(*found[:2], trace)), fine=Scripted())
+    assert words in odd.failure and fine.failure is None
+
+
+def test_a_trace_that_comes_and_goes_is_refused():
+    def change(found: Ranking) -> Ranking:
+        return Ranking(*found[:2], {"odd": found.ids} if found.ids[0, 0] % 2 else {})
+
+    with pytest.raises(ValueError, match="traces differ between batches"):
+        _ = run(OFFLINE, odd=Wrong(change)).ranking
+
+
+class Alone(Scripted):
+    """Answers otherwise when it is asked a single query."""
+
+    def __init__(self, change: Callable[[Ranking], Any]) -> None:
+        super().__init__()
+        self.change = change
+
+    def search(self, queries: Contents, k: int) -> Ranking:
+        found = super().search(queries, k)
+        return self.change(found) if len(queries) == 1 else found
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda found: None, "NoneType: expected harness.retriever.Ranking"),
+        (lambda found: Ranking(found.ids[:, :2], found.scores[:, :2]), "ids have shape [1, 2]"),
+        (lambda found: Ranking(found.ids * 0, found.scores), "an id twice"),
+    ],
+)
+def test_single_answers_are_checked_like_all_others(change, words):
+    lazy, fine = run(BOTH, lazy=Alone(change), fine=Scripted())
+    assert words in lazy.failure
+    assert fine.failure is None and fine.speed["single"]["queries"] == 25
+
+
+def test_single_answers_are_compared_with_those_in_batches():
+    def other(found: Ranking) -> Ranking:
+        return Ranking((found.ids + 7) % GALLERY, found.scores) if found.ids[0, 0] < GALLERY // 2 else found
+
+    honest, guessing = run(BOTH, honest=Scripted(), guessing=Alone(other))
+    assert (honest.speed["single"]["agree"], honest.speed["single"]["compared"]) == (1.0, 25)
+    assert 0.2 < guessing.speed["single"]["agree"] < 0.8 and guessing.failure is None
+    alone = run({"single": BOTH["single"]}, one=Scripted())
+    assert "agree" not in alone.speed["single"], "there is nothing to compare it with"
+
+
+def test_a_limited_contestant_is_asked_the_same_queries_one_by_one():
+    limited, free = Contestant("limited", Scripted(), 20), Contestant("free", Scripted())
+    contest([limited, free], questions(), BOTH)
+    assert {one.query for one in limited.singles} <= set(limited.queries.tolist())
+    assert limited.speed["single"]["compared"] == 20

@@ -11,7 +11,8 @@ import pytest
 from folders import add, write_page
 
 from harness import record
-from harness.report import tables
+from harness.report import plots, tables
+from harness.retriever import Ranking
 from harness.run_folder import RunFolder
 
 
@@ -99,3 +100,79 @@ def test_chance_is_written_as_a_plain_number(folder: RunFolder) -> None:
     row = only_row(folder)
     row.records[0]["data"] = {**data, "chance": {"hit@1": 1.0}}
     assert "chance 100 % at hit@1" in tables.caption([row])
+
+
+def test_a_number_of_fewer_queries_is_marked_in_itself(folder: RunFolder) -> None:
+    data: Any = record.load(folder.record_path(add(folder)))["data"]
+    add(folder, 1, "slow")
+    for seed in (0, 1):
+        name = add(folder, seed, "few", data={**data, "sampled_queries": 2 + seed})
+        keep(folder, name, 2 + seed)
+    found = {row.retriever: row for row in tables.rows(folder, folder.records())}
+    cells = {name: tables.columns(row, [1, 5], None) for name, row in found.items()}
+    assert "(of" not in "".join(cells["dual"].values())
+    assert cells["few"]["hit@1 %"].endswith("] (of 2)"), "those that all seeds were asked"
+    assert cells["few"]["MRR@10 %"].endswith("(of 2)")
+    assert "too slow for all queries within cap_s" in cells["few"]["note"]
+    config = {**found["few"].records[0]["config"], "retriever": {"kind": "dual_tower", "queries": 2}}
+    add(folder, 0, "stated", data={**data, "sampled_queries": 2}, config=config)
+    stated = next(row for row in tables.rows(folder, folder.records()) if row.retriever == "stated")
+    assert tables.columns(stated, [1], None)["hit@1 %"].endswith("(of 2)") and "too slow" not in tables.notes(
+        stated, ""
+    )
+    lines = {line["retriever"]: line for line in csv.DictReader(io.StringIO(tables.comma_separated([*found.values()])))}
+    assert lines["few"]["asked"] == "2" and lines["dual"]["asked"] == ""
+
+
+def keep(folder: RunFolder, name: str, count: int) -> None:
+    """As if only the first so many queries had been asked."""
+    ids, scores, query = folder.read_ranking(name)
+    found: Any = record.load(folder.record_path(name))
+    found["rankings"] = folder.write_ranking(name, Ranking(ids[:count], scores[:count]), query[:count])
+    record.save(folder.record_path(name), found)
+
+
+def test_seeds_that_share_no_query_have_no_number(folder: RunFolder) -> None:
+    for seed, rows in ((0, slice(0, 2)), (1, slice(2, 4))):
+        name = add(folder, seed)
+        ids, scores, query = folder.read_ranking(name)
+        found: Any = record.load(folder.record_path(name))
+        found["rankings"] = folder.write_ranking(name, Ranking(ids[rows], scores[rows]), query[rows])
+        record.save(folder.record_path(name), found)
+    assert tables.columns(only_row(folder), [1], None)["hit@1 %"] == "–"
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"),
+    [
+        ({"index_bytes": 2_000_000, "constant_bytes": 35_000}, "2 MB + 35 kB"),
+        ({"index_bytes": 2_000_000, "constant_bytes": 45}, "2 MB"),
+        ({"index_bytes": 0, "constant_bytes": 0}, "0 B"),
+        ({"index_bytes": 2_000_000}, "2 MB"),  # a record from before the two were told apart
+    ],
+)
+def test_an_index_tells_what_grows_and_what_does_not(folder: RunFolder, cost: dict[str, int], said: str) -> None:
+    add(folder, cost={"fit_s": 0.0, "index_s": 0.0, "artifacts": {}, "parameters": 1, **cost})
+    row = only_row(folder)
+    assert tables.columns(row, [1], None)["index"] == said
+    (line,) = csv.DictReader(io.StringIO(tables.comma_separated([row])))
+    assert line["constant_bytes"] == ("" if "constant_bytes" not in cost else str(float(cost["constant_bytes"])))
+
+
+def test_answers_that_differ_one_by_one_and_changed_settings_are_noted(folder: RunFolder) -> None:
+    speed: Any = record.load(folder.record_path(add(folder)))["speed"]
+    for agree, words in ((0.996, ""), (0.72, "one by one it answers otherwise (28 % of queries)")):
+        add(folder, speed={**speed, "single": {**speed["single"], "agree": agree, "compared": 25}})
+        assert ("one by one" in tables.notes(only_row(folder), None)) == bool(words)
+        assert words in tables.notes(only_row(folder), None)
+    add(folder, changed=["torch threads", "sys.path"])
+    assert "changed what all share: torch threads, sys.path" in tables.notes(only_row(folder), None)
+
+
+def test_a_plot_tells_who_was_asked_fewer_and_joins_none_of_them_with_others(folder: RunFolder) -> None:
+    data: Any = record.load(folder.record_path(add(folder)))["data"]
+    for name, sampled in (("dual@a=1", None), ("dual@a=2", None), ("dual@a=3", 2)):
+        add(folder, 0, name, data={**data, "sampled_queries": sampled})
+    drawn = plots.recall_against_rate(tables.rows(folder, folder.records()), folder.root / "plots")
+    assert len(drawn) == 2 and [row.asked for row in tables.rows(folder, folder.records())] == [None, None, None, 2]
+    assert {len(rows) for rows in plots.joined(tables.rows(folder, folder.records()))} == {1, 3}

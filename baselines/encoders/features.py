@@ -88,7 +88,7 @@ def pictures(frames: np.ndarray, shape: Shape) -> Tensor:
     wanted = shape.channels // 3
     if len(stack) != wanted:
         stack = stack[np.linspace(0, len(stack) - 1, wanted).round().astype(int)]
-    pixels = torch.from_numpy(np.ascontiguousarray(stack)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    pixels = torch.tensor(np.ascontiguousarray(stack)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
     if pixels.shape[-2:] != (shape.height, shape.width):
         pixels = F.interpolate(pixels, (shape.height, shape.width), mode="bilinear", antialias=True)
     return pixels.reshape(shape.channels, shape.height, shape.width)

@@ -212,7 +212,7 @@ class _Validation:
             parts = self.planes.split(MEDIA_BATCH)
             media = torch.cat([encoder.media(part.to(device, torch.float32)).cpu() for part in parts])
             scores = texts @ media.T
-            right = scores.gather(1, torch.from_numpy(self.pairs.links.targets)[:, None])
+            right = scores.gather(1, torch.tensor(self.pairs.links.targets)[:, None])
             reciprocal = (1.0 / (scores > right).sum(1).add(1)).mean().item()
         encoder.text.train()
         encoder.media.train()

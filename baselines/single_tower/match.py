@@ -198,7 +198,7 @@ class _Validation:
         self.cosines, self.ids = torch.topk(
             texts @ torch.from_numpy(np.array(encoder.embed(pairs.candidates))).T, min(AMONG, len(pairs.candidates))
         )
-        self.right = self.ids == torch.from_numpy(pairs.links.targets[chosen])[:, None]
+        self.right = self.ids == torch.tensor(pairs.links.targets[chosen])[:, None]
 
     def words(self) -> str:
         return f"loss {self.losses[0]:.2f} + {self.losses[1]:.2f}{self.note}"

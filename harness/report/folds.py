@@ -48,7 +48,16 @@ def _mean(fold: Fold, members: list[Row]) -> Row:
         metrics={name: _mean_metric([row.metrics[name] for row in members], alone) for name in names},
         records=tuple(each for row in members for each in row.records) if worst.status == "ok" else (),
         folds=fold.of,
+        asked=_asked(members),
     )
+
+
+def _asked(members: Sequence[Row]) -> int | None:
+    """Of how many queries all folds together are, where one of them wasn't asked all."""
+    if all(row.asked is None for row in members):
+        return None
+    whole = [row.records[0]["data"]["queries"] if row.records and row.records[0]["data"] else 0 for row in members]
+    return sum(count if row.asked is None else row.asked for row, count in zip(members, whole, strict=True))
 
 
 def _mean_metric(each: Sequence[Metric], independent: bool) -> Metric:

@@ -62,6 +62,7 @@ def _panel(panel: Any, task: str, group: list[Row]) -> None:
         value, low, high = (100 * (number or 0.0) for number in (metric["value"], metric["low"], metric["high"]))
         rate, slow, fast = (row.mean("speed", "offline", "qps", name) or 0.0 for name in ("median", "q25", "q75"))
         rates.append(rate)
+        asked = "" if row.asked is None else f", {row.asked:,} queries"
         panel.errorbar(
             rate,
             value,
@@ -74,7 +75,7 @@ def _panel(panel: Any, task: str, group: list[Row]) -> None:
             elinewidth=1,
             capsize=2,
             alpha=0.85,
-            label=escaping.plot(f"{row.retriever} ({row.paradigm})"),
+            label=escaping.plot(f"{row.retriever} ({row.paradigm}{asked})"),
         )
     _variants(panel, group)
     data: Any = group[0].records[0]["data"]
@@ -95,12 +96,17 @@ def _plainly(value: float, place: Any) -> str:
     return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
+def joined(group: Sequence[Row]) -> list[list[Row]]:
+    """The variants of each retriever, those apart that were asked other queries: they lie on no common line."""
+    found: dict[tuple[str, int | None], list[Row]] = {}
+    for row in group:
+        found.setdefault((row.retriever.split("@")[0], row.asked), []).append(row)
+    return list(found.values())
+
+
 def _variants(panel: Any, group: list[Row]) -> None:
     """A line through the variants of one retriever: what its settings trade."""
-    bases: dict[str, list[Row]] = {}
-    for row in group:
-        bases.setdefault(row.retriever.split("@")[0], []).append(row)
-    for rows in bases.values():
+    for rows in joined(group):
         points = sorted((row.mean("speed", "offline", "qps", "median"), row.metrics["hit@1"]["value"]) for row in rows)
         if len(points) > 1:
             rates, values = zip(*points, strict=True)

@@ -31,6 +31,7 @@ class Row:
     metrics: dict[str, Metric]
     records: tuple[Record, ...]
     folds: int = 0  # it is the mean of so many tasks; 0: it is of one
+    asked: int | None = None  # its metrics are of so many queries; None: of all
 
     def mean(self, *path: str) -> float | None:
         """The mean over seeds (and folds) of a number inside the record; None where a record has none."""
@@ -58,6 +59,7 @@ def _row(folder: RunFolder, task: str, retriever: str, members: list[Record]) ->
     members = [each for each in members if _alike(each, newest)]
     fine = [each for each in members if each["status"] == "ok"]
     worst = next((each for each in members if each["status"] != "ok"), members[0])
+    metrics, asked = _metrics(folder, fine)
     return Row(
         task=task,
         retriever=retriever,
@@ -66,8 +68,9 @@ def _row(folder: RunFolder, task: str, retriever: str, members: list[Record]) ->
         reason=((worst["reason"] or "").strip().splitlines() or [""])[-1],
         seeds=tuple(each["seed"] for each in members),
         sessions=tuple(dict.fromkeys(each["speed"]["session"] for each in fine if each["speed"])),
-        metrics=_metrics(folder, fine),
+        metrics=metrics,
         records=tuple(fine),
+        asked=asked,
     )
 
 
@@ -77,20 +80,27 @@ def _alike(one: Record, newest: Record) -> bool:
     return one["config"] == newest["config"] and (depths[0] == depths[1] or not all(depths))
 
 
-def _metrics(folder: RunFolder, fine: list[Record]) -> dict[str, Metric]:
-    """One seed: as recorded. Several: from their rankings, resampled over seeds and items where there are three."""
+def _metrics(folder: RunFolder, fine: list[Record]) -> tuple[dict[str, Metric], int | None]:
+    """One seed: as recorded. Several: from their rankings, resampled over seeds and items where there are three.
+
+    And of how many queries they are, where these are not all.
+    """
+    sampled = [each["data"]["sampled_queries"] for each in fine if each["data"]]
     if len(fine) < 2:
-        return fine[0]["metrics"] if fine else {}
+        return (fine[0]["metrics"], sampled[0] if sampled else None) if fine else ({}, None)
     page = folder.read_task(fine[0]["task"])
     read = [folder.read_ranking(cell_name(each["task"], each["retriever"], each["seed"])) for each in fine]
     asked = read[0][2]
     if any(not np.array_equal(asked, other) for _, _, other in read):
         asked = np.array(sorted(set.intersection(*(set(query.tolist()) for _, _, query in read))), np.int64)
+    if not len(asked):
+        return {}, 0
     links = Links.listed(page["positives"])
     ids = np.stack([ids[np.searchsorted(query, asked)] for ids, _, query in read])
     ks = sorted(int(name.removeprefix("hit@")) for name in fine[0]["metrics"] if name.startswith("hit@"))
     cluster = np.array(page["cluster"])[asked]
-    return score(ids, links.take(asked), cluster, ks, len(page["candidates"]["names"]), page.get("added", 0))
+    found = score(ids, links.take(asked), cluster, ks, len(page["candidates"]["names"]), page.get("added", 0))
+    return found, len(asked) if any(sampled) else None
 
 
 # -- cells ------------------------------------------------------------------------------------------------------------
@@ -103,6 +113,12 @@ def percent(metric: Metric | None) -> str:
     if metric["low"] is None or metric["high"] is None:
         return f"{value:.1f}"
     return f"{value:.1f} [{100 * metric['low']:.1f}, {100 * metric['high']:.1f}]"
+
+
+def _share(row: Row, metric: Metric | None) -> str:
+    """A metric in per cent, marked where it is of fewer queries than the others in its table may be."""
+    found = percent(metric)
+    return found if row.asked is None or found == "–" else f"{found} (of {row.asked:,})"
 
 
 def quantity(value: float | None) -> str:
@@ -148,18 +164,24 @@ def columns(row: Row, ks: Sequence[int], session: str | None) -> dict[str, str]:
     return {
         "retriever": row.retriever,
         "paradigm": row.paradigm,
-        **{f"{name} %": percent(metric) for name, metric in row.metrics.items() if name.startswith(AGES)},
-        **{f"{name}@{k} %": percent(row.metrics.get(f"{name}@{k}")) for name in ("hit", "recall") for k in ks},
-        "MRR@10 %": percent(row.metrics.get("mrr@10")),
+        **{f"{name} %": _share(row, metric) for name, metric in row.metrics.items() if name.startswith(AGES)},
+        **{f"{name}@{k} %": _share(row, row.metrics.get(f"{name}@{k}")) for name in ("hit", "recall") for k in ks},
+        "MRR@10 %": _share(row, row.metrics.get("mrr@10")),
         "queries/s": rate(row),
         "search only/s": search_only(row),
         "p50 ms": quantity(row.mean("speed", "single", "p50_ms")),
         "p95 ms": quantity(row.mean("speed", "single", "p95_ms")),
         "fit s": quantity(row.mean("cost", "fit_s")),
         "index s": quantity(row.mean("cost", "index_s")),
-        "index": size(row.mean("cost", "index_bytes")),
+        "index": index_size(row),
         "note": notes(row, session),
     }
+
+
+def index_size(row: Row) -> str:
+    """What grows with the gallery, and what doesn't where that is worth telling."""
+    growing, constant = row.mean("cost", "index_bytes"), row.mean("cost", "constant_bytes") or 0.0
+    return size(growing) + (f" + {size(constant)}" if constant > 0.01 * (growing or 0.0) else "")
 
 
 AGES = ("old ", "added ")  # candidates indexed from the start, and those that came later
@@ -190,6 +212,7 @@ def headings(ks: Sequence[int], group: Sequence[Row] = ()) -> list[str]:
     ]
 
 
+ALIKE = 0.99  # share of answers that may be expected to be the same one by one and in a batch
 WORDS = ("retriever", "paradigm", "note")  # the columns that aren't numbers
 
 
@@ -208,14 +231,20 @@ def notes(row: Row, session: str | None) -> str:
         found.append("noisy")
     if len(row.seeds) > 1:
         found.append(f"{len(row.seeds)} seeds")
-    asked = [each["data"]["sampled_queries"] for each in row.records if each["data"]]
-    if any(asked):
-        found.append(f"{min(number for number in asked if number):,} queries only")
+    if row.asked is not None and not all(each["config"]["retriever"].get("queries") for each in row.records):
+        found.append("too slow for all queries within cap_s")
     agree = min((_inside(each, ("speed", "offline", "repeat", "agree")) or 0.0 for each in row.records), default=1.0)
     if any("offline" in (each["speed"] or {}) for each in row.records) and agree < 1.0:
         found.append(f"repeated answers differ ({100 * (1 - agree):.1f} %)")
     if any((_inside(each, ("speed", "offline", "repeat", "speedup")) or 0) > 3 for each in row.records):
         found.append("faster when repeated: caches?")
+    alone = [_inside(each, ("speed", "single", "agree")) for each in row.records]
+    same = min((share for share in alone if share is not None), default=1.0)
+    if same < ALIKE:
+        found.append(f"one by one it answers otherwise ({100 * (1 - same):.0f} % of queries)")
+    changed = dict.fromkeys(name for each in row.records for name in each.get("changed", ()))
+    if changed:
+        found.append(f"changed what all share: {', '.join(changed)}")
     return "; ".join(found)
 
 
@@ -288,7 +317,8 @@ FOOT = (
     "Brackets: 95 % interval, clustered by item, for these models (from three seeds on, for others trained like them: "
     "over seeds and items); quartiles of the rounds for rates. queries/s: query in, ids out, all queries at once "
     "(`offline`). p50, p95: one query at a time (`single`). fit s and index s count every artifact, made now or "
-    "found."
+    "found. index: what grows with the gallery + what doesn't (codebooks, centroids). (of 200): who is asked fewer "
+    "queries than others is asked the first 200 of one drawn order."
 )
 
 
@@ -337,6 +367,7 @@ def comma_separated(all_rows: Sequence[Row]) -> str:
         if row.records:
             data: Any = row.records[0]["data"]
             flat |= {key: data[key] for key in ("generated", "items", "queries", "ceiling")}
+            flat["asked"] = row.asked
             flat["folds"] = row.folds or None
             flat["digest"] = " ".join(dict.fromkeys(each["data"]["digest"] for each in row.records if each["data"]))
         for name, metric in row.metrics.items():
@@ -345,7 +376,7 @@ def comma_separated(all_rows: Sequence[Row]) -> str:
             flat[f"qps {name}"] = row.mean("speed", "offline", "qps", name)
         for name in ("p50_ms", "p95_ms", "p99_ms"):
             flat[name] = row.mean("speed", "single", name)
-        for name in ("fit_s", "index_s", "index_bytes", "parameters"):
+        for name in ("fit_s", "index_s", "index_bytes", "constant_bytes", "parameters"):
             flat[name] = row.mean("cost", name)
         flat["session"] = " ".join(row.sessions)
         flat["commit"] = " ".join(dict.fromkeys(str(each["environment"].get("commit")) for each in row.records))

@@ -89,6 +89,7 @@ def test_every_geometry_searches_and_survives_saving(kit: Kit, tmp_path: Path, g
     assert np.array_equal(again.search(pairs.queries[:20], 5).ids, retriever.search(pairs.queries[:20], 5).ids)
     plain = retriever.tree.nbytes + 4 * 49 * retriever.named.sizes[-1]
     assert (retriever.footprint().index_bytes > plain) == (geometry != "codebook")
+    assert (retriever.footprint().constant_bytes > 0) == (geometry == "codebook")
 
 
 @pytest.mark.parametrize("kind", ["residual", "structured", "atomic", "numeric", "random"])

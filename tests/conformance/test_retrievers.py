@@ -11,8 +11,8 @@ from cases import CASES, Case
 from kit import FEW, Kit
 
 from harness import files
+from harness.answers import agreement
 from harness.dataset import Contents, Waveform, texts
-from harness.measure import agreement
 from harness.metrics import check_ranking
 from harness.retriever import PAD, Ranking, Retriever, Unsupported
 
