@@ -16,6 +16,7 @@ from harness import interruption, record
 from harness.artifacts import Frame, Store
 from harness.dataset import Unavailable
 from harness.measure import Contestant, Questions, contest
+from harness.problems import BadInput
 from harness.progress import say
 from harness.record import Record
 from harness.run_folder import RunFolder
@@ -80,6 +81,10 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
         say(f"  unavailable: {reason}")
         _give_up(session, cells, "unavailable", str(reason))
         return 0
+    except BadInput as reason:
+        say(f"  failed: {reason}")
+        _give_up(session, cells, "failed", str(reason))
+        return 0
     except Exception:
         say(f"  failed: {traceback.format_exc(limit=-1).strip().splitlines()[-1]}")
         _give_up(session, cells, "failed", traceback.format_exc())
@@ -125,6 +130,10 @@ def _prepare(
         except Unavailable as reason:
             say(f"  {cell.retriever.name}: unavailable: {reason}")
             _give_up(session, [cell], "unavailable", str(reason), task)
+            continue
+        except BadInput as reason:
+            say(f"  {cell.retriever.name}: failed: {reason}")
+            _give_up(session, [cell], "failed", str(reason), task)
             continue
         except Exception as error:
             say(f"  {cell.retriever.name}: failed: {error}")
