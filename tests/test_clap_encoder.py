@@ -16,6 +16,7 @@ from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel
 
 from baselines.encoders.clap import ClapEncoder
 from harness.dataset import Contents, Unavailable, Waveform
+from harness.problems import BadInput
 
 SHORT = sounds((0.3, 1.0, 0.8))
 

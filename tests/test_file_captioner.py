@@ -17,6 +17,7 @@ from harness.artifacts import Store
 from harness.audit import audit
 from harness.dataset import Contents, Links, Pairs, Split, Unavailable, texts
 from harness.measure import in_memory
+from harness.problems import BadInput
 from harness.suite import Suite
 from harness.task import open_task
 from harness.workshop import Workshop

@@ -29,6 +29,7 @@ from transformers import RobertaConfig, RobertaModel
 
 from baselines.encoders.laion_clap import LaionClapEncoder
 from harness.dataset import Contents, Unavailable, Waveform
+from harness.problems import BadInput
 
 RATE = 48_000
 

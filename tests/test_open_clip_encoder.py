@@ -19,6 +19,7 @@ from tiny_checkpoints import pictures
 from baselines.encoders.open_clip import OpenClipEncoder
 from harness import compute
 from harness.dataset import Unavailable, texts
+from harness.problems import BadInput
 
 open_clip = pytest.importorskip("open_clip", reason="it is an extra: make test-clip has it")
 

@@ -18,6 +18,7 @@ from transformers import (
 
 from baselines.captioners.pretrained import FRAMES, PretrainedCaptioner
 from harness.dataset import Contents, Modality, Pairs, Unavailable
+from harness.problems import BadInput
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "blue", "circle", "square", "above", "left"]
 

@@ -14,6 +14,7 @@ from transformers import AutoImageProcessor, AutoTokenizer, BlipForImageTextRetr
 
 from baselines.single_tower.pretrained import FRAMES, Pretrained
 from harness.dataset import Contents, Modality, Pairs, Unavailable, texts
+from harness.problems import BadInput
 
 NOTHING = Pairs.empty("text", "image")
 ASKED = ["a red circle", "the blue square above a circle", "left"]

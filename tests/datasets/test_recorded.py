@@ -12,6 +12,7 @@ from disk import COPIES, Copy, contents, write
 from harness.dataset import Unavailable
 from harness.datasets import audiocaps, clotho, coco, flickr30k, msrvtt, msvd
 from harness.datasets.recorded import SUFFIXES, Clip, carve
+from harness.problems import BadInput
 from harness.registry import kinds
 
 
