@@ -116,6 +116,7 @@ def test_who_cannot_be_had_says_why(out: Path, name: str, status: str, words: st
     for record in mine:
         assert record["status"] == status
         assert words in record["reason"]
+        assert ("Traceback" in record["reason"]) == (name == "mistaken")  # a user's file needs no traceback
 
 
 def test_embeddings_are_artifacts_with_their_cost(out: Path) -> None:
