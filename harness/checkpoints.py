@@ -43,6 +43,17 @@ def model(kind: str, checkpoint: Path, unasked: Sequence[str] = ("pooler",)) -> 
     return found
 
 
+def file(checkpoint: Path, name: str) -> Path | None:
+    """One of its files, where it has that: from the folder, or from the hub's cache."""
+    if checkpoint.exists():
+        return checkpoint / name if (checkpoint / name).is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    hub, _, revision = checkpoint.as_posix().partition("@")
+    found = try_to_load_from_cache(hub, name, revision=revision or None) if hub.count("/") < 2 else None
+    return Path(found) if isinstance(found, str) else None
+
+
 def _from_pretrained(kind: str, checkpoint: Path, **settings: Any) -> Any:
     import transformers
     from safetensors import SafetensorError

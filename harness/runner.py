@@ -21,7 +21,7 @@ from harness.progress import say
 from harness.record import Record
 from harness.run_folder import RunFolder
 from harness.scoring import broken_control, chance, score
-from harness.suite import Cell, Suite
+from harness.suite import Cell, Component, Suite
 from harness.task import Task, open_task, write_page
 from harness.workshop import Workshop
 
@@ -176,13 +176,19 @@ def _questions(session: Session, workshop: Workshop, task: Task, cells: list[Cel
     Nor is there where somebody's encoder knows no others.
     """
     cell = cells[0]
-    if any(each.encoder and each.encoder.entry.closed for each in cells):
+    if any(each.encoder and _closed(each.encoder, task.queries.modality) for each in cells):
         return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
     train, validation = workshop.pairs(cell.task.dataset, cell.task.direction)
     for name, pairs in (("validation", validation), ("train", train)):
         if len(pairs.queries) and name != cell.task.split:  # a split that is asked itself would be known already
             return Questions(task.queries, pairs.queries[:1000], name, task.items, session.depth, cell.seed)
     return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
+
+
+def _closed(encoder: Component, asked: str) -> bool:
+    """Whether it, or what encodes media for it, knows no other queries than the task's."""
+    inside = [each for each in encoder.arguments.values() if isinstance(each, Component) and asked != "text"]
+    return encoder.entry.closed or any(_closed(each, asked) for each in inside if each.section == "encoders")
 
 
 def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: str | None) -> Record:
