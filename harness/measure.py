@@ -10,13 +10,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from harness import compute, metrics
 from harness.dataset import Contents
+from harness.problems import BadInput
 from harness.progress import track
 from harness.retriever import Ranking, Retriever
 
@@ -104,6 +105,8 @@ def _collected() -> Iterator[None]:
 def _guarded(contestant: Contestant) -> Iterator[None]:
     try:
         yield
+    except BadInput as reason:
+        contestant.failure = str(reason)
     except Exception:
         contestant.failure = traceback.format_exc()
 
@@ -127,7 +130,7 @@ def _alive(contestants: list[Contestant], rng: np.random.Generator) -> list[Cont
 def in_memory(contents: Contents) -> Contents:
     """Fetched beforehand, so that no contestant is timed for decoding a file."""
     things = dict(zip(contents.positions.tolist(), contents, strict=True))
-    return Contents(contents.modality, things.__getitem__, contents.positions, contents.source, contents.name)
+    return replace(contents, fetch=things.__getitem__, stream=None)
 
 
 def _ask(contestant: Contestant, positions: np.ndarray, queries: Contents, questions: Questions) -> Round:
