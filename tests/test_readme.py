@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,10 @@ import tiny_checkpoints
 import yaml
 from disk import COPIES, real, write_json
 from media_files import write_picture, write_sound
-from runs import ROOT, environment, records
+from runs import ROOT, records
+
+from harness import compute
+from harness.cli import main
 
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 SUITES = {str(yaml.safe_load(text)["name"]): text for language, text in BLOCKS if language == "yaml"}
@@ -102,28 +104,24 @@ def _fewer(part: Any) -> None:
         _fewer(each)
 
 
-def called(folder: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
-    assert words[:3] == [".venv/bin/python", "-m", "harness"], words
-    return subprocess.run(
-        [sys.executable, *words[1:]],
-        cwd=folder,
-        env={**environment(folder / "cache"), "HARNESS_DATA": "data"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+@pytest.fixture(autouse=True)
+def there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In that folder, which `python -m` has on its path."""
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("HARNESS_DATA", "data")
+    yield
+    compute.configure("cpu", 1)
 
 
 @pytest.mark.parametrize("name", SUITES)
 def test_each_suite_is_planned_and_run(folder: Path, name: str) -> None:
     (folder / f"{name}.yaml").write_text(SUITES[name])
-    harness = [".venv/bin/python", "-m", "harness"]
-    plan = called(folder, [*harness, "plan", f"{name}.yaml"])
-    assert plan.returncode == 0, plan.stderr
+    assert main(["plan", f"{name}.yaml"]) == 0
     (folder / f"{name}.yaml").write_text(shrunk(SUITES[name]))
     out = folder / "out" / name
-    run = called(folder, [*harness, "run", f"{name}.yaml", "--out", str(out), "--threads", "1"])
-    assert run.returncode == 0, run.stderr + "".join(str(each["reason"]) for each in records(out).values())
+    done = main(["run", f"{name}.yaml", "--out", str(out), "--threads", "1"])
+    assert done == 0, [each["reason"] for each in records(out).values()]
     asked = yaml.safe_load(SUITES[name])["retrievers"]
     found = {each["retriever"].partition("@")[0]: each["status"] for each in records(out).values()}
     assert found == {each: "unavailable" if each in ABSENT.get(name, ()) else "ok" for each in asked}
@@ -139,13 +137,13 @@ def test_vectors_are_found_where_the_readme_says(folder: Path) -> None:
         assert found[retriever]["metrics"]["hit@1"]["value"] == 1.0
 
 
-def test_each_line_for_the_shell(folder: Path) -> None:
+def test_each_line_for_the_shell(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In their order: what one leaves, the next one finds."""
     allowed = {"get": {0, 3}, "check": {0, 1}}  # without a network there is nothing to fetch; Clotho's copy is tiny
     for words in CALLS:
         action = words[4] if words[3] == "data" else ""
-        done = called(folder, words)
-        assert done.returncode in allowed.get(action, {3} if action == "path" else {0}), (words, done.stderr)
-        assert "Traceback" not in done.stderr
-        assert done.stdout or action == "get"
+        assert words[:3] == [".venv/bin/python", "-m", "harness"]
+        done, told = main([*words[3:], *(["--threads", "1"] if words[3] == "run" else [])]), capsys.readouterr()
+        assert done in allowed.get(action, {3} if action == "path" else {0}), (words, told)
+        assert "Traceback" not in told.err and (told.out or action == "get")
     assert (folder / "results" / "runs" / "audio" / "report.html").exists()
