@@ -20,6 +20,7 @@ from runs import python_path
 
 from harness import files, finite, room
 from harness.artifacts import MANIFEST, Artifact, Recipe, Store
+from harness.dataset import Unavailable
 from harness.problems import BadInput
 from harness.room import NoRoom
 from harness.session import run_suite
