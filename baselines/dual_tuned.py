@@ -24,12 +24,13 @@ from harness import compute, teaching
 from harness.artifacts import Store
 from harness.compute import stage
 from harness.dataset import Contents, Pairs
-from harness.instruments import Captioner, TextTower, TokenEncoder
-from harness.layers import by_length, in_parts, parameter_count, vectors
+from harness.instruments import Captioner, Encoder, TextTower
+from harness.layers import by_length, in_parts, vectors
 from harness.learning import Apart, Learner
 from harness.progress import track
 from harness.retriever import Footprint, Ranking, Retriever, Unsupported
 from harness.teaching import Posterior, Teacher
+from harness.text_side import parameters, text_side
 
 FIRST_SCALE = 3.0  # exp(3) ≈ 20: what contrastive training of the small encoder ends near
 VECTORS = 3  # how much faster than the text side the candidates' vectors move
@@ -42,7 +43,7 @@ Batch = tuple[Tensor, Callable[[Tensor], Tensor]]  # numbers of texts (B), and w
 class DualTuned(Retriever):
     def __init__(
         self,
-        encoder: TokenEncoder,
+        encoder: Encoder,
         captioner: Captioner,
         steps: int,
         batch: int,
@@ -167,7 +168,7 @@ class DualTuned(Retriever):
     def _fresh_tower(self) -> Any:
         if self.text == "captioner":
             return self.captioner.text_tower(self.encoder.dim)
-        return self.encoder.text_tower()
+        return text_side(self.encoder, learns=True)
 
     def save(self, folder: Path) -> None:
         tensors = {f"tower.{name}": tensor.cpu().contiguous() for name, tensor in self._trained.items()}
@@ -184,7 +185,7 @@ class DualTuned(Retriever):
         self._finish()
 
     def footprint(self) -> Footprint:
-        return Footprint(self.neighbours.vectors.nbytes, parameter_count(self.tower))
+        return Footprint(self.neighbours.vectors.nbytes, parameters(self.tower))
 
 
 def divergence(scores: Tensor, ids: Tensor, goal: Tensor) -> Tensor:

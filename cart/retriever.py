@@ -38,10 +38,12 @@ from harness import compute, teaching
 from harness.artifacts import Store
 from harness.compute import stage
 from harness.dataset import Contents, Pairs
-from harness.instruments import Captioner, TextTower, TokenEncoder
+from harness.instruments import Captioner, Encoder, TextTower
 from harness.layers import parameter_count, trim
+from harness.problems import BadInput
 from harness.retriever import Footprint, Ranking, Retriever, Unsupported, padded
 from harness.teaching import Teacher
+from harness.text_side import Vectors, parameters, text_side
 
 QUERIES_AT_ONCE = 128
 CHECKED = 512  # candidates of whose captions the first token is looked at after training
@@ -79,7 +81,7 @@ class Counted:
 class CartRetriever(Retriever):
     def __init__(
         self,
-        encoder: TokenEncoder,
+        encoder: Encoder,
         captioner: Captioner,
         start: Tuned | None = None,
         text: str | Path = "tower",
@@ -187,8 +189,15 @@ class CartRetriever(Retriever):
             return Scratch(self.words, self.decoder["width"], self.decoder["dropout"])
         if self.text not in ("tower", "vector"):
             return Pretrained(Path(self.text), self.frozen)
-        tower = (self.start or self.encoder).text_tower()
-        return Vector(tower) if self.text == "vector" else Tower(tower, self.frozen)
+        tower: Any = self.start.text_tower() if self.start is not None else text_side(self.encoder)
+        if self.text == "vector":
+            return Vector(tower)
+        if isinstance(tower, Vectors):
+            raise BadInput(
+                f"text: tower reads the text side of the encoder word by word, and {type(self.encoder).__name__} hands "
+                "out none; write `text: vector`, which needs its vectors alone"
+            )
+        return Tower(tower, self.frozen)
 
     def _curriculum(self, gallery: Contents, captions: list[list[str]]) -> Draw:
         """Captions at their word, or texts and what a teacher thinks of them."""
@@ -291,7 +300,7 @@ class CartRetriever(Retriever):
         held = 0 if geometry is None else sum(buffer.nbytes for buffer in geometry.buffers())
         codewords = held if self.geometry == "codebook" else 0
         growing_bytes = self.tree.nbytes + 4 * tables + held - codewords
-        return Footprint(growing_bytes, parameter_count(self.model) - tables, codewords)
+        return Footprint(growing_bytes, parameters(self.model) - tables, codewords)
 
     def counts(self) -> Mapping[str, int]:
         """Positions that went through the decoder, and nodes of the tree that were scored."""

@@ -1,6 +1,7 @@
 """Checkpoints: those of `transformers`, from a folder or the hub's cache, and files of weights. None of their code.
 
-Called by whoever wraps one; what can't be had comes out as `Unavailable`, with what to do.
+Called by whoever wraps one; what isn't here comes out as `Unavailable`, what is damaged or made for something else as
+`BadInput`, both with what to do.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.dataset import Unavailable
+from harness.problems import BadInput
 
 if TYPE_CHECKING:
     import torch
@@ -28,17 +30,28 @@ def model(kind: str, checkpoint: Path, unasked: Sequence[str] = ("pooler",)) -> 
         kind, checkpoint, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True
     )
     for name, here, wanted in told["mismatched_keys"]:
-        raise Unavailable(
+        raise BadInput(
             f"{checkpoint}: {name} has the shape {tuple(here)} in its weights, and {tuple(wanted)} by its config.json; "
             "they don't belong together: fetch the checkpoint again"
         )
     absent = sorted(name for name in told["missing_keys"] if not any(word in name for word in unasked))
     if absent:
-        raise Unavailable(
+        raise BadInput(
             f"{checkpoint}: as {type(found).__name__} it lacks {len(absent)} weights ({', '.join(absent[:3])}, …), and "
             "chance would stand in for them; name a checkpoint that was made for this"
         )
     return found
+
+
+def file(checkpoint: Path, name: str) -> Path | None:
+    """One of its files, where it has that: from the folder, or from the hub's cache."""
+    if checkpoint.exists():
+        return checkpoint / name if (checkpoint / name).is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+
+    hub, _, revision = checkpoint.as_posix().partition("@")
+    found = try_to_load_from_cache(hub, name, revision=revision or None) if hub.count("/") < 2 else None
+    return Path(found) if isinstance(found, str) else None
 
 
 def _from_pretrained(kind: str, checkpoint: Path, **settings: Any) -> Any:
@@ -54,7 +67,8 @@ def _from_pretrained(kind: str, checkpoint: Path, **settings: Any) -> Any:
         return getattr(transformers, kind).from_pretrained(name, trust_remote_code=False, **settings)
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         lines = str(error).strip().splitlines() or [repr(error)]
-        raise Unavailable(
+        damaged = checkpoint.exists() and not isinstance(error, ImportError) and "no file named" not in lines[0]
+        raise (BadInput if damaged else Unavailable)(
             f"{checkpoint}: {kind} can't load it ({lines[0]}); name a folder with config.json, model.safetensors and "
             f"the tokenizer's files, or a hub id whose files are here: `hf download {name}` fetches them where there "
             "is a network"
@@ -74,13 +88,13 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
             warnings.simplefilter("ignore")  # what it warns of is either read all the same or told below
             found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        raise Unavailable(
+        raise (BadInput if path.exists() else Unavailable)(
             f"{path}: no weights can be read from it ({_cause(error)}); {_advice(path, error)}"
         ) from error
     if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):  # a training run's checkpoint
         found = found["state_dict"]
     if not isinstance(found, Mapping) or not all(isinstance(each, torch.Tensor) for each in found.values()):
-        raise Unavailable(f"{path} holds no tensors by name, but {type(found).__name__}; name a file of weights")
+        raise BadInput(f"{path} holds no tensors by name, but {type(found).__name__}; name a file of weights")
     return {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
 
 
@@ -97,7 +111,7 @@ def fill(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], path: Pat
         if wrong:
             first = sorted(wrong)[0]
             shapes = f": {tuple(tensors[first].shape)}, expected {tuple(own[first].shape)}" if wrong is other else ""
-            raise Unavailable(
+            raise BadInput(
                 f"{path} was made for another model: {len(wrong)} weights {words}, the first of them {first}{shapes}; "
                 "name the architecture that it was made for"
             )

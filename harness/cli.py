@@ -159,7 +159,8 @@ def _run(options: argparse.Namespace) -> int:
         _complain(str(problem))
         return BAD_INPUT
     compute.prepare_environment(threads, options.choices.spin)
-    from harness.session import BadInput, run_suite
+    from harness.problems import BadInput
+    from harness.session import run_suite
 
     try:
         return run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options)

@@ -6,7 +6,7 @@ Nothing here is loaded before it is asked for: a `Contents` of a million clips c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol, overload
@@ -35,6 +35,16 @@ def unchangeable(thing: Any) -> Any:
     return view
 
 
+class Order(NamedTuple):
+    """Which row of a file of vectors is whose. Such a file has a row for all that is annotated, present or not."""
+
+    rows: np.ndarray  # int64 by source position
+    size: int  # rows of the whole file
+
+
+WHOLE = "whole"  # the order of all splits of a dataset together, where it has one
+
+
 @dataclass(frozen=True)
 class Contents(Sequence[Any]):
     """A sequence of things of one modality, each fetched when it is asked for.
@@ -51,6 +61,8 @@ class Contents(Sequence[Any]):
     name: Callable[[int], str] | None = field(default=None, compare=False)
     # source positions → the things, one after the other; None: `fetch` for each. Files are decoded ahead this way.
     stream: Callable[[np.ndarray], Iterator[Any]] | None = field(default=None, compare=False)
+    # The orders in which files made elsewhere may hold them, by split, or `WHOLE`. `source` settles them too.
+    orders: Mapping[str, Order] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "positions", unchangeable(self.positions))
@@ -198,6 +210,15 @@ class Split:
     dropped: Sequence[str] = field(default=())  # names of items that should be here and are not
     expected: int | None = None  # items that the literature has in it
     layout: str = ""  # what it was read from, for people
+
+    def __post_init__(self) -> None:
+        """Where the dataset says nothing of orders, nothing was left out: rows stand as the contents do."""
+        for side in ("items", "captions"):
+            contents: Contents = getattr(self, side)
+            if not contents.orders:
+                rows = np.zeros(contents.positions.max(initial=-1) + 1, np.int64)
+                rows[contents.positions] = np.arange(len(contents))
+                object.__setattr__(self, side, replace(contents, orders={self.name: Order(rows, len(contents))}))
 
     @cached_property
     def named(self) -> Contents:

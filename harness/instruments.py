@@ -48,6 +48,10 @@ class Encoder(Instrument):
         """The same, remembered: for galleries and training sets, never for the queries of a search."""
         return self.stored(self, contents) if self.stored else self.encode(contents)
 
+    def text_tower(self) -> TextTower:
+        """A copy of the text side as a module, for who wants to start from it. Not every encoder has one."""
+        raise NotImplementedError(f"{type(self).__name__} can't hand out its text side")
+
 
 class TokenEncoder(Encoder):
     """An encoder whose states before pooling can be had too."""
@@ -55,10 +59,6 @@ class TokenEncoder(Encoder):
     @abstractmethod
     def tokens(self, contents: Contents) -> tuple[np.ndarray, np.ndarray]:
         """float32 [n, length, width] and bool [n, length], true where a state stands."""
-
-    def text_tower(self) -> TextTower:
-        """A copy of the text side as a module, for who wants to start from it."""
-        raise NotImplementedError(f"{type(self).__name__} can't hand out its text side")
 
 
 class TextTower(Protocol):

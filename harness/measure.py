@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from harness import compute, guard
 from harness.answers import agreement, checked, copied, joined
 from harness.dataset import Contents, unchangeable
+from harness.problems import BadInput
 from harness.progress import track
 from harness.retriever import Ranking, Retriever
 
@@ -132,6 +133,8 @@ def _collected() -> Iterator[None]:
 def _guarded(contestant: Contestant) -> Iterator[None]:
     try:
         yield
+    except BadInput as reason:
+        contestant.failure = str(reason)
     except Exception:
         contestant.failure = traceback.format_exc()
 
@@ -155,7 +158,7 @@ def _alive(contestants: list[Contestant], rng: np.random.Generator) -> list[Cont
 def in_memory(contents: Contents) -> Contents:
     """Fetched beforehand, so that no contestant is timed for decoding a file; read-only, since all are handed them."""
     things = dict(zip(contents.positions.tolist(), map(unchangeable, contents), strict=True))
-    return Contents(contents.modality, things.__getitem__, contents.positions, contents.source, contents.name)
+    return replace(contents, fetch=things.__getitem__, stream=None)
 
 
 def _ask(contestant: Contestant, positions: np.ndarray, queries: Contents, questions: Questions) -> Round:

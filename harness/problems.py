@@ -23,7 +23,11 @@ class Problem(NamedTuple):
         return line(f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}")
 
 
-class SuiteError(Exception):
+class BadInput(Exception):
+    """A file or a command says what can't be; the message says all there is to say, so that no traceback is needed."""
+
+
+class SuiteError(BadInput):
     """All problems of one file, one a line."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

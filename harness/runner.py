@@ -16,12 +16,13 @@ from harness import guard, interruption, record, room
 from harness.artifacts import Frame, Store
 from harness.dataset import Links, Unavailable
 from harness.measure import Contestant, Questions, contest
+from harness.problems import BadInput
 from harness.progress import say
 from harness.record import Record
 from harness.retriever import Footprint
 from harness.run_folder import RunFolder, cell_name
 from harness.scoring import broken_control, chance, score
-from harness.suite import Cell, Suite
+from harness.suite import Cell, Component, Suite
 from harness.task import Task, open_task, write_page
 from harness.workshop import Workshop
 
@@ -97,6 +98,10 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
         say(f"  unavailable: {reason}")
         _give_up(session, cells, "unavailable", str(reason))
         return 0
+    except BadInput as reason:
+        say(f"  failed: {reason}")
+        _give_up(session, cells, "failed", str(reason))
+        return 0
     except Exception as error:
         room.end_if_full(session.store.root, spec.name, error)
         say(f"  failed: {traceback.format_exc(limit=-1).strip().splitlines()[-1]}")
@@ -145,6 +150,10 @@ def _prepare(
             say(f"  {cell.retriever.name}: unavailable: {reason}")
             _give_up(session, [cell], "unavailable", str(reason), task)
             continue
+        except BadInput as reason:
+            say(f"  {cell.retriever.name}: failed: {reason}")
+            _give_up(session, [cell], "failed", str(reason), task)
+            continue
         except Exception as error:
             say(f"  {cell.retriever.name}: failed: {_said(error)}")
             _give_up(session, [cell], "failed", traceback.format_exc(), task)
@@ -186,13 +195,19 @@ def _questions(session: Session, workshop: Workshop, task: Task, cells: list[Cel
     Nor is there where somebody's encoder knows no others.
     """
     cell = cells[0]
-    if any(each.encoder and each.encoder.entry.closed for each in cells):
+    if any(each.encoder and _closed(each.encoder, task.queries.modality) for each in cells):
         return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
     train, validation = workshop.pairs(cell.task.dataset, cell.task.direction)
     for name, pairs in (("validation", validation), ("train", train)):
         if len(pairs.queries) and name != cell.task.split:  # a split that is asked itself would be known already
             return Questions(task.queries, pairs.queries[:1000], name, task.items, session.depth, cell.seed)
     return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
+
+
+def _closed(encoder: Component, asked: str) -> bool:
+    """Whether it, or what encodes media for it, knows no other queries than the task's."""
+    inside = [each for each in encoder.arguments.values() if isinstance(each, Component) and asked != "text"]
+    return encoder.entry.closed or any(_closed(each, asked) for each in inside if each.section == "encoders")
 
 
 def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: str | None) -> Record:

@@ -11,14 +11,11 @@ from typing import Any
 
 from harness import compute, environment, files, report
 from harness.artifacts import Store
+from harness.problems import BadInput
 from harness.progress import say
 from harness.run_folder import FolderBusy, RunFolder
 from harness.runner import Outcome, Session, run
 from harness.suite import Suite
-
-
-class BadInput(Exception):
-    """The command asks for what can't be: exit code 2."""
 
 
 def run_suite(suite: Suite, out: Path, data: Path, cache: Path, options: argparse.Namespace) -> int:

@@ -23,8 +23,9 @@ from runs import python_path
 from harness import files, finite, room
 from harness.artifacts import MANIFEST, Artifact, Recipe, Store
 from harness.dataset import Unavailable
+from harness.problems import BadInput
 from harness.room import NoRoom
-from harness.session import BadInput, run_suite
+from harness.session import run_suite
 from harness.suite import load
 
 RECIPE = Recipe("embeddings", "a few", {"seed": 1, "of": ["this", "that"]})

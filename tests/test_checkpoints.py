@@ -16,6 +16,7 @@ from torch import nn
 
 from harness import checkpoints
 from harness.dataset import Unavailable
+from harness.problems import BadInput
 
 
 class Bomb:
@@ -72,7 +73,7 @@ def test_nothing_is_run(tmp_path: Path, kind: str, wrapped: bool) -> None:
         path.write_bytes(pickle.dumps(bomb))
     else:
         torch.save(bomb, path, _use_new_zipfile_serialization=kind == "zip")
-    with pytest.raises(Unavailable, match="a pickle that holds more than weights, which is never run"):
+    with pytest.raises(BadInput, match="a pickle that holds more than weights, which is never run"):
         checkpoints.weights(path)
     assert not (tmp_path / "burst").exists()
     torch.load(path, weights_only=False) if kind != "bare" else pickle.loads(path.read_bytes())
@@ -85,7 +86,7 @@ def test_cut_short(model: nn.Module, tmp_path: Path, ending: str, left: int) -> 
     path = tmp_path / f"weights{ending}"
     torch.save(model.state_dict(), path) if ending == ".pt" else save_file(model.state_dict(), path)
     path.write_bytes(path.read_bytes()[:left])
-    with pytest.raises(Unavailable, match=rf"weights{ending}: no weights can be read"):
+    with pytest.raises(BadInput, match=rf"weights{ending}: no weights can be read"):
         checkpoints.weights(path)
 
 
@@ -93,10 +94,10 @@ def test_not_there_or_something_else(tmp_path: Path, model: nn.Module) -> None:
     with pytest.raises(Unavailable, match="no weights can be read"):
         checkpoints.weights(tmp_path / "nowhere.pt")
     torch.save({"state_dict": {"w": "words"}}, tmp_path / "words.pt")
-    with pytest.raises(Unavailable, match="holds no tensors by name"):
+    with pytest.raises(BadInput, match="holds no tensors by name"):
         checkpoints.weights(tmp_path / "words.pt")
     torch.jit.script(model).save(tmp_path / "program.pt")
-    with pytest.raises(Unavailable, match=r"a TorchScript program.*save its state_dict\(\) as .safetensors"):
+    with pytest.raises(BadInput, match=r"a TorchScript program.*save its state_dict\(\) as .safetensors"):
         checkpoints.weights(tmp_path / "program.pt")
 
 
@@ -114,7 +115,7 @@ def test_not_there_or_something_else(tmp_path: Path, model: nn.Module) -> None:
 def test_weights_that_do_not_fit(model: nn.Module, tmp_path: Path, change: dict[str, Any], words: str) -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     tensors = {name: tensor for name, tensor in ({**before, **change}).items() if tensor is not None}
-    with pytest.raises(Unavailable, match=words):
+    with pytest.raises(BadInput, match=words):
         checkpoints.fill(model, tensors, tmp_path / "weights.pt")
     assert same(before, model), "nothing was changed"
     checkpoints.fill(model, {name: tensor + 1 for name, tensor in before.items()}, tmp_path / "weights.pt")

@@ -16,6 +16,7 @@ from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel
 
 from baselines.encoders.clap import ClapEncoder
 from harness.dataset import Contents, Unavailable, Waveform
+from harness.problems import BadInput
 
 SHORT = sounds((0.3, 1.0, 0.8))
 
@@ -103,7 +104,7 @@ def test_chance_stands_in_for_no_weight_not_even_the_pooler(checkpoint: Path, tm
     weights = load_file(tmp_path / "model.safetensors")
     kept = {name: each for name, each in weights.items() if "pooler" not in name}
     save_file(kept, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(Unavailable, match=r"it lacks 2 weights \(text_model.pooler"):
+    with pytest.raises(BadInput, match=r"it lacks 2 weights \(text_model.pooler"):
         made(ClapEncoder(tmp_path))
     with pytest.raises(Unavailable, match="hf download nobody/nothing"):
         made(ClapEncoder("nobody/nothing"))

@@ -104,9 +104,9 @@ def test_all_who_can_be_had_are_measured(out: Path) -> None:
     ("name", "status", "words"),
     [
         ("absent", "unavailable", "hf download nobody/nothing"),
-        ("cut", "unavailable", "can't load it"),
+        ("cut", "failed", "can't load it"),
         ("laion", "unavailable", ""),  # with the package or without it: no checkpoint
-        ("nan", "unavailable", "nan.npz: row 3 holds NaN"),
+        ("nan", "failed", "nan.npz: row 3 holds NaN"),
         ("mistaken", "failed", "'exact' has no setting to turn"),
     ],
 )
@@ -116,6 +116,7 @@ def test_who_cannot_be_had_says_why(out: Path, name: str, status: str, words: st
     for record in mine:
         assert record["status"] == status
         assert words in record["reason"]
+        assert ("Traceback" in record["reason"]) == (name == "mistaken")  # a user's file needs no traceback
 
 
 def test_embeddings_are_artifacts_with_their_cost(out: Path) -> None:

@@ -17,6 +17,7 @@ from harness.artifacts import Store
 from harness.audit import audit
 from harness.dataset import Contents, Links, Pairs, Split, Unavailable, texts
 from harness.measure import in_memory
+from harness.problems import BadInput
 from harness.suite import Suite
 from harness.task import open_task
 from harness.workshop import Workshop
@@ -95,20 +96,20 @@ def test_captions_come_to_who_they_are_of(tmp_path: Path, said: list[str]) -> No
 
 def test_candidates_without_captions_are_counted_and_named(tmp_path: Path) -> None:
     path = written(tmp_path / "captions.jsonl", {"item": "b", "caption": "second"})
-    with pytest.raises(ValueError, match=r"no captions for 4 of 5 candidates: 'a', 'c', 'd' and 1 more"):
+    with pytest.raises(BadInput, match=r"no captions for 4 of 5 candidates: 'a', 'c', 'd' and 1 more"):
         fitted(path).describe(things(["a", "b", "c", "d", "e"]))
 
 
 def test_contents_without_names_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "captions.jsonl", {"item": "a", "caption": "first"})
-    with pytest.raises(ValueError, match="go by the names"):
+    with pytest.raises(BadInput, match="go by the names"):
         fitted(path).describe(Contents("audio", str, np.arange(2), "some sounds"))
 
 
 def test_a_file_that_changes_during_a_run_is_noticed(tmp_path: Path) -> None:
     captioner = fitted(written(tmp_path / "captions.jsonl", {"item": "a", "caption": "first"}))
     written(captioner.path, {"item": "a", "caption": "other"})
-    with pytest.raises(ValueError, match="no longer what it was"):
+    with pytest.raises(BadInput, match="no longer what it was"):
         captioner.describe(things(["a"]))
 
 

@@ -19,6 +19,7 @@ from tiny_checkpoints import pictures
 from baselines.encoders.open_clip import OpenClipEncoder
 from harness import compute
 from harness.dataset import Unavailable, texts
+from harness.problems import BadInput
 
 open_clip = pytest.importorskip("open_clip", reason="it is an extra: make test-clip has it")
 
@@ -112,7 +113,7 @@ def test_half_precision_is_near(plain: Path) -> None:
 
 
 def told(words: str, pretrained: Path | str, architecture: str | None = None) -> None:
-    with pytest.raises(Unavailable, match=words):
+    with pytest.raises((BadInput, Unavailable), match=words):
         made(OpenClipEncoder(pretrained, architecture))
 
 

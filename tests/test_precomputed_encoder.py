@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from safetensors.numpy import save_file
 
 from baselines.dual_tower import DualTower
 from baselines.encoders.precomputed import PrecomputedEncoder
-from harness.dataset import Contents, Pairs, Unavailable, texts
+from harness.dataset import WHOLE, Contents, Order, Pairs, Unavailable, texts
+from harness.problems import BadInput
 
 NOTHING = Pairs.empty("text", "image")
 CLIPS = ["dog.wav", "rain.wav", "a b.wav", "Straße.wav"]
@@ -25,13 +27,18 @@ def vectors(count: int, seed: int = 0, kind: Any = np.float32) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, DIM)).astype(kind)
 
 
-def clips(order: list[int], source: str = "there:test:items") -> Contents:
+def clips(order: list[int], split: str = "test") -> Contents:
     """Nothing of them is fetched: their vectors are elsewhere."""
 
     def fetch(position: int) -> Any:
         raise AssertionError("nobody looks at the media")
 
-    return Contents("audio", fetch, np.array(order, np.int64), source, CLIPS.__getitem__)
+    orders = {split: Order(np.arange(4), 4)}
+    return Contents("audio", fetch, np.array(order, np.int64), "there", CLIPS.__getitem__, orders=orders)
+
+
+def captions(split: str = "test") -> Contents:
+    return replace(texts(CAPTIONS), orders={split: Order(np.arange(5), 5)})
 
 
 def written(folder: Path, ending: str, rows: np.ndarray, names: list[str] | None, stem: str) -> dict[str, Path]:
@@ -72,18 +79,14 @@ def test_found_by_name_and_by_text(tmp_path: Path, ending: str, kind: Any) -> No
     assert encoder.encode(clips([])).shape == (0, DIM)
     (tmp_path / "kept").mkdir()
     encoder.save(tmp_path / "kept")
-    again = PrecomputedEncoder(encoder.files["media"], encoder.files["text"], **named(encoder))
+    again = PrecomputedEncoder(**encoder.files, **{f"{side}_names": path for side, path in encoder.names.items()})
     again.load(tmp_path / "kept")
     assert np.array_equal(again.encode(clips([1])), encoder.encode(clips([1])))
 
 
-def named(encoder: PrecomputedEncoder) -> dict[str, Path | None]:
-    return {f"{side}_names": path for side, path in encoder.names.items()}
-
-
-def by_row(folder: Path, rows: int = 4, captions: int = 5) -> PrecomputedEncoder:
+def by_row(folder: Path, rows: int = 4, split: str | None = "test") -> PrecomputedEncoder:
     media = written(folder, ".npy", vectors(rows), None, "media")
-    encoder = PrecomputedEncoder(**media, **written(folder, ".npy", vectors(captions, 1), None, "text"), split="test")
+    encoder = PrecomputedEncoder(**media, **written(folder, ".npy", vectors(5, 1), None, "text"), split=split)
     encoder.fit(NOTHING, NOTHING)
     return encoder
 
@@ -91,19 +94,20 @@ def by_row(folder: Path, rows: int = 4, captions: int = 5) -> PrecomputedEncoder
 def test_found_by_row_of_one_split(tmp_path: Path) -> None:
     encoder = by_row(tmp_path)
     np.testing.assert_allclose(encoder.encode(clips([3, 1])), unit(vectors(4))[[3, 1]], rtol=1e-5)
-    captions = texts(CAPTIONS, "there:test:captions")
-    np.testing.assert_allclose(encoder.encode(captions[::-1]), unit(vectors(5, 1))[::-1], rtol=1e-5)
-    with pytest.raises(
-        ValueError, match="rows are those of the split test, and what is asked for is there:train:items"
-    ):
-        encoder.encode(clips([0], "there:train:items"))
+    np.testing.assert_allclose(encoder.encode(captions()[::-1]), unit(vectors(5, 1))[::-1], rtol=1e-5)
+    with pytest.raises(BadInput, match="rows are those of the split test, and what is asked for has train"):
+        encoder.encode(clips([0], "train"))
+    whole = by_row(tmp_path, split=None)
+    np.testing.assert_allclose(whole.encode(captions(WHOLE)[np.array([4, 0])]), unit(vectors(5, 1))[[4, 0]], rtol=1e-5)
+    with pytest.raises(BadInput, match=r"nothing says whose rows these are; .*`text_names`.*`split: test`"):
+        whole.encode(captions())
 
 
 def test_a_dual_tower_over_them(tmp_path: Path) -> None:
     encoder = by_row(tmp_path)
     retriever = DualTower(encoder)
     retriever.index(clips([3, 2, 1, 0]))
-    found = retriever.search(texts(CAPTIONS, "there:test:captions"), 2).ids
+    found = retriever.search(captions(), 2).ids
     expected = np.argsort(-(unit(vectors(5, 1)) @ unit(vectors(4))[::-1].T), axis=1)[:, :2]
     assert np.array_equal(found, expected)
 
@@ -114,7 +118,7 @@ def test_a_dual_tower_over_them(tmp_path: Path) -> None:
 def told(words: str, media: dict[str, Any], text: dict[str, Any] | None = None, **more: Any) -> None:
     folder = next(iter(media.values())).parent
     text = text or written(folder, ".npz", vectors(4, 1), [*CAPTIONS[:2], "c", "d"], "text")
-    with pytest.raises(Unavailable, match=words):
+    with pytest.raises(BadInput, match=words):
         PrecomputedEncoder(**media, **text, **more).fit(NOTHING, NOTHING)
 
 
@@ -130,8 +134,8 @@ def test_rows_without_a_direction(tmp_path: Path, value: float, words: str) -> N
 def test_wrong_row_counts(tmp_path: Path) -> None:
     told("has 3 rows and .*media.json 4 names", written(tmp_path, ".npy", vectors(3), CLIPS, "media"))
     short = by_row(tmp_path, rows=3)
-    with pytest.raises(ValueError, match="has 3 rows; expected 4, one for each audio of the split test"):
-        short.encode(clips([0, 1, 2, 3]))
+    with pytest.raises(BadInput, match="has 3 rows; expected 4, one for each audio annotated in test"):
+        short.encode(clips([0]))
 
 
 def test_dimensions_that_do_not_fit(tmp_path: Path) -> None:
@@ -156,14 +160,14 @@ def test_no_rows_of_numbers(tmp_path: Path, rows: np.ndarray, words: str) -> Non
 def test_names(tmp_path: Path) -> None:
     twice = [*CLIPS[:3], CLIPS[0]]
     told("'dog.wav' names the rows 0 and 3, which differ", written(tmp_path, ".npz", vectors(4), twice, "media"))
-    told("nothing says whose rows these are", written(tmp_path, ".npz", vectors(4), None, "media"))
     media = written(tmp_path, ".npy", vectors(4), CLIPS, "media")
     media["media_names"].write_text("[1, 2]")
     told("is no list of texts", media)
     media["media_names"].write_text("[")
     told("can't be read", media)
     media["media_names"].unlink()
-    told("can't be read", media)
+    with pytest.raises(Unavailable, match="no names at"):
+        told("", media)
 
 
 def test_what_has_no_vector_is_named(tmp_path: Path) -> None:
@@ -172,12 +176,12 @@ def test_what_has_no_vector_is_named(tmp_path: Path) -> None:
         **written(tmp_path, ".npz", vectors(1, 1), ["a dog"], "text"),
     )
     encoder.fit(NOTHING, NOTHING)
-    with pytest.raises(ValueError, match=r"no vectors for 1 of 2 audio contents: 'Straße.wav'; it has 'dog.wav'"):
+    with pytest.raises(BadInput, match=r"no vectors for 1 of 2 audio contents: 'Straße.wav'; it has 'dog.wav'"):
         encoder.encode(clips([0, 3]))
-    with pytest.raises(ValueError, match="no vectors for 1 of 1 text contents: 'a  dog'"):
+    with pytest.raises(BadInput, match="no vectors for 1 of 1 text contents: 'a  dog'"):
         encoder.encode(texts(["a  dog"]))
     nameless = Contents("audio", str, np.arange(1), "nameless")
-    with pytest.raises(ValueError, match="this audio has none"):
+    with pytest.raises(BadInput, match="this audio has none"):
         encoder.encode(nameless)
 
 
@@ -187,7 +191,8 @@ def test_files_that_are_not_there_or_cut_short(tmp_path: Path, ending: str) -> N
     media["media"].write_bytes(media["media"].read_bytes()[:700])
     told("no vectors can be read|ends|can't be read", media)
     media["media"].unlink()
-    told("no vectors can be read", media)
+    with pytest.raises(Unavailable, match="no vectors at"):
+        told("", media)
 
 
 class Bomb:

@@ -18,6 +18,7 @@ from transformers import (
 
 from baselines.captioners.pretrained import FRAMES, PretrainedCaptioner
 from harness.dataset import Contents, Modality, Pairs, Unavailable
+from harness.problems import BadInput
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "blue", "circle", "square", "above", "left"]
 
@@ -130,7 +131,7 @@ def test_weights_come_from_safetensors_alone(checkpoint: Path, tmp_path: Path) -
 def test_weights_cut_short_are_told(checkpoint: Path, tmp_path: Path) -> None:
     weights = copied(checkpoint, tmp_path) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
-    with pytest.raises(Unavailable, match="can't load it"):
+    with pytest.raises(BadInput, match="can't load it"):
         made(tmp_path)
 
 
@@ -138,11 +139,11 @@ def test_chance_stands_in_for_no_weight(checkpoint: Path, tmp_path: Path) -> Non
     weights = copied(checkpoint, tmp_path) / "model.safetensors"
     kept = {name: tensor for name, tensor in load_file(weights).items() if "crossattention" not in name}
     save_file(kept, weights, {"format": "pt"})
-    with pytest.raises(Unavailable, match="it lacks"):
+    with pytest.raises(BadInput, match="it lacks"):
         made(tmp_path)
 
 
 def test_a_model_that_needs_a_prompt_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llava"}')
-    with pytest.raises(Unavailable, match="of kind llava"):
+    with pytest.raises(BadInput, match="of kind llava"):
         made(tmp_path)

@@ -14,6 +14,7 @@ from transformers import AutoImageProcessor, AutoTokenizer, BlipForImageTextRetr
 
 from baselines.single_tower.pretrained import FRAMES, Pretrained
 from harness.dataset import Contents, Modality, Pairs, Unavailable, texts
+from harness.problems import BadInput
 
 NOTHING = Pairs.empty("text", "image")
 ASKED = ["a red circle", "the blue square above a circle", "left"]
@@ -98,7 +99,7 @@ def test_a_checkpoint_that_is_not_here_says_how_to_get_it() -> None:
 
 def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "clip"}')
-    with pytest.raises(Unavailable, match="of kind clip, which judges no pair"):
+    with pytest.raises(BadInput, match="of kind clip, which judges no pair"):
         Pretrained(tmp_path).fit(NOTHING, NOTHING)
 
 
@@ -109,5 +110,5 @@ def test_chance_stands_in_for_no_weight(kind: str, lacking: str, tmp_path: Path)
     weights = tmp_path / "model.safetensors"
     kept = {name: tensor for name, tensor in load_file(weights).items() if lacking not in name}
     save_file(kept, weights, {"format": "pt"})
-    with pytest.raises(Unavailable, match="it lacks"):
+    with pytest.raises(BadInput, match="it lacks"):
         Pretrained(tmp_path).fit(NOTHING, NOTHING)

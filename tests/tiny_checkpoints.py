@@ -137,3 +137,32 @@ def sounds(lengths: tuple[float, ...] = (0.3, 1.0, 0.8, 2.5)) -> Contents:
     rng = np.random.default_rng(0)
     made = [Waveform(rng.normal(size=int(RATE * length)).astype(np.float32) * 0.1, RATE) for length in lengths]
     return Contents("audio", made.__getitem__, np.arange(len(made)), "noise audio")
+
+
+def sentences(folder: Path, pooling: str = "mean_tokens", dense: int = 0) -> Path:
+    """A BERT in the layout of sentence-transformers, with a layer after its pooling if `dense` says how wide."""
+    from safetensors.torch import save_file
+    from transformers import BertConfig, BertModel
+
+    marks = {"unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]"}
+    tokenizer(folder, marks, 16, ("[CLS]", "[SEP]"))
+    torch.manual_seed(0)
+    BertModel(BertConfig(**HEADS, vocab_size=40, max_position_embeddings=20, pad_token_id=3)).save_pretrained(folder)
+    kinds = [("Transformer", ""), ("Pooling", "1_Pooling"), *([("Dense", "2_Dense")] if dense else [])]
+    kinds.append(("Normalize", f"{len(kinds)}_Normalize"))
+    modules = [
+        {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for number, (kind, path) in enumerate(kinds)
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 8, "do_lower_case": True}))
+    (folder / "1_Pooling").mkdir()
+    told = {"word_embedding_dimension": 16, "pooling_mode_mean_tokens": False, f"pooling_mode_{pooling}": True}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(told))
+    if dense:
+        (folder / "2_Dense").mkdir()
+        told = {"in_features": 16, "out_features": dense, "activation_function": "torch.nn.modules.activation.Tanh"}
+        (folder / "2_Dense" / "config.json").write_text(json.dumps(told))
+        tensors = {"linear.weight": torch.randn(dense, 16), "linear.bias": torch.randn(dense)}
+        save_file(tensors, folder / "2_Dense" / "model.safetensors")
+    return folder

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from harness import files
 from harness.dataset import Contents, Pairs, Unavailable
 from harness.instruments import Captioner
-from harness.problems import Problems
+from harness.problems import BadInput, Problems
 from harness.progress import say
 
 SHOWN = 3  # names in a message
@@ -43,13 +43,13 @@ class FileCaptioner(Captioner):
     def describe(self, contents: Contents) -> list[list[str]]:
         names = contents.names
         if names is None:
-            raise ValueError(f"{self.path}: captions go by the names of items, and this {contents.modality} has none")
+            raise BadInput(f"{self.path}: captions go by the names of items, and this {contents.modality} has none")
         if files.path_digest(self.path) != self.digest_of_file:
-            raise ValueError(f"{self.path} is no longer what it was when this run began: run again")
+            raise BadInput(f"{self.path} is no longer what it was when this run began: run again")
         known = read(self.path)
         missing = [name for name in names if name not in known]
         if missing:
-            raise ValueError(
+            raise BadInput(
                 f"{self.path}: no captions for {len(missing):,} of {len(names):,} candidates: {_some(missing)}; add a "
                 f"row for each (the file has {_some(list(known))})"
             )

@@ -18,6 +18,7 @@ from harness import checkpoints, compute
 from harness.dataset import Contents, Pairs, Unavailable
 from harness.instruments import Captioner
 from harness.layers import parameter_count
+from harness.problems import BadInput
 from harness.progress import track
 
 KINDS = ("blip", "blip-2", "git", "vision-encoder-decoder")
@@ -42,7 +43,7 @@ class PretrainedCaptioner(Captioner):
         if self._model is None:
             kind = checkpoints.part("AutoConfig", self.checkpoint).model_type
             if kind not in KINDS:
-                raise Unavailable(
+                raise BadInput(
                     f"{self.checkpoint} is of kind {kind}, which writes no caption from pixels alone; name a "
                     f"checkpoint of kind {', '.join(KINDS)}, or bring captions with `kind: file`"
                 )

@@ -12,8 +12,8 @@ from baselines.encoders.pretrained import PretrainedEncoder, Towers
 from baselines.encoders.transformers_text import TransformersText
 from harness import checkpoints, compute
 from harness.compute import Precision
-from harness.dataset import Unavailable
 from harness.layers import parameter_count
+from harness.problems import BadInput
 
 KINDS = {"clip": "CLIPModel", "siglip": "SiglipModel"}
 
@@ -28,7 +28,7 @@ class ClipEncoder(PretrainedEncoder):
     def _model(self) -> Any:
         kind = checkpoints.part("AutoConfig", self.checkpoint).model_type
         if kind not in KINDS:
-            raise Unavailable(f"{self.checkpoint} is of kind {kind}; name a checkpoint of kind {' or '.join(KINDS)}")
+            raise BadInput(f"{self.checkpoint} is of kind {kind}; name a checkpoint of kind {' or '.join(KINDS)}")
         return checkpoints.model(KINDS[kind], self.checkpoint, unasked=())
 
     def _load(self) -> Towers:

@@ -22,6 +22,7 @@ from harness import checkpoints, compute
 from harness.compute import Precision
 from harness.dataset import Unavailable
 from harness.layers import parameter_count
+from harness.problems import BadInput
 
 INSTALL = "python -m pip install 'open_clip_torch>=2.24,<4' torchvision"
 WEIGHTS = ("open_clip_model.safetensors", "*.safetensors", "*.pt", "*.pth", "*.bin")  # in a folder, best first
@@ -50,7 +51,7 @@ class OpenClipEncoder(PretrainedEncoder):
                 model = library.create_model(name, load_weights=False, pretrained_text=False, force_quick_gelu=quick)
             tokenizer = library.get_tokenizer(name)
         except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise Unavailable(f"open_clip can't make {name} ({_first_line(error)}); correct its config") from error
+            raise BadInput(f"open_clip can't make {name} ({_first_line(error)}); correct its config") from error
         _fill(model, weights, library)
         parameters = parameter_count(model)
         see = transform.image_transform_v2(transform.PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
@@ -76,7 +77,7 @@ class OpenClipEncoder(PretrainedEncoder):
         if str(place).startswith("hf-hub:"):
             return str(place), self._fetched({"hf_hub": str(place).removeprefix("hf-hub:") + "/"}), False
         if self.architecture is None or self.architecture not in library.list_models():
-            raise Unavailable(
+            raise BadInput(
                 f"open_clip knows no architecture {self.architecture!r}; name the one that the weights {place} are of, "
                 "ViT-B-32 say: open_clip.list_models() tells them all"
             )
@@ -152,7 +153,7 @@ def _fill(model: Any, path: Path, library: Any) -> None:
     from open_clip import model as models
 
     if path.suffix in (".npz", ".npy"):
-        raise Unavailable(f"{path}: weights of big_vision are read by open_clip's tags alone; name a .safetensors file")
+        raise BadInput(f"{path}: weights of big_vision are read by open_clip's tags alone; name a .safetensors file")
     tensors = factory.convert_state_dict(model, checkpoints.weights(path))
     if "positional_embedding" in tensors and not hasattr(model, "positional_embedding"):
         tensors = models.convert_to_custom_text_state_dict(tensors)

@@ -2,23 +2,24 @@
 
 Files: .npy (float [n, dim]), .npz (arrays `vectors` and, if you like, `names`), .safetensors (tensor `vectors`). Whose
 a row is, is said by names (of media: what the dataset calls them; of texts: the texts themselves), in the .npz or as a
-JSON list in a file of its own; without names rows stand in the order of one split, which is then named.
+JSON list in a file of its own. Without names rows go by position: with `split`, a row for all that is annotated in that
+split, in that order, whether its medium is here or not; without, a row for all that a manifest lists, or as its column
+`row` says. One side may be left out where only the other is asked.
 """
 
 from __future__ import annotations
 
 import json
-import zipfile
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from harness.dataset import Contents, Modality, Pairs, Unavailable
+from harness import vectors
+from harness.dataset import WHOLE, Contents, Modality, Pairs
 from harness.instruments import Encoder
+from harness.problems import BadInput
 
-BLOCK = 1 << 16  # rows looked at together
 SHOWN = 3  # names in a message
 
 
@@ -27,38 +28,47 @@ class PrecomputedEncoder(Encoder):
 
     def __init__(
         self,
-        media: Path | str,
-        text: Path | str,
+        media: Path | str | None = None,
+        text: Path | str | None = None,
         media_names: Path | str | None = None,
         text_names: Path | str | None = None,
         split: str | None = None,
     ) -> None:
-        self.files = {"media": Path(media), "text": Path(text)}
-        names = {"media": media_names, "text": text_names}
-        self.names = {side: Path(name) if name else None for side, name in names.items()}
+        files, names = {"media": media, "text": text}, {"media": media_names, "text": text_names}
+        self.files = {side: Path(file) for side, file in files.items() if file}
+        self.names = {side: Path(name) for side, name in names.items() if name}
         self.split = split
+        if not self.files:
+            raise BadInput("precomputed: neither `media` nor `text` is given; name a file of vectors for each side")
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
         """Nothing is learnt; what is wrong with the files is said before anything is made from them."""
-        media, text = self.tables
-        if media.dim != text.dim:
-            raise Unavailable(
-                f"{media.path} holds vectors of dimension {media.dim} and {text.path} of {text.dim}: they are of "
-                "different encoders; name two files that one encoder made"
+        dims = {table.dim: table.path for table in self.tables.values()}
+        if len(dims) > 1:
+            (one, first), (other, second) = dims.items()
+            raise BadInput(
+                f"{first} holds vectors of dimension {one} and {second} of {other}: they are of different encoders; "
+                "name two files that one encoder made"
             )
-        for table in self.tables:
-            table.check()
-        self.dim = media.dim
+        for table in self.tables.values():
+            vectors.check(table.vectors, table.path)
+        self.dim = next(iter(dims))
 
     @cached_property
-    def tables(self) -> tuple[Table, Table]:
-        media, text = (Table(self.files[side], self.names[side], self.split) for side in ("media", "text"))
-        return media, text
+    def tables(self) -> dict[str, Table]:
+        return {side: Table(file, self.names.get(side), side, self.split) for side, file in self.files.items()}
 
     def encode(self, contents: Contents) -> np.ndarray:
-        table = self.tables[contents.modality == "text"]
+        side = "text" if contents.modality == "text" else "media"
+        if side not in self.tables:
+            raise BadInput(f"precomputed: no vectors of {side}; name a file of them: `{side}: FILE`")
+        table = self.tables[side]
         found = np.asarray(table.vectors[table.rows(contents)], np.float32).reshape(len(contents), self.dim)
         return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+    def embed(self, contents: Contents) -> np.ndarray:
+        """They are on the disk already; and what is missing is counted over all contents."""
+        return self.encode(contents)
 
     def save(self, folder: Path) -> None:
         (folder / "precomputed.json").write_text(json.dumps({"dim": self.dim}))
@@ -70,59 +80,38 @@ class PrecomputedEncoder(Encoder):
 class Table:
     """The vectors of one side, and whose they are."""
 
-    def __init__(self, path: Path, names: Path | None, split: str | None) -> None:
-        self.path, self.split = path, split
-        self.vectors, inside = _read(path)
-        if self.vectors.ndim != 2 or self.vectors.dtype.kind != "f" or not all(self.vectors.shape):
-            raise Unavailable(
-                f"{path} holds {self.vectors.dtype} of shape {self.vectors.shape}; expected floats of shape [rows, "
-                "dimensions]"
-            )
+    def __init__(self, path: Path, names: Path | None, side: str, split: str | None) -> None:
+        self.path, self.side, self.split = path, side, split
+        self.vectors, inside = vectors.read(path)
         self.dim = self.vectors.shape[1]
-        told = _names(names) if names else inside
-        if told is None and split is None:
-            raise Unavailable(
-                f"{path}: nothing says whose rows these are; name a JSON list of names for it, or write `split: test` "
-                "if they stand in the order of that split"
-            )
+        told = vectors.names(names) if names else inside
         self.places = None if told is None else self._placed(told, names or path)
 
     def _placed(self, names: list[str], where: Path) -> dict[str, int]:
         if len(names) != len(self.vectors):
-            raise Unavailable(
+            raise BadInput(
                 f"{self.path} has {len(self.vectors):,} rows and {where} {len(names):,} names; expected a name a row"
             )
         places: dict[str, int] = {}
         for row, name in enumerate(names):
             before = places.setdefault(name, row)
             if before != row and not np.array_equal(self.vectors[before], self.vectors[row]):
-                raise Unavailable(
-                    f"{where}: {name!r} names the rows {before} and {row}, which differ; keep one of them"
-                )
+                raise BadInput(f"{where}: {name!r} names the rows {before} and {row}, which differ; keep one of them")
         return places
-
-    def check(self) -> None:
-        """NaN, infinity and rows of zeros have no direction."""
-        for start in range(0, len(self.vectors), BLOCK):
-            block = np.asarray(self.vectors[start : start + BLOCK], np.float32)
-            lengths = np.linalg.norm(block, axis=1)
-            wrong = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
-            if len(wrong):
-                row = start + int(wrong[0])
-                what = "nothing but zeros" if np.isfinite(lengths[wrong[0]]) else "NaN or infinity"
-                raise Unavailable(f"{self.path}: row {row} holds {what}; make the vectors again")
 
     def rows(self, contents: Contents) -> np.ndarray:
         """int64 [n]: where the vector of each of the contents stands."""
+        if not len(contents):
+            return np.empty(0, np.int64)
         if self.places is None:
             return self._by_position(contents)
         keys = list(contents) if contents.modality == "text" else contents.names
         if keys is None:
-            raise ValueError(f"{self.path}: vectors go by the names of items, and this {contents.modality} has none")
+            raise BadInput(f"{self.path}: vectors go by the names of items, and this {contents.modality} has none")
         missing = [key for key in keys if key not in self.places]
         if missing:
             more = f" and {len(missing) - SHOWN:,} more" if len(missing) > SHOWN else ""
-            raise ValueError(
+            raise BadInput(
                 f"{self.path}: no vectors for {len(missing):,} of {len(keys):,} {contents.modality} contents: "
                 f"{', '.join(map(repr, missing[:SHOWN]))}{more}; it has "
                 f"{', '.join(map(repr, list(self.places)[:SHOWN]))}, …: add what is missing, or name another encoder"
@@ -130,53 +119,23 @@ class Table:
         return np.array([self.places[key] for key in keys], np.int64)
 
     def _by_position(self, contents: Contents) -> np.ndarray:
-        if self.split not in contents.source.split(":"):
-            raise ValueError(
-                f"{self.path}: its rows are those of the split {self.split}, and what is asked for is {contents.source}"
-                ": name a JSON list of names for it, which serves all splits"
+        order = contents.orders.get(self.split or WHOLE)
+        advice = f"name a JSON list of names for it (`{self.side}_names`), which serves all splits"
+        if order is None and self.split is None:
+            raise BadInput(
+                f"{self.path}: nothing says whose rows these are; {advice}, or write `split: test` if it has a row for "
+                "everything that is annotated in that split, in that order"
             )
-        positions, count = contents.positions, len(self.vectors)
-        whole = len(positions) and np.array_equal(np.sort(positions), np.arange(len(positions)))
-        if (whole and len(positions) > count) or (len(positions) and positions.max() >= count):
-            raise ValueError(
-                f"{self.path} has {count:,} rows; expected {int(positions.max()) + 1:,}, one for each "
-                f"{contents.modality} of the split {self.split}"
+        if order is None:
+            known = ", ".join(contents.orders) or "no order at all"
+            raise BadInput(
+                f"{self.path}: its rows are those of the split {self.split}, and what is asked for has {known}; "
+                f"{advice}"
             )
-        return positions
-
-
-def _read(path: Path) -> tuple[Any, list[str] | None]:
-    """The vectors, mapped where the format allows it, and the names beside them. No pickles."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        if path.suffix == ".npy":
-            return np.load(path, mmap_mode="r", allow_pickle=False), None
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as inside:
-                names = [str(name) for name in inside["names"]] if "names" in inside else None
-                return inside["vectors"], names
-        if path.suffix == ".safetensors":
-            return load_file(path)["vectors"], None
-    except KeyError as error:
-        raise Unavailable(f"{path} has no array called `vectors`; write it under that name") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, SafetensorError) as error:
-        words = str(error).strip().splitlines() or [repr(error)]
-        raise Unavailable(
-            f"{path}: no vectors can be read from it ({words[0]}); expected plain numbers as .npy, .npz or "
-            ".safetensors, nothing pickled"
-        ) from error
-    raise Unavailable(f"{path}: expected a name that ends in .npy, .npz or .safetensors")
-
-
-def _names(path: Path) -> list[str]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise Unavailable(
-            f"{path}: it can't be read ({error}); expected a JSON list of names, one for each row"
-        ) from error
-    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-        raise Unavailable(f"{path} is no list of texts; expected a JSON list of names, one for each row")
-    return found
+        if len(self.vectors) != order.size:
+            what = f"annotated in {self.split}" if self.split else "in the whole dataset"
+            raise BadInput(
+                f"{self.path} has {len(self.vectors):,} rows; expected {order.size:,}, one for each "
+                f"{contents.modality} {what}, in that order, whether it is used or not; make the file so, or {advice}"
+            )
+        return order.rows[contents.positions]

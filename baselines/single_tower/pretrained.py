@@ -21,6 +21,7 @@ from harness import checkpoints, compute
 from harness.compute import stage
 from harness.dataset import Contents, Pairs, Unavailable
 from harness.layers import parameter_count
+from harness.problems import BadInput
 from harness.progress import track
 
 FRAMES = 8  # of a video at most
@@ -92,7 +93,7 @@ class Pretrained(SingleTower):
         if self._model is None:
             kind = checkpoints.part("AutoConfig", self.checkpoint).model_type
             if kind not in KINDS:
-                raise Unavailable(
+                raise BadInput(
                     f"{self.checkpoint} is of kind {kind}, which judges no pair of text and image; name a checkpoint "
                     f"of kind {' or '.join(KINDS)}"
                 )

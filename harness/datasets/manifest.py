@@ -1,21 +1,23 @@
 """Your own data: a CSV or JSONL file that says which captions or labels belong to which media file, or to which vector.
 
-One row a caption, or one row an item with a list of captions. Columns: `path` (a media file) or `row` (of the embedding
-file that `vectors` names); `caption` or `label`; if need be `split`, and `id`, the item's name.
+One row a caption, or one row an item with a list or several columns of captions. Columns: `path` (a media file) or
+`row` (of the file that `vectors` names); `caption` or `label`; if need be `split`, and `id`, the item's name.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
 from harness import files, media
-from harness.dataset import Contents, Modality, Split, Unavailable, texts
+from harness import vectors as vector_files
+from harness.dataset import WHOLE, Contents, Modality, Order, Split, Unavailable, texts
 from harness.datasets.fences import Fence
 from harness.datasets.rows import rows
 from harness.problems import Problems, meant
@@ -31,7 +33,9 @@ class Item:
     place: str | int  # a path, or the row of a vector
     line: int  # where it turned up first
     split: str
+    number: int  # among all items
     told: list[str] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)  # of its captions, among those of the whole file
 
 
 class Manifest:
@@ -44,7 +48,7 @@ class Manifest:
         media: str = "",
         vectors: Path | None = None,
         split: Mapping[str, float] | None = None,
-        columns: Mapping[str, str] | None = None,
+        columns: Mapping[str, str | list[str]] | None = None,
         broken: float = 0.01,
         allow_outside: bool = False,
         rate: int = 16_000,
@@ -58,10 +62,11 @@ class Manifest:
         self.folder = path.parent / media
         self.allow_outside, self.rate, self.frames = allow_outside, rate, frames
         self.shares = dict(split or {})
-        self.columns = {name: name for name in COLUMNS} | dict(columns or {})
+        self.columns: dict[str, str | list[str]] = {**{name: name for name in COLUMNS}, **(columns or {})}
         shaping = [media, modality, self.shares, self.columns, rate, frames]
         self.digest = files.digest([files.file_digest(path), *shaping])
         self._items: list[Item] = []
+        self._count = 0  # rows of the file of vectors
         self._told = ""  # captions or labels: the column that it has
 
     @property
@@ -72,25 +77,36 @@ class Manifest:
         self._items = self._items or self._read()
         mine = [item for item in self._items if item.split == name]
         source = f"{self.name} {self.digest[:16]}:{name}"
+        captions = texts([text for item in mine for text in item.told])
+        rows_of = [row for item in mine for row in item.rows]
         return Split(
             name=name,
-            items=self._contents(mine, f"{source}:items"),
+            items=self._contents(mine, name, f"{source}:items"),
             item_names=[item.name for item in mine],
-            captions=texts([text for item in mine for text in item.told]),
+            captions=replace(captions, orders=self._orders(name, rows_of, sum(len(each.told) for each in self._items))),
             owner=np.repeat(np.arange(len(mine)), [len(item.told) for item in mine]),
             labels=self._told == "label",
         )
 
-    def _contents(self, items: list[Item], source: str) -> Contents:
+    @staticmethod
+    def _orders(split: str, rows_of: list[int], count: int) -> dict[str, Order]:
+        """As the file has them: all of them, and those of a split alone."""
+        found = np.array(rows_of, np.int64)
+        return {WHOLE: Order(found, count), split: Order(found.argsort().argsort(), len(found))}
+
+    def _contents(self, items: list[Item], split: str, source: str) -> Contents:
         if self.vectors is None:
             paths = [self.folder / str(item.place) for item in items]
-            return media.files(self.modality, paths, source, rate=self.rate, frames=self.frames)
+            made = media.files(self.modality, paths, source, rate=self.rate, frames=self.frames)
+            return replace(made, orders=self._orders(split, [item.number for item in items], len(self._items)))
         rows_of = np.array([item.place for item in items], np.int64)
         why = (
             f"{self.path} names rows of {self.vectors} and no media files: use the encoder `precomputed`, and "
             "retrievers that ask no other"
         )
-        return Contents(self.modality, lambda row: NoMedia(row, why), rows_of, f"{self.vectors.name}:{source}")
+        whole = {WHOLE: Order(np.arange(self._count), self._count)}
+        named = f"{self.vectors.name}:{source}"
+        return Contents(self.modality, lambda row: NoMedia(row, why), rows_of, named, orders=whole)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -98,14 +114,16 @@ class Manifest:
         """All items, in the order in which they turn up; or everything that is wrong with the file."""
         problems = Problems(self.path)
         self._check_arguments(problems)
-        fence, vectors = Fence(self.folder, self.allow_outside), self._vectors()
+        fence = Fence(self.folder, self.allow_outside)
+        self._count = len(vector_files.read(self.vectors)[0]) if self.vectors else 0
+        captions = 0
         items: dict[tuple[str, str], Item] = {}
         where: dict[str, str | int] = {}
         for line, values in rows(self.path, problems):
             if not self._told:
                 self._told = self._check_columns(list(values), line, problems)
-            given = {name: values.get(column) for name, column in self.columns.items()}
-            place = self._vector(given["row"], vectors) if self.vectors else self._file(given["path"], fence)
+            given = {name: _value(values, column) for name, column in self.columns.items()}
+            place = self._vector(given["row"]) if self.vectors else self._file(given["path"], fence)
             told = given[self._told]
             words: list[Any] = told if isinstance(told, list) else [told]
             split = self._split(given["split"])
@@ -121,8 +139,10 @@ class Manifest:
                     f"one {'row' if self.vectors else 'file'} an item; give each an `id` of its own",
                 )
                 continue
-            item = items.setdefault((name, split), Item(name, place, line, split))
+            item = items.setdefault((name, split), Item(name, place, line, split, len(items)))
             item.told += words
+            item.rows += range(captions, captions + len(words))
+            captions += len(words)
         problems.raise_if_any()
         if not items:
             raise problems.fail(None, "no rows; expected a first line with names of columns, and one row a caption")
@@ -138,6 +158,13 @@ class Manifest:
                 f"`columns` of the suite has {name[:80]!r}; expected {', '.join(COLUMNS)}; correct "
                 f"it{meant(name, COLUMNS)}",
             )
+        for name, column in self.columns.items():
+            if isinstance(column, list) and (name not in ("caption", "label") or not column):
+                problems.add(
+                    None,
+                    f"`columns` of the suite has {name}: {column}; expected the name of one column, or for caption or "
+                    "label a list of several; correct it",
+                )
         known = (*SPLITS, "seed")
         shares = {name: share for name, share in self.shares.items() if name != "seed"}
         if self.shares.keys() - set(known) or sum(shares.values()) > 1 or any(share < 0 for share in shares.values()):
@@ -150,18 +177,26 @@ class Manifest:
 
     def _check_columns(self, present: list[str], line: int, problems: Problems) -> str:
         """Whether the columns that are needed are there; `caption` or `label`, whichever it has."""
-        has = {name for name, column in self.columns.items() if column in present}
+        absent = {
+            name: [each for each in _several(wanted) if each not in present] for name, wanted in self.columns.items()
+        }
+        has = {name for name, columns in absent.items() if not columns}
         needed = "row" if self.vectors else "path"
-        lacking: list[str] = [] if needed in has else [needed]
-        if len(has & {"caption", "label"}) != 1:
-            lacking.append("caption or label (one of them)")
-        for name in lacking:
-            column = self.columns.get(name, name)
-            hint = meant(column.partition(" ")[0], present)
+        lacking: dict[str, str] = {} if needed in has else {needed: absent[needed][0]}
+        for name, wanted in self.columns.items():
+            if isinstance(wanted, list) and absent[name]:
+                lacking[name] = ", ".join(absent[name])
+        if len(has & {"caption", "label"}) != 1 and not lacking.keys() & {"caption", "label"}:
+            lacking["caption"] = "caption or label (one of them)"
+        for name, wanted in lacking.items():
+            numbered = [column for column in present if re.fullmatch(rf"{name}s?[ _.-]?\d+", column, re.IGNORECASE)]
+            value, hint = "…", meant(str(self.columns[name]), present)
+            if len(numbered) > 1:
+                value, hint = f"[{', '.join(numbered)}]", ""
             problems.add(
                 line,
-                f"the columns are {', '.join(map(str, present))[:300]}; expected {column}; name it so, or say which it "
-                f"is in the suite: columns: {{{name.partition(' ')[0]}: …}}{hint}",
+                f"the columns are {', '.join(map(str, present))[:300]}; expected {wanted}; name it so, or say which it "
+                f"is in the suite: columns: {{{name}: {value}}}{hint}",
             )
         if "split" in has and self.shares:
             problems.add(
@@ -183,22 +218,12 @@ class Manifest:
             )
         return name
 
-    def _vectors(self) -> int | None:
-        """How many there are, where the file says so at once."""
-        if self.vectors is None:
-            return None
-        if not self.vectors.is_file():
-            raise Unavailable(
-                f"manifest: nothing at {self.vectors}; name the file of vectors, seen from where you call"
-            )
-        return len(np.load(self.vectors, mmap_mode="r")) if self.vectors.suffix == ".npy" else None
-
-    def _vector(self, row: Any, count: int | None) -> int | Wrong:
+    def _vector(self, row: Any) -> int | Wrong:
         text = str(row)
-        if isinstance(row, bool) or not text.isdecimal() or (count is not None and int(text) >= count):
-            last = "" if count is None else f" to {count - 1}"
+        if isinstance(row, bool) or not text.isdecimal() or int(text) >= self._count:
             return Wrong(
-                f"row is {row!r:.80}; expected a row of {self.vectors}, a whole number from 0{last}; correct it"
+                f"row is {row!r:.80}; expected a row of {self.vectors}, a whole number from 0 to {self._count - 1}; "
+                "correct it"
             )
         return int(text)
 
@@ -226,13 +251,24 @@ class NoMedia:
         raise AttributeError(f"{self.why} (no {name})")
 
 
+def _several(columns: str | list[str]) -> list[str]:
+    return columns if isinstance(columns, list) else [columns]
+
+
+def _value(values: Mapping[str, Any], column: str | list[str]) -> Any:
+    """What stands in a column, or the texts of several: empty ones are left out."""
+    if isinstance(column, str):
+        return values.get(column)
+    return [text for each in column if (text := values.get(each)) is not None and str(text).strip()]
+
+
 class Wrong(str):
     """What is wrong with a value."""
 
 
 def _wrong_words(words: list[Any]) -> Wrong | None:
     if not words:
-        return Wrong("no captions; expected one at least; remove the item, or describe it")
+        return Wrong("no captions; expected one at least; remove the row, or describe it")
     for text in words:
         if not isinstance(text, str) or not text.strip() or not _whole(text):
             return Wrong(f"a caption or label is {text!r:.80}; expected some words; write them, or remove the row")

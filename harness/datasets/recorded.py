@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -16,8 +17,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from harness import files, media
-from harness.dataset import Modality, Split, Unavailable, texts
+from harness.dataset import Modality, Order, Split, Unavailable, texts
 from harness.folds import Fold, fold_of
+from harness.problems import BadInput
 from harness.progress import say
 
 SPLITS = ("train", "validation", "test")
@@ -52,6 +54,8 @@ class Present(NamedTuple):
     paths: list[Path]
     dropped: list[str]
     mute: int  # captions without a word in them, left out
+    rows: list[int]  # of each item: its number among all that were asked for
+    caption_rows: list[int]  # of each caption: its number among all of theirs
 
 
 class Recorded:
@@ -114,24 +118,28 @@ class Recorded:
             fold = fold_of(name) or Fold(name, 1, 1)
             told, counts = self.annotated(fold.whole), self.expected.get(fold.whole)
             start, end = (len(told.clips) * each // fold.of for each in (fold.number - 1, fold.number))
-            self._splits[name] = self._made(name, told.layout, told.clips[start:end], counts and counts[0] // fold.of)
+            self._splits[name] = self._made(name, told, slice(start, end), counts and counts[0] // fold.of)
         return self._splits[name]
 
     def present(self, split: str, clips: Sequence[Clip] | None = None) -> Present:
         """Which of a split's items (or of some of them) lie on the disk."""
         known = self._listing(split)
         endings = ("",) if self.whole_names else SUFFIXES[self.modality]
-        found = Present([], [], [], 0)
-        mute = 0
-        for clip in self.annotated(split).clips if clips is None else clips:
+        found = Present([], [], [], 0, [], [])
+        mute = passed = 0
+        for number, clip in enumerate(self.annotated(split).clips if clips is None else clips):
             path = next((known[name + end] for name in clip.files for end in endings if name + end in known), None)
-            captions = tuple(caption for caption in map(str.strip, clip.captions) if caption)
+            rows = [passed + row for row, caption in enumerate(clip.captions) if caption.strip()]
+            captions = tuple(clip.captions[row - passed].strip() for row in rows)
+            passed += len(clip.captions)
             mute += len(clip.captions) - len(captions)
             if path is None or not captions:
                 found.dropped.append(clip.name)
             else:
                 found.clips.append(clip._replace(captions=captions))
                 found.paths.append(path)
+                found.rows.append(number)
+                found.caption_rows.extend(rows)
         return found._replace(mute=mute)
 
     def remarks(self) -> list[str]:
@@ -169,8 +177,8 @@ class Recorded:
                 ) from error
         return known
 
-    def _made(self, name: str, layout: str, clips: Sequence[Clip], expected: int | None) -> Split:
-        split = name.partition("/")[0]
+    def _made(self, name: str, told: Annotations, part: slice, expected: int | None) -> Split:
+        split, layout, clips = name.partition("/")[0], told.layout, told.clips[part]
         _check(clips, layout)
         found = self.present(split, clips)
         if not clips:
@@ -185,11 +193,15 @@ class Recorded:
         sizes = [[name, path.stat().st_size] for name, path in zip(names, found.paths, strict=True)]
         source = f"{self.name} {self.version}:{files.digest(sizes)}:{name}:items"
         say(f"    {self.name} {name}: {_told(layout, found, expected)}")
+        captions = [len(clip.captions) for clip in told.clips]
+        items_order = Order(part.start + np.array(found.rows), len(told.clips))
+        captions_order = Order(sum(captions[: part.start]) + np.array(found.caption_rows), sum(captions))
+        spoken = texts([caption for clip in found.clips for caption in clip.captions])
         return Split(
             name=name,
-            items=media.files(self.modality, found.paths, source),
+            items=replace(media.files(self.modality, found.paths, source), orders={split: items_order}),
             item_names=names,
-            captions=texts([caption for clip in found.clips for caption in clip.captions]),
+            captions=replace(spoken, orders={split: captions_order}),
             owner=np.repeat(np.arange(len(found.clips)), [len(clip.captions) for clip in found.clips]).astype(np.int64),
             dropped=tuple(found.dropped),
             expected=expected,
@@ -233,4 +245,4 @@ def _check(clips: Sequence[Clip], layout: str) -> None:
     seen: set[str] = set()
     twice = [clip.name for clip in clips if clip.name in seen or seen.add(clip.name)]  # type: ignore[func-returns-value]
     if twice:
-        raise ValueError(f"{layout}: expected each item once; {some(twice)} came again: remove what is doubled")
+        raise BadInput(f"{layout}: expected each item once; {some(twice)} came again: remove what is doubled")

@@ -111,7 +111,7 @@ DATASETS = [
             "media": Argument(str, ""),
             "vectors": Argument(Path, None),
             "split": Argument(dict[str, float], {}, at_least=0),
-            "columns": Argument(dict[str, str], {}),
+            "columns": Argument(dict[str, str | list[str]], {}),
             **BROKEN,
             "allow_outside": Argument(bool, False),
             "rate": Argument(int, 16_000, at_least=1000, at_most=384_000),

@@ -64,16 +64,31 @@ ENCODERS = [
         install="python -m pip install 'laion-clap>=1.1.4,<2' 'numpy<2' torchvision, in an environment of its own",
     ),
     Entry(
+        "sentence_transformers",
+        "baselines.encoders.sentences:SentenceEncoder",
+        {
+            "checkpoint": Argument(Path),
+            "media": Argument("encoder", None),
+            "pooling": Argument(Literal["mean", "cls", "last", "max"], None),
+            "prompt": Argument(str, None),
+            **PRECISION,
+        },
+        about="texts by a sentence encoder: a folder of sentence-transformers, or a checkpoint of transformers with "
+        "`pooling`; media by the encoder that `media` names, precomputed vectors say",
+        seeded=False,
+    ),
+    Entry(
         "precomputed",
         "baselines.encoders.precomputed:PrecomputedEncoder",
         {
-            "media": Argument(Path),
-            "text": Argument(Path),
+            "media": Argument(Path, None),
+            "text": Argument(Path, None),
             "media_names": Argument(Path, None),
             "text_names": Argument(Path, None),
             "split": Argument(str, None),
         },
         about="vectors made elsewhere, .npy, .npz or .safetensors, looked up: what encoding costs is not in its rates",
+        version=2,
         seeded=False,
         closed=True,
     ),

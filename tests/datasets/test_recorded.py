@@ -12,6 +12,7 @@ from disk import COPIES, Copy, contents, write
 from harness.dataset import Unavailable
 from harness.datasets import audiocaps, clotho, coco, flickr30k, msrvtt, msvd
 from harness.datasets.recorded import SUFFIXES, Clip, carve
+from harness.problems import BadInput
 from harness.registry import kinds
 
 
@@ -163,7 +164,7 @@ def test_captions_without_words_are_left_out_and_an_item_twice_is_an_error(tmp_p
     path.write_text(path.read_text().replace("three", "  "))
     assert contents(COPIES["clotho"].at(tmp_path), "test")["evaluation/twice.wav"][2:] == ["four", "five"]
     path.write_text(path.read_text() + "twice.wav,a,b,c,d,e\n")
-    with pytest.raises(ValueError, match=r"clotho_captions_evaluation.*'evaluation/twice.wav' came again"):
+    with pytest.raises(BadInput, match=r"clotho_captions_evaluation.*'evaluation/twice.wav' came again"):
         COPIES["clotho"].at(tmp_path).split("test")
 
 
