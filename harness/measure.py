@@ -36,6 +36,7 @@ class Contestant:
     rounds: list[Round] = field(default_factory=list)
     speed: dict[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)  # what its instruments say of how they were made
 
     @property
     def queries(self) -> np.ndarray:

@@ -106,7 +106,8 @@ class Record(TypedDict):
     speed: Speed | None
     cost: Cost | None
     counts: dict[str, int]  # operations in the offline scenario: they don't flicker
-    details: NotRequired[dict[str, Any]]  # what the retriever says of its own inside, e.g. how its identifiers came out
+    # What the retriever says of its own inside, e.g. how its identifiers came out; `encoder` and `captioner`: of theirs
+    details: NotRequired[dict[str, Any]]
     config: dict[str, Any]  # retriever and instruments as configured, defaults filled in
     environment: dict[str, Any]  # machine, threads, versions, commit, dirty
     key: str  # digest of all that was configured: an equal key means that this cell is done

@@ -122,6 +122,7 @@ def _prepare(
         try:
             with session.store.ledger() as book:
                 retriever = workshop.retriever(cell, task)
+            details = workshop.details(cell)
         except Unavailable as reason:
             say(f"  {cell.retriever.name}: unavailable: {reason}")
             _give_up(session, [cell], "unavailable", str(reason), task)
@@ -132,7 +133,7 @@ def _prepare(
             continue
         cost = sum(sum(entry["seconds"].values()) for entry in book.used.values())
         say(f"  {cell.retriever.name}: ready in {time.monotonic() - begun:.1f} s (its preparation cost {cost:.1f} s)")
-        ready[cell] = (Contestant(cell.retriever.name, retriever, component.queries), book)
+        ready[cell] = (Contestant(cell.retriever.name, retriever, component.queries, details=details), book)
     return ready
 
 
@@ -246,7 +247,7 @@ def _succeed(
     written["speed"] = {"session": session.id, **contestant.speed, "noise": noise}  # type: ignore[typeddict-item]
     written["cost"] = _cost(book, contestant)
     written["counts"] = dict(contestant.counts)
-    details = dict(contestant.retriever.details())
+    details = {**contestant.details, **contestant.retriever.details()}
     if details:
         written["details"] = details
     written["rankings"] = session.folder.write_ranking(cell.file, ranking, asked)
