@@ -153,6 +153,16 @@ def test_the_kept_index_is_the_grown_one(runs: tuple[Session, Outcome]) -> None:
         assert (np.sort(ids, axis=1) == np.arange(20)).all(), name
 
 
+def test_what_an_encoder_says_of_its_training_stands_beside_what_the_retriever_says(
+    runs: tuple[Session, Outcome],
+) -> None:
+    found = records(runs[0])
+    assert "details" not in found[f"{GROWN} oracle 0"], "it uses no encoder"
+    for name in (f"{GROWN} dual 0", f"{GROWN} cart 1"):
+        assert {"shape": "4 s", "items": 24, "cut": 0, "steps": 3}.items() <= found[name]["details"]["encoder"].items()
+    assert "identifiers" in found[f"{GROWN} cart 1"]["details"]
+
+
 def test_what_a_contestant_indexed_is_told_by_its_artifact(runs: tuple[Session, Outcome]) -> None:
     session, _ = runs
     duals = {
