@@ -201,7 +201,7 @@ class Split:
     item_names: Sequence[str]
     captions: Contents
     owner: np.ndarray  # int64 [captions]: the item that each caption describes
-    # The captions are labels, one for each item that bears it. Whoever learns sees them so; a task asks each once.
+    # The captions are labels, one for each item that bears it. Train is learned so; test and validation ask each once.
     labels: bool = False
     prints: Sequence[str] | None = None  # of each item's bytes, where items are files: the same item under two names
     # Embedded datasets know what their captions mean: how many of these items (positions) fit each caption, int64

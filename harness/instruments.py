@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,6 +30,10 @@ class Instrument(ABC):
 
     @abstractmethod
     def load(self, folder: Path) -> None: ...
+
+    def details(self) -> Mapping[str, Any]:
+        """What it has to say of how it was made, as plain values: for the records of all who use it."""
+        return {}
 
 
 class Encoder(Instrument):

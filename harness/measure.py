@@ -42,6 +42,7 @@ class Contestant:
     counts: Mapping[str, int] = field(default_factory=dict)
     singles: list[Single] = field(default_factory=list)
     changed: dict[str, None] = field(default_factory=dict)  # what it changed of that which all share
+    details: Mapping[str, Any] = field(default_factory=dict)  # what its instruments say of how they were made
 
     @property
     def queries(self) -> np.ndarray:

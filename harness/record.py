@@ -109,7 +109,8 @@ class Record(TypedDict):
     speed: Speed | None
     cost: Cost | None
     counts: dict[str, int]  # operations in the offline scenario: they don't flicker
-    details: NotRequired[dict[str, Any]]  # what the retriever says of its own inside, e.g. how its identifiers came out
+    # What the retriever says of its own inside, e.g. how its identifiers came out; `encoder` and `captioner`: of theirs
+    details: NotRequired[dict[str, Any]]
     changed: NotRequired[list[str]]  # settings that all contestants share, which it changed; they were put back
     config: dict[str, Any]  # retriever and instruments as configured, defaults filled in
     environment: dict[str, Any]  # machine, threads, versions, commit, dirty

@@ -146,6 +146,7 @@ def _prepare(
         try:
             with guard.kept(cell.retriever.name, changed), session.store.ledger() as book:
                 retriever = workshop.retriever(cell, task)
+            details = workshop.details(cell)
         except Unavailable as reason:
             say(f"  {cell.retriever.name}: unavailable: {reason}")
             _give_up(session, [cell], "unavailable", str(reason), task)
@@ -160,7 +161,8 @@ def _prepare(
             continue
         cost = sum(sum(entry["seconds"].values()) for entry in book.used.values())
         say(f"  {cell.retriever.name}: ready in {time.monotonic() - begun:.1f} s (its preparation cost {cost:.1f} s)")
-        ready[cell] = (Contestant(cell.retriever.name, retriever, component.queries, changed=changed), book)
+        contestant = Contestant(cell.retriever.name, retriever, component.queries, details=details, changed=changed)
+        ready[cell] = (contestant, book)
     return ready
 
 
@@ -290,6 +292,7 @@ def _succeed(
     written["counts"] = dict(contestant.counts)
     if contestant.changed:
         written["changed"] = list(contestant.changed)
+    details = {**contestant.details, **contestant.retriever.details()}
     if details:
         written["details"] = details
     written["rankings"] = session.folder.write_ranking(cell.file, ranking, asked)

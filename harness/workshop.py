@@ -69,7 +69,8 @@ class Workshop:
         try:
             if place in self._absent:
                 raise Unavailable(self._absent[place])
-            return dataset.split(split).pairs(direction)
+            found = dataset.split(split)
+            return found.questions(direction) if split == "validation" else found.pairs(direction)
         except Unavailable as reason:
             if needed:
                 raise
@@ -187,6 +188,14 @@ class Workshop:
         if "links" in component.entry.needs:
             prepared.retriever.peek(task.queries, task.links)  # type: ignore[attr-defined]  # the oracle's door
         return prepared.retriever
+
+    def details(self, cell: Cell) -> dict[str, Any]:
+        """What the instruments of a prepared cell say of how they were made."""
+        found = {}
+        for name, used in (("encoder", cell.encoder), ("captioner", cell.captioner)):
+            if used and (used.digest, seed := cell.seed if used.entry.seeded else 0) in self._instruments:
+                found[name] = dict(self._instruments[used.digest, seed].details())
+        return {name: details for name, details in found.items() if details}
 
     def _prepared(
         self,

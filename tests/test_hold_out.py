@@ -23,7 +23,7 @@ from harness.task import open_task
 
 SUITE = """\
 name: growing
-k: [1, 5]
+k: [1, 5, 20]
 seeds: [0, 1]
 scenarios: {offline: {rounds: 2, cap_s: 2}}
 datasets: {sounds: {kind: soundscapes, train: 24, validation: 8, test: 20}}
@@ -144,11 +144,23 @@ def test_the_kept_index_is_the_grown_one(runs: tuple[Session, Outcome]) -> None:
     assert (
         found[f"{GROWN} dual 0"]["cost"]["index_bytes"] == found["sounds/test/text-audio dual 0"]["cost"]["index_bytes"]
     )
-    assert found[f"{GROWN} dual 0"]["metrics"]["hit@1"] == found["sounds/test/text-audio dual 0"]["metrics"]["hit@1"]
-    cart = found[f"{GROWN} cart 0"]
-    assert cart["details"]["identifiers"]["candidates"] == 20
-    ids = session.folder.read_ranking("sounds_test_text-audio+25added.cart.0")[0]
-    assert (ids >= 15).any() and ids.max() < 20
+    grown, plain = (session.folder.read_ranking(f"sounds_test_text-audio{held}.dual.0") for held in ("+25added", ""))
+    assert np.array_equal(grown[2], plain[2])
+    assert np.allclose(grown[1], plain[1], atol=1e-5), "as near to each query as before, whatever order ties come in"
+    assert found[f"{GROWN} cart 0"]["details"]["identifiers"]["candidates"] == 20
+    for name in ("dual", "cart", "both"):
+        ids = session.folder.read_ranking(f"sounds_test_text-audio+25added.{name}.0")[0]
+        assert (np.sort(ids, axis=1) == np.arange(20)).all(), name
+
+
+def test_what_an_encoder_says_of_its_training_stands_beside_what_the_retriever_says(
+    runs: tuple[Session, Outcome],
+) -> None:
+    found = records(runs[0])
+    assert "details" not in found[f"{GROWN} oracle 0"], "it uses no encoder"
+    for name in (f"{GROWN} dual 0", f"{GROWN} cart 1"):
+        assert {"shape": "4 s", "items": 24, "cut": 0, "steps": 3}.items() <= found[name]["details"]["encoder"].items()
+    assert "identifiers" in found[f"{GROWN} cart 1"]["details"]
 
 
 def test_what_a_contestant_indexed_is_told_by_its_artifact(runs: tuple[Session, Outcome]) -> None:

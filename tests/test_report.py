@@ -94,6 +94,23 @@ def test_every_number_of_the_csv_is_that_of_the_record(folder: RunFolder) -> Non
     assert line["session"] == found["speed"]["session"]
 
 
+def test_who_is_no_better_than_chance_is_named_above_the_table(folder: RunFolder) -> None:
+    """The record's own intervals: 0.0 at hit@1 and 6.5 % at hit@5, where a random order gets 4.2 and 20.8."""
+    name = add(folder)
+    said = tables.markdown("t", [only_row(folder)], [1, 5], None)
+    assert "\n\nnear chance: dual. No hit@k of theirs is certainly above" in said
+    for which, changes in {
+        "above at one k": {"metrics": {**record.load(folder.record_path(name))["metrics"], "hit@5": above()}},
+        "a control": {"paradigm": "control"},
+    }.items():
+        add(folder, **changes)
+        assert tables.chance_note([only_row(folder)]) is None, which
+
+
+def above() -> dict[str, float]:
+    return {"value": 0.5, "low": 0.3, "high": 0.7}
+
+
 def test_chance_is_written_as_a_plain_number(folder: RunFolder) -> None:
     name = add(folder)
     data: Any = record.load(folder.record_path(name))["data"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ import torch
 from kit import DATASETS, Kit, untrained
 from scipy.signal import resample_poly
 
-from baselines.encoders import features
+from baselines.encoders import features, small
 from baselines.encoders.small import SmallEncoder
 from baselines.encoders.words import PAD, START, UNKNOWN, Vocabulary
-from harness.dataset import Contents, Pairs, Waveform, texts
+from harness import progress
+from harness.dataset import Contents, Links, Pairs, Waveform, texts
 from harness.datasets.soundscapes import Soundscapes
 
 MEDIA = tuple(DATASETS)
@@ -28,13 +30,72 @@ def sounds(*things: Waveform) -> Contents:
 @every
 def test_features_are_planes_within_bounds(tiny: Callable[[str], Kit], medium):
     items = tiny(medium).test(f"text-{medium}").candidates[:3]
-    shape = features.shape_of(medium, items[0])
+    shape = features.shape_of(items)
     planes = features.planes(items, shape)
     assert planes.shape == (3, shape.channels, shape.height, shape.width)
     assert planes.shape[1 : 1 + len(SHAPES[medium])] == SHAPES[medium]
     assert planes.isfinite().all()
     assert -2 <= planes.min() < planes.max() <= 2
     assert (planes[0] != planes[1]).any()
+
+
+THINGS: dict[str, Callable[[int], Any]] = {  # a thing of each medium, of some size
+    "audio": lambda size: Waveform(np.full(1600 * size, 0.1, np.float32), 16_000),
+    "image": lambda size: np.full((2 * size, 4 * size, 3), 90, np.uint8),
+    "video": lambda size: np.full((size, 12, 16, 3), 90, np.uint8),
+}
+
+
+def of_sizes(medium: Any, *sizes: int) -> Contents:
+    return Contents(medium, lambda place: THINGS[medium](sizes[place]), np.arange(len(sizes)), f"{medium} {sizes}")
+
+
+@every
+def test_things_that_are_all_alike_give_the_shape_of_any(tiny, medium):
+    items = tiny(medium).lessons(f"text-{medium}")[0].candidates
+    assert features.shape_of(items) == features.shape_of(items[:1]) == tiny(medium).encoder.shape
+
+
+@every
+def test_no_single_thing_settles_the_shape(medium):
+    usual = features.shape_of(of_sizes(medium, *[8] * 39))
+    for odd in (1, 20):
+        for sizes in ([odd, *[8] * 39], [*[8] * 39, odd]):
+            assert features.shape_of(of_sizes(medium, *sizes)) == usual
+    assert features.shape_of(of_sizes(medium, *[8] * 36, *[20] * 4)) != usual, "one in ten is none of a few"
+
+
+@every
+def test_how_many_are_larger_than_the_shape_is_told(medium, tmp_path):
+    said: list[str] = []
+
+    class Listening(progress.Silent):
+        def say(self, text: str) -> None:
+            said.append(text)
+
+    progress.use(Listening())
+    items = of_sizes(medium, 2, 20, *[8] * 38)
+    train = Pairs(texts([f"number {place}" for place in range(40)]), items, Links.single(np.arange(40)))
+    encoder = untrained(steps=2)
+    encoder.fit(train, Pairs.empty("text", medium))
+    shape = {"audio": "0.8 s", "image": "16 x 32 pixels", "video": "8 frames of 12 x 16 pixels"}[medium]
+    assert said == [f"    training small: 1 of 40 items are larger than {shape}, and are cut to it"]
+    encoder.save(tmp_path)
+    loaded = untrained()
+    loaded.load(tmp_path)
+    assert {"shape": shape, "items": 40, "cut": 1}.items() <= loaded.details().items()
+
+
+def test_training_ends_where_validation_no_longer_gains(monkeypatch):
+    few = Pairs(texts(["one", "two"]), of_sizes("image", 2, 2), Links.single(np.arange(2)))
+    figures = [0.1, 0.5, 0.2, 0.2, 0.3, 0.9, 0.9, 0.9, 0.9, 0.9]
+    monkeypatch.setattr(small, "LEAST_BETWEEN", 2)
+    for patience, ended, best in ((3, 10, 0.5), (4, 20, 0.9), (0, 20, 0.9)):  # the fifth look is the first one half way
+        told = iter(figures)
+        monkeypatch.setattr(small, "reciprocal_ranks", lambda scores, right, told=told: torch.tensor([next(told)]))
+        encoder = SmallEncoder(steps=20, batch=4, dim=8, lr=1e-3, patience=patience)
+        encoder.fit(few, few)
+        assert (encoder.details()["steps"], encoder.details()["validation MRR"]) == (ended, pytest.approx(best))
 
 
 @every
@@ -122,8 +183,8 @@ def test_sound_of_another_rate_is_resampled(tiny):
     other = kit.test("text-audio").candidates[1]
     plain, resampled = kit.encoder.encode(sounds(sound, faster))
     assert plain @ resampled > 0.99
-    shape = features.shape_of("audio", sound)
-    assert features.shape_of("audio", faster) == shape
+    shape = features.shape_of(sounds(sound))
+    assert features.shape_of(sounds(faster)) == shape
     gap = (features.audio(sound, shape) - features.audio(faster, shape)).abs().mean()
     assert gap < 0.2 * (features.audio(sound, shape) - features.audio(other, shape)).abs().mean()
 

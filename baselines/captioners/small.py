@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from baselines.captioners.listener import Listener, read
 from baselines.encoders import features
 from baselines.encoders.features import Shape
+from baselines.encoders.positives import captions_of
 from baselines.encoders.small import SmallEncoder
 from baselines.encoders.towers import MediaTower
 from baselines.encoders.words import PAD, START, UNKNOWN, Vocabulary, pad
@@ -121,7 +122,7 @@ class SmallCaptioner(Captioner):
         self.teller.to(device)
         rows = pad([self.vocabulary.tokens(text) for text in train.queries])
         planes = features.planes(train.candidates, self.shape)
-        self._learn(rows, planes, Links.grouped(train.links.targets, len(train.candidates)))
+        self._learn(rows, planes, captions_of(train))
         self._finish()
 
     def _learn(self, rows: Tensor, planes: Tensor, captions: Links) -> None:

@@ -19,6 +19,7 @@ from harness.dataset import Contents, Modality, Waveform
 from harness.progress import track
 
 RATE, WINDOW, HOP, MELS = 16_000, 512, 400, 48
+SAMPLE, FITTING = 256, 95  # things that settle the shape of all, and the percentage of them that fits whole
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,32 @@ class Shape:
     height: int
     width: int
 
+    def __str__(self) -> str:
+        if self.modality == "audio":
+            return f"{(self.width - 1) * HOP / RATE:.3g} s"
+        frames = f"{self.channels // 3} frames of " if self.modality == "video" else ""
+        return f"{frames}{self.height} x {self.width} pixels"
 
-def shape_of(modality: Modality, thing: Any) -> Shape:
-    """The shape that fits things like this one."""
+
+def shape_of(contents: Contents) -> Shape:
+    """The least shape that fits nearly all of a sample in each measure, so that no single odd thing settles it."""
+    chosen = np.sort(np.random.default_rng(0).permutation(len(contents))[:SAMPLE])
+    sizes = [_size(thing) for thing in contents[chosen]]
+    return _shape(contents.modality, *np.percentile(sizes, FITTING, axis=0, method="inverted_cdf").astype(int).tolist())
+
+
+def _size(thing: Any) -> tuple[int, ...]:
+    """What differs between things: steps in time; height and width; frames, height and width."""
+    if isinstance(thing, Waveform):
+        return (max(2, int(len(thing.samples) * RATE / thing.rate) // HOP + 1),)
+    return (*thing.shape[:-3], *_bounded(*thing.shape[-3:-1]))
+
+
+def _shape(modality: Modality, *size: int) -> Shape:
     if modality == "audio":
-        return Shape("audio", MELS, 1, int(len(thing.samples) * RATE / thing.rate) // HOP + 1)
-    if modality == "image":
-        return Shape("image", 3, *_bounded(thing.shape[0], thing.shape[1]))
-    return Shape("video", 3 * len(thing), *_bounded(thing.shape[1], thing.shape[2]))
+        return Shape("audio", MELS, 1, *size)
+    frames = size[0] if modality == "video" else 1
+    return Shape(modality, 3 * frames, *size[-2:])
 
 
 def _bounded(height: int, width: int, most: int = 96) -> tuple[int, int]:
@@ -47,12 +66,22 @@ def _bounded(height: int, width: int, most: int = 96) -> tuple[int, int]:
 
 def planes(contents: Contents, shape: Shape) -> Tensor:
     """float16 [n, C, H, W], roughly within -1..1."""
+    return planes_and_cut(contents, shape)[0]
+
+
+def planes_and_cut(contents: Contents, shape: Shape) -> tuple[Tensor, int]:
+    """The planes, and how many of the things are larger than the shape: cut, shrunk, or seen in fewer frames."""
     out = torch.empty(len(contents), shape.channels, shape.height, shape.width, dtype=torch.float16)
-    see = audio if shape.modality == "audio" else pictures
+    see, cut = audio if shape.modality == "audio" else pictures, 0
     with compute.limited_threads(1):
         for row, thing in enumerate(track(contents, f"{contents.modality} features", len(contents))):
             out[row] = see(thing, shape)
-    return out
+            cut += _larger(_shape(shape.modality, *_size(thing)), shape)
+    return out, cut
+
+
+def _larger(one: Shape, other: Shape) -> bool:
+    return one.channels > other.channels or one.height > other.height or one.width > other.width
 
 
 def audio(sound: Waveform, shape: Shape) -> Tensor:

@@ -31,7 +31,7 @@ class LookAlikes:
         if self.seen < size or size <= count:
             return strangers[:count]
         anchors = strangers[: count // GROUP]
-        near = torch.topk(self.vectors[anchors] @ self.vectors.T, 2 * GROUP).indices.numpy()  # (anchors, 2 GROUP)
+        near = torch.topk(self.vectors[anchors] @ self.vectors.T, min(2 * GROUP, size)).indices.numpy()
         chosen = self.rng.permuted(near, axis=1)[:, : GROUP - 1]
         members = np.concatenate([anchors, chosen.ravel(), strangers[len(anchors) :]])
         _, first = np.unique(members, return_index=True)

@@ -1,25 +1,26 @@
 """The `small` encoder: a text transformer and a CNN for sound, pictures or video, trained from scratch by contrast.
 
 It stands in where no pretrained model can be had: two cores train it in minutes. The loss is CLIP's, symmetric over a
-batch of matching pairs (Radford et al., 2021).
+batch of matching pairs (Radford et al., 2021). Training ends early where the validation split no longer gains by it.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from baselines.encoders import features
 from baselines.encoders.features import Shape
+from baselines.encoders.positives import Positives, contrast, reciprocal_ranks, right_ones
 from baselines.encoders.sampling import LookAlikes
 from baselines.encoders.towers import MediaTower, TextTower
 from baselines.encoders.words import PAD, Vocabulary, pad
@@ -28,18 +29,29 @@ from harness.dataset import Contents, Links, Modality, Pairs
 from harness.instruments import TokenEncoder
 from harness.layers import in_parts, parameter_count
 from harness.learning import Apart, Learner
-from harness.progress import track
+from harness.progress import say, track
 
 TEXT_BATCH, MEDIA_BATCH = 512, 128
 FIRST_SCALE = 3.0  # exp(3) ≈ 20
+LOOKS = 10  # at validation, evenly over the steps
+LEAST_BETWEEN = 10  # steps from one look to the next
 
 
 class SmallEncoder(TokenEncoder):
     def __init__(
-        self, steps: int, batch: int, dim: int, lr: float, modality: Modality | None = None, seed: int = 0
+        self,
+        steps: int,
+        batch: int,
+        dim: int,
+        lr: float,
+        patience: int = 0,
+        modality: Modality | None = None,
+        seed: int = 0,
     ) -> None:
         self.steps, self.batch, self.dim, self.lr, self.seed = steps, batch, dim, lr, seed
+        self.patience = patience  # looks at validation without a gain after which training ends; 0: never
         self.modality = modality  # what the suite says it is for; None: whatever it is trained on
+        self.learned: dict[str, Any] = {}  # how training went
 
     # -- training ---------------------------------------------------------------------------------------------------
 
@@ -48,18 +60,28 @@ class SmallEncoder(TokenEncoder):
             raise ValueError("the small encoder learns from scratch and got an empty training split: name another one")
         if self.modality not in (None, train.candidates.modality):
             raise ValueError(f"modality: {self.modality}, but the training data is {train.candidates.modality}")
+        positives = Positives(train)
+        items = int((positives.captions.counts > 0).sum())
+        if min(items, positives.texts) < 2:
+            raise ValueError(
+                f"the small encoder learns to tell items apart by their texts and got {items} items with "
+                f"{positives.texts} different texts to learn from: name a larger training split"
+            )
         vocabulary = Vocabulary.learn(train.queries)
         torch.manual_seed(self.seed)
-        self._assemble(vocabulary, features.shape_of(train.candidates.modality, train.candidates[0]))
+        self._assemble(vocabulary, features.shape_of(train.candidates))
         device = compute.current().device
         self.text.to(device)
         self.media.to(device)
         rows = pad([vocabulary.tokens(text) for text in train.queries])
-        planes = features.planes(train.candidates, self.shape)
-        self._learn(rows, planes, train.links.targets, validation)
+        planes, cut = features.planes_and_cut(train.candidates, self.shape)
+        if cut > len(planes) / 100:
+            say(f"    training small: {cut:,} of {len(planes):,} items are larger than {self.shape}, and are cut to it")
+        self.learned = {"shape": str(self.shape), "items": len(planes), "cut": cut}
+        self._learn(rows, planes, positives, validation)
         self._finish()
 
-    def _learn(self, rows: Tensor, planes: Tensor, owner: np.ndarray, validation: Pairs) -> None:
+    def _learn(self, rows: Tensor, planes: Tensor, positives: Positives, validation: Pairs) -> None:
         rng = np.random.default_rng(self.seed)
         scale = nn.Parameter(torch.tensor(FIRST_SCALE, device=compute.current().device))
         learner = Learner(
@@ -71,21 +93,21 @@ class SmallEncoder(TokenEncoder):
             warmup=min(0.15, 50 / self.steps),
         )
         checks = _Validation(self, validation)
-        grouped = Links.grouped(owner, int(owner.max()) + 1)
-        sampler = LookAlikes(len(grouped), self.dim, rng)
+        sampler = LookAlikes(len(planes), self.dim, rng)
         for step in track(range(self.steps), "training small", note=checks.words):
-            captions = _one_caption_each(grouped, sampler.items(self.batch), rng)
+            items, captions = _one_caption_each(positives.captions, sampler.items(self.batch), rng)
             with compute.half_precision():
                 texts = in_parts(self.text, rows[captions], scale.device)
-                media = self.media(planes[owner[captions]].to(scale.device, torch.float32))
-            sampler.saw(owner[captions], media)
+                media = self.media(planes[items].to(scale.device, torch.float32))
+            sampler.saw(items, media)
             logits = scale.exp().clamp(max=100) * texts @ media.T  # (B, B)
-            right = torch.arange(len(captions), device=scale.device)
-            loss = checks.loss = (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right)) / 2
+            loss = checks.loss = contrast(logits, positives.among(captions, items))
             learner.learn(step, loss)
-            if step + 1 == self.steps or (step + 1) % max(50, self.steps // 5) == 0:
-                checks.look()
-        checks.keep_best()
+            if step + 1 == self.steps or (step + 1) % max(LEAST_BETWEEN, self.steps // LOOKS) == 0:
+                checks.look(step + 1)
+                if checks.stands_still(step + 1):
+                    break
+        self.learned |= {"steps": step + 1, "loss": checks.loss.item(), **checks.keep_best()}
 
     def _assemble(self, vocabulary: Vocabulary, shape: Shape) -> None:
         self.vocabulary, self.shape = vocabulary, shape
@@ -153,6 +175,10 @@ class SmallEncoder(TokenEncoder):
         states = np.concatenate(parts) if parts else np.empty((0, *self.media.places.shape), np.float32)
         return states, np.ones(states.shape[:2], bool)
 
+    def details(self) -> Mapping[str, Any]:
+        """How training went: the shape of what it sees, how many items were larger, its last step, loss and figure."""
+        return self.learned
+
     # -- keeping ----------------------------------------------------------------------------------------------------
 
     def save(self, folder: Path) -> None:
@@ -160,10 +186,12 @@ class SmallEncoder(TokenEncoder):
             {name: tensor.cpu().contiguous() for name, tensor in self._trained.items()}, folder / "small.safetensors"
         )
         config = {"vocabulary": self.vocabulary.words, "longest": self.vocabulary.longest, "shape": asdict(self.shape)}
+        config["learned"] = self.learned
         (folder / "small.json").write_text(json.dumps(config))
 
     def load(self, folder: Path) -> None:
         config = json.loads((folder / "small.json").read_text())
+        self.learned = config["learned"]
         self._assemble(Vocabulary(tuple(config["vocabulary"]), config["longest"]), Shape(**config["shape"]))
         weights = load_file(folder / "small.safetensors")
         self.text.load_state_dict({k.removeprefix("text."): v for k, v in weights.items() if k.startswith("text.")})
@@ -188,20 +216,22 @@ class WordTower(nn.Module):
 
 
 class _Validation:
-    """Keeps the weights that ranked best on the validation split."""
+    """Keeps the weights that ranked best on the validation split, and notices when no better ones come."""
 
     def __init__(self, encoder: SmallEncoder, pairs: Pairs) -> None:
-        self.encoder, self.best, self.note = encoder, -1.0, ""
+        self.encoder, self.best, self.best_at, self.since, self.note = encoder, -1.0, 0, 0, ""
         self.loss = torch.zeros(())
         self.pairs = pairs if len(pairs.queries) else None
-        self.planes = features.planes(pairs.candidates, encoder.shape) if self.pairs else None
+        if self.pairs:
+            self.planes = features.planes(pairs.candidates, encoder.shape)
+            self.right = right_ones(pairs.links, len(pairs.candidates))
         self.kept: list[dict[str, Tensor]] = []
 
     def words(self) -> str:
         return f"loss {self.loss.item():.2f}{self.note}"
 
-    def look(self) -> None:
-        if self.pairs is None or self.planes is None:
+    def look(self, step: int) -> None:
+        if self.pairs is None:
             return
         encoder = self.encoder
         encoder.text.eval()
@@ -211,23 +241,36 @@ class _Validation:
             device = compute.current().device
             parts = self.planes.split(MEDIA_BATCH)
             media = torch.cat([encoder.media(part.to(device, torch.float32)).cpu() for part in parts])
-            scores = texts @ media.T
-            right = scores.gather(1, torch.tensor(self.pairs.links.targets)[:, None])
-            reciprocal = (1.0 / (scores > right).sum(1).add(1)).mean().item()
+            reciprocal = reciprocal_ranks(texts @ media.T, self.right).mean().item()
         encoder.text.train()
         encoder.media.train()
         self.note = f", validation MRR {reciprocal:.2f}"
+        self.since += 1
         if reciprocal > self.best:
-            self.best = reciprocal
+            self.best, self.best_at, self.since = reciprocal, step, 0
+        if reciprocal == self.best:  # of equal ones the last: they were trained longer
             self.kept = [copy.deepcopy(tower.state_dict()) for tower in (encoder.text, encoder.media)]
 
-    def keep_best(self) -> None:
+    def stands_still(self, step: int) -> bool:
+        """Whether to end training: half of it is done, and the last looks brought nothing."""
+        steps, patience = self.encoder.steps, self.encoder.patience
+        if not patience or self.since < patience or not steps / 2 <= step < steps:
+            return False
+        say(
+            f"    training small: ended at step {step} of {steps}, for validation MRR has been {self.best:.2f} at most "
+            f"since step {self.best_at}"
+        )
+        return True
+
+    def keep_best(self) -> dict[str, float]:
         for tower, state in zip((self.encoder.text, self.encoder.media), self.kept, strict=False):
             tower.load_state_dict(state)
+        return {"validation MRR": self.best} if self.kept else {}
 
 
-def _one_caption_each(captions: Links, items: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A caption of each item: two of one item in a batch would be told apart though both are right."""
+def _one_caption_each(captions: Links, items: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Those of the items that have captions, and one of each: two of one item in a batch would be told apart though
+    both are right."""
     counts = captions.counts[items]
     chosen = captions.starts[items] + (rng.random(len(items)) * counts).astype(np.int64)
-    return captions.targets[chosen[counts > 0]]
+    return items[counts > 0], captions.targets[chosen[counts > 0]]

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from baselines.encoders import features
+from baselines.encoders.positives import Positives, reciprocal_ranks, right_ones
 from baselines.encoders.sampling import GROUP
 from baselines.encoders.small import SmallEncoder
 from baselines.encoders.words import PAD, START, UNKNOWN
@@ -26,7 +27,7 @@ from baselines.single_tower.joint import Joint
 from baselines.single_tower.scorer import SingleTower, batches
 from harness import compute
 from harness.compute import stage
-from harness.dataset import Contents, Links, Pairs, Unavailable
+from harness.dataset import Contents, Pairs, Unavailable
 from harness.dataset import texts as text_contents
 from harness.layers import parameter_count, trim
 from harness.learning import Learner
@@ -118,7 +119,8 @@ class _Training:
         self.rng = np.random.default_rng(match.seed)
         self.rows = encoder.text_tower().tokens(list(train.queries))
         self.planes = features.planes(train.candidates, encoder.shape)
-        self.captions = Links.grouped(train.links.targets, len(train.candidates))
+        self.positives = Positives(train)
+        self.captions = self.positives.captions
         self.texts = torch.from_numpy(np.array(encoder.embed(train.queries)))
         self.vectors = torch.from_numpy(np.array(encoder.embed(train.candidates)))
         self.checks = _Validation(match, validation)
@@ -148,10 +150,16 @@ class _Training:
         captions = self._captions(items)
         words = joint.words(trim(self.rows[captions]).to(device))
         cosines = (self.texts[captions] @ self.vectors[items].T).to(device)  # (B, B): the right one is on the diagonal
-        chosen = drawn(cosines * joint.scale.exp().detach(), self.match.negatives, self.rng)  # (B, 1 + negatives)
+        right = self.positives.among(captions, items)
+        similar = cosines * joint.scale.exp().detach()
+        chosen = drawn(similar, self.match.negatives, self.rng, right)  # (B, 1 + negatives)
         text = torch.arange(len(items), device=device)[:, None].expand_as(chosen).reshape(-1)
         item = chosen.reshape(-1)
         scores = joint(words.take(text), patches[item], cosines[text, item]).float().view(chosen.shape)
+        if right is not None:  # drawn where there are too few wrong ones
+            also = right.to(device).gather(1, chosen)
+            also[:, 0] = False
+            scores = scores.masked_fill(also, -torch.inf)
         return F.cross_entropy(scores, torch.zeros_like(chosen[:, 0]))
 
     def _telling(self, items: np.ndarray, patches: Tensor) -> Tensor:
@@ -198,7 +206,7 @@ class _Validation:
         self.cosines, self.ids = torch.topk(
             texts @ torch.from_numpy(np.array(encoder.embed(pairs.candidates))).T, min(AMONG, len(pairs.candidates))
         )
-        self.right = self.ids == torch.tensor(pairs.links.targets[chosen])[:, None]
+        self.right = right_ones(pairs.links.take(chosen), len(pairs.candidates)).gather(1, self.ids)
 
     def words(self) -> str:
         return f"loss {self.losses[0]:.2f} + {self.losses[1]:.2f}{self.note}"
@@ -210,12 +218,12 @@ class _Validation:
         reciprocal = self._reciprocal()
         self.joint.train()
         self.note = f", validation MRR {reciprocal:.3f}"
-        if reciprocal > self.best:
+        if reciprocal >= self.best:  # of equal ones the last: they were trained longer
             self.best, self.kept = reciprocal, copy.deepcopy(self.joint.state_dict())
 
     @torch.inference_mode()
     def _reciprocal(self) -> float:
-        """The mean reciprocal rank; a right one that the dual tower didn't propose counts as not found."""
+        """The mean reciprocal rank of the best right one; what the dual tower didn't propose counts as not found."""
         joint, device = self.joint, compute.current().device
         parts = [joint.patches(part.to(device, torch.float32)) for part in self.planes.split(ITEMS_AT_ONCE)]
         patches, scores = torch.cat(parts), []
@@ -226,19 +234,22 @@ class _Validation:
             text = torch.arange(len(ids)).repeat_interleave(ids.shape[1]).to(device)
             found = joint(words.take(text), patches[ids.reshape(-1).to(device)], cosines.reshape(-1).to(device))
             scores.append(found.view(ids.shape).cpu())
-        ranked = torch.cat(scores)
-        right = torch.where(self.right, ranked, -torch.inf).max(1, keepdim=True).values
-        ranks = (ranked > right).sum(1) + 1.0
-        return torch.where(self.right.any(1), 1 / ranks, 0.0).mean().item()
+        return reciprocal_ranks(torch.cat(scores), self.right).mean().item()
 
     def keep_best(self) -> None:
         self.joint.load_state_dict(self.kept if self.best >= 0 else self.joint.state_dict())
 
 
-def drawn(similar: Tensor, negatives: int, rng: np.random.Generator) -> Tensor:
-    """Columns for each row of similarities [B, B]: its own, then others drawn by their softmax: [B, 1 + negatives]."""
+def drawn(similar: Tensor, negatives: int, rng: np.random.Generator, right: Tensor | None = None) -> Tensor:
+    """Columns for each row of similarities [B, B]: its own, then others drawn by their softmax: [B, 1 + negatives].
+
+    Others that are `right` too (bool [B, B]) come last.
+    """
     noise = torch.from_numpy(rng.gumbel(size=tuple(similar.shape)).astype(np.float32)).to(similar.device)
-    keys = (similar + noise).fill_diagonal_(torch.inf)
+    keys = similar + noise
+    if right is not None:
+        keys = keys.masked_fill(right.to(keys.device), -torch.inf)
+    keys.fill_diagonal_(torch.inf)
     return torch.topk(keys, min(1 + negatives, similar.shape[1])).indices
 
 

@@ -18,9 +18,11 @@ ENCODERS = [
             "batch": Argument(int, 256, at_least=2, at_most=65_536),
             "dim": Argument(int, 256, at_least=8, at_most=4096),
             "lr": Argument(float, 1e-3, above=0, at_most=1),
+            "patience": Argument(int, 3, at_least=0, at_most=100),
         },
-        about="a text transformer and a CNN, trained here from scratch",
-        version=2,
+        about="a text transformer and a CNN, trained here from scratch; after half of the steps training ends once "
+        "validation has not gained for `patience` tenths of them (0: never)",
+        version=3,
     ),
     Entry(
         "open_clip",

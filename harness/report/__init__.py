@@ -50,6 +50,8 @@ def show(rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, str
             console.print(f"  {line(missing)}", soft_wrap=True)
             continue
         console.print(f"  {line(tables.caption(group))}", soft_wrap=True)
+        if near := tables.chance_note(group):
+            console.print(f"  {line(near)}", soft_wrap=True)
         fine = [tables.columns(row, ks, session) for row in group if row.status == "ok"]
         names = [name for name in tables.brief(ks, group) if any(cells.get(name) for cells in fine)]
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

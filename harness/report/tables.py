@@ -248,6 +248,15 @@ def notes(row: Row, session: str | None) -> str:
     return "; ".join(found)
 
 
+def near_chance(row: Row) -> bool:
+    """Whether it is no control, and at no k certainly better than a random order."""
+    data: Any = row.records[0]["data"] if row.records else None
+    if row.paradigm == "control" or not data:
+        return False
+    lows = [(_inside(row.metrics, (name, "low")), chance) for name, chance in data["chance"].items() if chance < 1]
+    return bool(lows) and all(low is not None and low <= chance for low, chance in lows)
+
+
 # -- a task's words ---------------------------------------------------------------------------------------------------
 
 
@@ -285,6 +294,17 @@ def caption(group: Sequence[Row]) -> str:
     leaks: Any = data.get("leaks") or {}
     words += [text.format(leaks[kind]) for kind, text in LEAKS.items() if leaks.get(kind)]
     return ("generated data; " if data["generated"] else "") + ", ".join(words)
+
+
+def chance_note(group: Sequence[Row]) -> str | None:
+    """Names the retrievers of which nothing shows that they have learned anything."""
+    names = [row.retriever for row in group if near_chance(row)]
+    if not names:
+        return None
+    return (
+        f"near chance: {', '.join(names)}. No hit@k of theirs is certainly above that of a random order: there was too "
+        "little to learn from, or too few queries to tell"
+    )
 
 
 def _span(everyone: Sequence[Any], key: str) -> str:
@@ -347,7 +367,9 @@ def markdown(title: str, all_rows: Sequence[Row], ks: Sequence[int], session: st
         if missing:
             lines += [escaping.markdown(missing), ""]
             continue
+        near = chance_note(group)
         lines += [escaping.markdown(caption(group)) + ".", ""]
+        lines += [escaping.markdown(near) + ".", ""] if near else []
         names = headings(ks, group)
         lines += [escaping.row(names), "|" + "---|" * len(names)]
         for row in group:
