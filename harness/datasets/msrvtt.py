@@ -124,7 +124,7 @@ def _sentences(path: Path) -> dict[str, tuple[str, ...]]:
     """One row a video; a variant with semicolons circulates."""
     problems = Problems(path)
     found: dict[str, tuple[str, ...]] = {}
-    for line, (video, sentence) in reading.table(path, ("video_id", "sentence"), ",;"):
+    for line, (video, sentence) in reading.table(path, ("video_id", "sentence")):
         if video in found:
             problems.add(line, f"{video} again; expected each video once; remove one of the rows")
         found[video] = (sentence,)
