@@ -108,8 +108,8 @@ def _undecodable(split: Split, cache: Path) -> Iterator[Finding]:
     verdicts = verdicts_of(split, cache)
     places = split.items.positions.tolist()
     for place, verdict in zip(places, verdicts, strict=True):
-        if verdict.why is not None:
-            yield Finding(f"  broken: {files.paths[place]}: {verdict.why}", wrong=True)
+        if verdict.why is not None and verdict.cause != "missing":  # those were counted before
+            yield Finding(f"  {verdict.cause}: {files.paths[place]}: {verdict.why}", wrong=True)
     whole = [verdict.digest for verdict in verdicts if verdict.why is None]
     same = len(whole) - len(set(whole))
     if same:

@@ -26,6 +26,7 @@ class Argument:
     above: float | None = None  # the value must be greater
     at_least: float | None = None
     at_most: float | None = None
+    later: bool = False  # it came when suites had been run already: its default leaves their digests as they were
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _importable(module: str) -> bool:
 
 
 # Arguments that several kinds share.
-WHOLE = {"at_least": 1, "at_most": 50_000_000}
+WHOLE: dict[str, Any] = {"at_least": 1, "at_most": 50_000_000}
 FRAMES = {"frames": Argument(int, 8, at_least=1, at_most=1000)}  # of a video
 PRECISION = {"precision": Argument(Literal["fp32", "bf16"], "fp32")}
 
