@@ -48,6 +48,8 @@ def findings(dataset: Dataset, target: str, decode: bool, cache: Path) -> Iterat
         splits[name] = replace(split, captions=texts(list(split.captions)))  # they are gone through several times
     for name, split in splits.items():
         yield _counts(split, expected.get(name))
+        if name == "test" and not (len(split.items) and len(split.captions)):
+            yield Finding("  nothing can be asked of it: expected items and captions", wrong=True)
         yield Finding(f"  ids {id_digest(split.item_names)}")
         if split.dropped:
             yield Finding(f"  {len(split.dropped):,} missing: {_some(split.dropped)}", wrong=True)

@@ -61,10 +61,11 @@ class Entry:
         if self.missing():
             return self.missing()
         root = data / self.folder
-        if self.folder and not _is_folder(root):
+        state = folder_state(root) if self.folder else "present"
+        if state != "present":
             return (
-                f"{self.kind}: nothing at {root}; get {self.obtain}; put it there, or name the folder above it with "
-                "--data or HARNESS_DATA"
+                f"{self.kind}: {'nothing' if state == 'absent' else 'an empty folder'} at {root}; get {self.obtain}; "
+                "put it there, or name the folder above it with --data or HARNESS_DATA"
             )
         return None if self.target else f"{self.kind}: {self.about or 'this version has no loader for it yet'}"
 
@@ -74,11 +75,14 @@ class Entry:
         return getattr(importlib.import_module(module), name)
 
 
-def _is_folder(path: Path) -> bool:
+def folder_state(path: Path) -> Literal["absent", "empty", "present"]:
+    """Whether there is a folder with something in it; hidden files are nothing."""
     try:
-        return path.is_dir()
-    except OSError:  # above it is something that we may not read
-        return False
+        if not path.is_dir():
+            return "absent"
+        return "present" if any(not entry.name.startswith(".") for entry in path.iterdir()) else "empty"
+    except OSError:  # it, or what is above it, can't be read
+        return "absent"
 
 
 def _importable(module: str) -> bool:

@@ -76,6 +76,9 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
     try:
         spec = cells[0].task
         task = open_task(spec.name, workshop.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
+        done = {cell for cell in cells if not session.fresh and _finished(session, cell, task)}
+        if len(done) < len(cells):
+            task = replace(task, leaks=workshop.leaks(spec.dataset, spec.part))
     except Unavailable as reason:
         say(f"  unavailable: {reason}")
         _give_up(session, cells, "unavailable", str(reason))
@@ -84,9 +87,6 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
         say(f"  failed: {traceback.format_exc(limit=-1).strip().splitlines()[-1]}")
         _give_up(session, cells, "failed", traceback.format_exc())
         return 0
-    done = {cell for cell in cells if not session.fresh and _finished(session, cell, task)}
-    if len(done) < len(cells):
-        task = replace(task, leaks=workshop.leaks(spec.dataset, spec.part))
     ready = _prepare(session, workshop, task, [cell for cell in cells if cell not in done])
     if not ready:
         if done:

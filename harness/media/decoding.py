@@ -19,7 +19,7 @@ MODULES = {"image": "PIL", "audio": "soundfile", "video": "av"}
 INSTALL = {"video": "pip install 'paradigm-harness[video]'"}
 
 
-LONGEST_S = 1800.0
+LONGEST_S = 600.0
 
 
 class Job(NamedTuple):

@@ -59,21 +59,28 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
     os.dup2(2, 1)  # decoders that print don't disturb the answers
 
-    from harness.media.decoding import work
-    from harness.media.errors import Stopped, Undecodable
+    import harness.media.decoding  # noqa: F401  # what jobs are made of
 
     write(answers, True)  # it has started
     waiting: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_listen, args=(sys.stdin.buffer, waiting), daemon=True).start()
     while True:
-        job = waiting.get()
-        try:
-            answer: Any = (True, work(job))
-        except MemoryError:
-            answer = (False, Stopped(f"decoding it takes more memory than there is, or than {MOST_MEMORY >> 30} GB"))
-        except Exception as error:
-            answer = (False, error if isinstance(error, Undecodable | Stopped | OSError) else Undecodable(repr(error)))
-        write(answers, answer)
+        write(answers, worked(waiting.get()))
+
+
+def worked(job: Any) -> tuple[bool, Any]:
+    """True and what became of a job, or False and the error that it met."""
+    from harness.media.decoding import work
+    from harness.media.errors import Stopped, Undecodable
+
+    try:
+        return True, work(job)
+    except MemoryError:
+        return False, Stopped(f"decoding it takes more memory than there is, or than {MOST_MEMORY >> 30} GB")
+    except (Undecodable, OSError) as error:
+        return False, error
+    except Exception as error:
+        return False, Undecodable(repr(error))
 
 
 if __name__ == "__main__":
