@@ -223,7 +223,7 @@ HARMED = {
 def _other_table(file: Path) -> None:
     file.unlink()
     with sqlite3.connect(file) as known:
-        known.execute("create table found (nothing text)")
+        known.execute("create table found (other text)")
 
 
 @pytest.mark.parametrize("harm", HARMED)

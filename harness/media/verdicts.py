@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +58,12 @@ class Verdicts:
         self._known = None
 
     def _open(self) -> None:
-        with suppress(sqlite3.Error):  # what can't be opened can't be asked either, and `_ask` says so
+        try:
             self._known = sqlite3.connect(self._file or ":memory:", timeout=60, isolation_level="IMMEDIATE")
-        self._ask(KEPT)
+        except sqlite3.Error as error:
+            self._fail(error)
+        else:
+            self._ask(KEPT)
 
     def _ask(self, statement: str, values: Sequence[Any] = ()) -> Any:
         """The first row of the answer, if any."""
