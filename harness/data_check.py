@@ -49,6 +49,8 @@ def findings(dataset: Dataset, target: str, decode: bool, cache: Path) -> Iterat
         splits[name] = replace(split, captions=texts(list(split.captions)))  # they are gone through several times
     for name, split in splits.items():
         yield _counts(split, expected.get(name))
+        if name == "test" and not (len(split.items) and len(split.captions)):
+            yield Finding("  nothing can be asked of it: expected items and captions", wrong=True)
         yield Finding(f"  ids {id_digest(split.item_names)}")
         if split.dropped:
             yield Finding(f"  {len(split.dropped):,} missing: {_some(split.dropped)}", wrong=True)
@@ -109,8 +111,8 @@ def _undecodable(split: Split, cache: Path) -> Iterator[Finding]:
     verdicts = verdicts_of(split, cache)
     places = split.items.positions.tolist()
     for place, verdict in zip(places, verdicts, strict=True):
-        if verdict.why is not None:
-            yield Finding(f"  broken: {files.paths[place]}: {verdict.why}", wrong=True)
+        if verdict.why is not None and verdict.cause != "missing":  # those were counted before
+            yield Finding(f"  {verdict.cause}: {files.paths[place]}: {verdict.why}", wrong=True)
     whole = [verdict.digest for verdict in verdicts if verdict.why is None]
     same = len(whole) - len(set(whole))
     if same:

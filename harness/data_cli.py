@@ -67,14 +67,14 @@ def _entry(name: str) -> Entry:
 
 def _list(data: Path, say: Say) -> int:
     from harness.datasets.sources import SOURCES
+    from harness.entry import folder_state
     from harness.registry import kinds
 
     for name, entry in kinds("datasets").items():
         if entry.generated or not entry.folder:
             say(f"{name:11} {'made by a program, nothing to get' if entry.generated else 'yours'}: {entry.about}")
             continue
-        here = "present" if is_folder(data / entry.folder) else "absent"
-        say(f"{name:11} {here}: {data / entry.folder}")
+        say(f"{name:11} {folder_state(data / entry.folder)}: {data / entry.folder}")
         source = SOURCES.get(name)
         if source is None:
             say(f"{'':11} {entry.obtain}")
@@ -113,6 +113,7 @@ def _built(name: str, data: Path) -> tuple[Any, str]:
 def _of_suite(path: Path, name: str, data: Path) -> tuple[Any, str]:
     from harness.problems import meant
     from harness.suite import Component, load
+    from harness.suite_reading import read_dataset
 
     def inside(component: Component | None) -> Iterator[Component]:
         if component is not None:
@@ -120,13 +121,18 @@ def _of_suite(path: Path, name: str, data: Path) -> tuple[Any, str]:
             for value in [*component.arguments.values(), *component.instruments.values()]:
                 yield from inside(value) if isinstance(value, Component) else ()
 
-    suite = load(path)
-    used = [part for task in suite.tasks for part in (task.dataset, task.encoder, task.captioner)]
-    used += [part for spec in suite.retrievers for part in (spec.component, spec.encoder, spec.captioner)]
-    found = {part.name: part for each in used for part in inside(each) if part.section == "datasets"}
-    if name not in found:
-        raise BadName(f"{path}: no task uses a dataset {name[:80]!r}; it uses {', '.join(found)}{meant(name, found)}")
-    return _load(found[name].entry, found[name].arguments, data), found[name].entry.target
+    dataset = read_dataset(path, name)
+    if dataset is None:  # it has no name of its own under `datasets`: look through the tasks and what they use
+        suite = load(path)
+        used = [part for task in suite.tasks for part in (task.dataset, task.encoder, task.captioner)]
+        used += [part for spec in suite.retrievers for part in (spec.component, spec.encoder, spec.captioner)]
+        found = {part.name: part for each in used for part in inside(each) if part.section == "datasets"}
+        if name not in found:
+            raise BadName(
+                f"{path}: no task uses a dataset {name[:80]!r}; it uses {', '.join(found)}{meant(name, found)}"
+            )
+        dataset = found[name]
+    return _load(dataset.entry, dataset.arguments, data), dataset.entry.target
 
 
 def _load(entry: Entry, arguments: Any, data: Path) -> Any:

@@ -28,6 +28,7 @@ class Argument:
     above: float | None = None  # the value must be greater
     at_least: float | None = None
     at_most: float | None = None
+    later: bool = False  # it came when suites had been run already: its default leaves their digests as they were
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,11 @@ class Entry:
         if self.missing():
             return self.missing()
         root = data / self.folder
-        if self.folder and not is_folder(root):
+        state = folder_state(root) if self.folder else "present"
+        if state != "present":
             return (
-                f"{self.kind}: nothing at {root}; get {self.obtain}; put it there, or name the folder above it with "
-                "--data or HARNESS_DATA"
+                f"{self.kind}: {'nothing' if state == 'absent' else 'an empty folder'} at {root}; get {self.obtain}; "
+                "put it there, or name the folder above it with --data or HARNESS_DATA"
             )
         return None if self.target else f"{self.kind}: {self.about or 'this version has no loader for it yet'}"
 
@@ -73,6 +75,16 @@ class Entry:
         """Import the class."""
         module, _, name = self.target.partition(":")
         return getattr(importlib.import_module(module), name)
+
+
+def folder_state(path: Path) -> Literal["absent", "empty", "present"]:
+    """Whether there is a folder with something in it; hidden files are nothing."""
+    if not is_folder(path):
+        return "absent"
+    try:
+        return "present" if any(not entry.name.startswith(".") for entry in path.iterdir()) else "empty"
+    except OSError:  # it can't be read
+        return "absent"
 
 
 def _importable(module: str) -> bool:
@@ -83,7 +95,7 @@ def _importable(module: str) -> bool:
 
 
 # Arguments that several kinds share.
-WHOLE = {"at_least": 1, "at_most": 50_000_000}
+WHOLE: dict[str, Any] = {"at_least": 1, "at_most": 50_000_000}
 FRAMES = {"frames": Argument(int, 8, at_least=1, at_most=1000)}  # of a video
 PRECISION = {"precision": Argument(Literal["fp32", "bf16"], "fp32")}
 

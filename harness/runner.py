@@ -94,6 +94,9 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
     try:
         spec = cells[0].task
         task = open_task(spec.name, workshop.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
+        done = {cell for cell in cells if not session.fresh and _finished(session, cell, task)}
+        if len(done) < len(cells):
+            task = replace(task, leaks=workshop.leaks(spec.dataset, spec.part))
     except Unavailable as reason:
         say(f"  unavailable: {reason}")
         _give_up(session, cells, "unavailable", str(reason))
@@ -107,9 +110,6 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
         say(f"  failed: {traceback.format_exc(limit=-1).strip().splitlines()[-1]}")
         _give_up(session, cells, "failed", traceback.format_exc())
         return 0
-    done = {cell for cell in cells if not session.fresh and _finished(session, cell, task)}
-    if len(done) < len(cells):
-        task = replace(task, leaks=workshop.leaks(spec.dataset, spec.part))
     ready = _prepare(session, workshop, task, [cell for cell in cells if cell not in done])
     if not ready:
         if done:
@@ -287,12 +287,11 @@ def _succeed(
     written["speed"] = {"session": session.id, **contestant.speed, "noise": noise}  # type: ignore[typeddict-item]
     with guard.kept(contestant.name, contestant.changed):
         footprint = Footprint(*contestant.retriever.footprint())
-        details = dict(contestant.retriever.details())
+        details = {**contestant.details, **contestant.retriever.details()}
     written["cost"] = _cost(book, footprint)
     written["counts"] = dict(contestant.counts)
     if contestant.changed:
         written["changed"] = list(contestant.changed)
-    details = {**contestant.details, **contestant.retriever.details()}
     if details:
         written["details"] = details
     written["rankings"] = session.folder.write_ranking(cell.file, ranking, asked)

@@ -46,7 +46,12 @@ class Component:
     def digest(self) -> str:
         """Of all that shapes what it does. Names and lines are not among it."""
         target = self.entry.target if self.kind == "python" else None  # ours may move without being another one
-        arguments = {key: _digested(value) for key, value in self.arguments.items()}
+        known = self.entry.arguments
+        arguments = {
+            key: _digested(value)
+            for key, value in self.arguments.items()
+            if not (key in known and known[key].later and value == known[key].default)
+        }
         instruments = {key: value.digest for key, value in self.instruments.items()}
         return _sha256([self.section, self.kind, target, self.entry.version, arguments, instruments])
 

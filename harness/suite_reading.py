@@ -75,6 +75,18 @@ def read_suite(path: str | Path) -> Suite:
     return Suite(name, k, seeds, scenarios, tuple(tasks), tuple(retrievers), Path(path), text)
 
 
+def read_dataset(path: str | Path, name: str) -> Component | None:
+    """One of the suite's `datasets` alone, whatever may be wrong with the rest; None where none is called so."""
+    _, root, _ = read(path)
+    problems = Problems(path)
+    named = _named(root.value if isinstance(root.value, dict) else {}, Problems(path))
+    if name not in named["datasets"]:
+        return None
+    component = Components(named, problems).get("datasets", name)
+    problems.raise_if_any()
+    return component if isinstance(component, Component) else None
+
+
 def _name(given: Mapping[str, Node], problems: Problems) -> str:
     node = given.get("name")
     if node is None:

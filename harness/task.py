@@ -15,6 +15,10 @@ from harness import files
 from harness.dataset import Contents, Dataset, Links
 
 
+class EmptySplit(ValueError):
+    """A split that is asked has no items or no captions."""
+
+
 @dataclass(frozen=True)
 class Task:
     name: str
@@ -83,6 +87,11 @@ def open_task(name: str, dataset: Dataset, split_name: Any, direction: str, hold
     split = dataset.split(split_name)
     pairs = split.questions(direction)
     count = len(pairs.candidates)
+    if not count or not len(pairs.queries):
+        raise EmptySplit(
+            f"{name}: {len(split.items):,} items and {len(split.captions):,} captions in the split {split_name} of "
+            f"{dataset.name}, so nothing can be asked; expected some of both; put items into it, or ask another split"
+        )
     order = np.random.default_rng(int(files.digest(name)[:16], 16)).permutation(count)
     place = np.empty(count, np.int64)  # where each candidate stands after the shuffle
     place[order] = np.arange(count)

@@ -350,11 +350,11 @@ COPIES = {
     "clotho-apart": Copy(
         Clotho, lambda root: clotho(root, "clotho_csv_files", "clotho_audio_files"), "clotho_csv_files/", CLOTHO
     ),
-    "msrvtt-clip4clip": Copy(MsrVtt, clip4clip, "CLIP4Clip", ONLY_ASKED),
+    "msrvtt-clip4clip": Copy(MsrVtt, clip4clip, "MSRVTT_JSFUSION_test.csv", ONLY_ASKED),
     "msrvtt-clip4clip-full": Copy(MsrVtt, clip4clip, "CLIP4Clip", FULL, {"protocol": "full"}),
-    "msrvtt-frozen": Copy(MsrVtt, frozen, "Frozen in Time", ONLY_ASKED),
+    "msrvtt-frozen": Copy(MsrVtt, frozen, "MSRVTT_JSFUSION_test.csv", ONLY_ASKED),
     "msrvtt-frozen-full": Copy(MsrVtt, frozen, "Frozen in Time", FULL, {"protocol": "full"}),
-    "msrvtt-official": Copy(MsrVtt, official, "official", ONLY_ASKED),
+    "msrvtt-official": Copy(MsrVtt, official, "MSRVTT_JSFUSION_test.csv", ONLY_ASKED),
     "msrvtt-official-full": Copy(MsrVtt, official, "official", FULL, {"protocol": "full"}),
     "msvd-pickle": Copy(Msvd, msvd_pickle, "raw-captions.pkl", MSVD),
     "msvd-lines": Copy(Msvd, msvd_lines, "AllVideoDescriptions.txt", MSVD),

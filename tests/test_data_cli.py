@@ -31,12 +31,16 @@ def suite(folder: Path, modality: str, more: str = "broken: 0.1") -> Path:
 
 
 def test_list_tells_licence_source_size_and_whether_it_is_here(tmp_path: Path) -> None:
-    (tmp_path / "data" / "clotho").mkdir(parents=True)
+    (tmp_path / "data" / "clotho" / "evaluation").mkdir(parents=True)
+    (tmp_path / "data" / "msvd").mkdir()
+    (tmp_path / "data" / "msvd" / ".hidden").touch()
     done = harness(tmp_path, "data", "list", "--data", tmp_path / "data")
     assert done.returncode == 0, done.stderr
     blocks = {name: block for block in done.stdout.split("\n") for name in kinds("datasets") if block.startswith(name)}
     assert set(blocks) == set(kinds("datasets"))
-    assert "present" in blocks["clotho"] and "absent" in blocks["coco"]
+    assert "present" in blocks["clotho"] and "absent" in blocks["coco"] and "empty" in blocks["msvd"]
+    done = harness(tmp_path, "data", "check", "msvd", "--data", tmp_path / "data")
+    assert done.returncode == 3 and "msvd: an empty folder at " in done.stderr
     for words in ("Zenodo, record 4783391", "CC BY 4.0", "19 GB", "non-commercial research"):
         assert words in done.stdout
 
@@ -121,9 +125,46 @@ def test_check_finds_what_is_wrong_with_a_manifest(tmp_path: Path) -> None:
     assert "broken" not in done.stdout
     decoded = harness(tmp_path / "cache", "data", "check", "mine", "--suite", suite(tmp_path, "image"), "--decode")
     assert decoded.returncode == 1
-    assert f"broken: {tmp_path / names[3]}: " in decoded.stdout and f"broken: {tmp_path / names[4]}: " in decoded.stdout
+    assert (
+        f"broken: {tmp_path / names[3]}: " in decoded.stdout and f"broken: {tmp_path / names[4]}" not in decoded.stdout
+    )
     assert "1 files hold the same bytes as another one" in decoded.stdout
     assert "8 of 10 files can be decoded" in decoded.stdout
+
+
+UNUSABLE = """\
+name: mine
+datasets: {{mine: {{kind: manifest, path: {path}, modality: image}}}}
+encoders:
+  theirs: {{kind: of_a_package_that_is_not_here, size: 3}}
+  clip: {{kind: clip, checkpoint: /nowhere/at/all}}
+captioners: {{told: {{kind: file, path: /nowhere.jsonl}}, odd: {{kind: file}}}}
+tasks: [{{dataset: mine, encoder: {encoder}, captioner: told}}]
+retrievers: {{dual: {{kind: dual_tower}}, also: {{kind: of_another_package}}}}
+"""
+
+
+@pytest.mark.parametrize("encoder", ["theirs", "clip"])
+def test_data_is_checked_where_an_encoder_can_not_be_had(tmp_path: Path, encoder: str) -> None:
+    names, _ = collection(tmp_path, "image", 3, broken=0)
+    rows = [f'"{name}",thing {number}' for number, name in enumerate(names)]
+    (tmp_path / "mine.csv").write_text("\n".join(["path,caption", *rows]))
+    (tmp_path / "suite.yaml").write_text(UNUSABLE.format(path=tmp_path / "mine.csv", encoder=encoder))
+    done = harness(tmp_path / "cache", "data", "check", "mine", "--suite", tmp_path / "suite.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "test: 3 items, 3 captions" in done.stdout and "nothing wrong with it" in done.stdout
+
+
+def test_an_empty_test_split_is_told(tmp_path: Path) -> None:
+    collection(tmp_path, "image", 1, broken=0)
+    (tmp_path / "mine.csv").write_text('path,caption,split\n" leading blank 0.jpg",x,train\n')
+    done = harness(tmp_path / "cache", "data", "check", "mine", "--suite", suite(tmp_path, "image"))
+    assert done.returncode == 1 and "nothing can be asked of it" in done.stdout and "Traceback" not in done.stderr
+    done = harness(tmp_path / "cache", "run", suite(tmp_path, "image"), "--out", tmp_path / "out")
+    told = done.stdout + done.stderr
+    assert done.returncode == 1 and "ZeroDivisionError" not in told and "Traceback" not in told
+    assert "mine/test/text-image: 0 items and 0 captions in the split test of mine, so nothing can be asked" in told
+    assert harness(tmp_path / "cache", "report", tmp_path / "out").returncode == 0
 
 
 def test_check_tells_problems_of_a_manifest_by_line(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_above_the_declared_share_the_dataset_fails(tmp_path: Path, paths: list[
     with pytest.raises(TooManyBroken) as told:
         Screened(Folder(paths, broken=0.04), None).split("test")
     text = str(told.value)
-    assert "folder/test: 1 of 20 files can't be decoded (5.0 %), at most 4 % may be" in text and str(paths[2]) in text
+    assert f"folder/test: 1 of 20 files can't be decoded (5.0 %): {paths[2]}: " in text and "At most 4 % may be" in text
 
 
 def test_what_is_in_the_files_is_part_of_the_digest(tmp_path: Path, paths: list[Path]) -> None:
@@ -120,9 +121,129 @@ def test_what_is_missing_now_is_looked_for_again(tmp_path: Path, paths: list[Pat
     data = paths[0].read_bytes()
     paths[0].unlink()
     jobs = [Job("image", path, 0, 0) for path in paths]
-    assert "No such file" in str(scanning.scan(jobs, tmp_path / "cache")[0].why)
+    assert scanning.scan(jobs, tmp_path / "cache")[0] == ("", "there is no such file", "missing")
     paths[0].write_bytes(data)
     assert scanning.scan(jobs, tmp_path / "cache")[0].why is None
+
+
+def test_missing_files_are_no_broken_ones(tmp_path: Path, paths: list[Path], heard: Heard) -> None:
+    break_it(paths[3], "text")
+    for place in (5, 6):
+        paths[place].unlink()
+    split = Screened(Folder(paths, broken=0.2), None).split("test")
+    assert sorted(split.dropped) == sorted(["gone", *(paths[place].name for place in (3, 5, 6))])
+    assert [line for line in heard.lines if "missing" in line] == [f"    missing: {paths[place]}" for place in (5, 6)]
+    assert len([line for line in heard.lines if "broken" in line]) == 1 and "Errno" not in "".join(heard.lines)
+    with pytest.raises(TooManyBroken) as told:
+        Screened(Folder(paths, broken=0.14), None).split("test")
+    assert (
+        f"2 of 20 files are missing (10.0 %): {paths[5]}; {paths[6]}. 1 of 20 files can't be decoded (5.0 %): "
+        in str(told.value)
+    )
+
+
+def test_of_thousands_of_missing_files_not_every_one_has_a_line(tmp_path: Path, heard: Heard) -> None:
+    there = tmp_path / "there.png"
+    write_picture(there, 1)
+    Screened(Folder([there, *(tmp_path / f"{number}.png" for number in range(200))], broken=1.0), None).split("test")
+    assert 50 <= len(heard.lines) <= 52 and "200 files in all" in heard.lines[-1]
+
+
+def stopped(monkeypatch: pytest.MonkeyPatch, names: set[str], times: int) -> list[str]:
+    """The system kills whoever begins one of these files, so many times; the names of all that were begun."""
+    begun: list[str] = []
+    begin = scanning.crew.Worker.begin
+
+    def killed(worker: scanning.crew.Worker, number: int, job: Job) -> None:
+        begun.append(job.path.name)
+        if job.path.name in names and begun.count(job.path.name) <= times:
+            worker.process.kill()
+            worker.process.wait()
+        begin(worker, number, job)
+
+    monkeypatch.setattr(scanning.crew.Worker, "begin", killed)
+    return begun
+
+
+def test_a_file_whose_decoder_was_killed_is_tried_again_alone(
+    tmp_path: Path, paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = stopped(monkeypatch, {paths[2].name, paths[9].name}, times=1)
+    jobs = [Job("image", path, 0, 0) for path in paths]
+    assert all(verdict.why is None for verdict in scanning.scan(jobs, tmp_path / "cache"))
+    assert len(begun) == 22 and begun.count(paths[2].name) == begun.count(paths[9].name) == 2
+
+
+def test_a_file_that_ends_its_decoder_every_time_is_left_out_and_not_condemned(
+    tmp_path: Path, paths: list[Path], monkeypatch: pytest.MonkeyPatch, heard: Heard
+) -> None:
+    with monkeypatch.context() as patch:
+        stopped(patch, {paths[2].name}, times=99)
+        split = Screened(Folder(paths), tmp_path / "cache").split("test")
+        assert paths[2].name in split.dropped and len(split.items) == 19
+        assert f"    stopped: {paths[2]}: the decoder ended while at it (signal 9)" in heard.lines
+    begun = stopped(monkeypatch, set(), times=0)
+    assert len(Screened(Folder(paths), tmp_path / "cache").split("test").items) == 20
+    assert begun == [paths[2].name], "nothing was remembered of it, and all of the others"
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (MemoryError(), "stopped"),
+        (OSError(24, "Too many open files"), "unreadable"),
+        (OSError("image file is truncated"), "broken"),
+    ],
+)
+def test_what_a_decoder_raises_is_blamed_on_whose_doing_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, cause: str
+) -> None:
+    from PIL import Image
+
+    from harness.media import worker
+    from harness.media.decoding import Verdict
+    from harness.media.errors import described
+
+    def fail(*arguments: object, **more: object) -> None:
+        raise error
+
+    write_picture(tmp_path / "one.png", 1)
+    monkeypatch.setattr(Image, "open", fail)
+    fine, answer = worker.worked(Job("image", tmp_path / "one.png", 0, 0, only_try=True))
+    assert (answer if fine else Verdict("", *described(answer))).cause == cause
+
+
+HARMED = {
+    "no database": lambda file: file.write_bytes(b"no database at all, but long enough to be one" * 100),
+    "pages": lambda file: file.write_bytes(file.read_bytes()[:4096] + b"\xff" * 4096),
+    "other table": lambda file: _other_table(file),
+}
+
+
+def _other_table(file: Path) -> None:
+    file.unlink()
+    with sqlite3.connect(file) as known:
+        known.execute("create table found (other text)")
+
+
+@pytest.mark.parametrize("harm", HARMED)
+def test_damaged_verdicts_are_set_aside_and_made_anew(
+    tmp_path: Path, paths: list[Path], heard: Heard, harm: str
+) -> None:
+    jobs = [Job("image", path, 0, 0) for path in paths]
+    first = scanning.scan(jobs, tmp_path / "cache")
+    file = tmp_path / "cache" / "media.sqlite"
+    HARMED[harm](file)
+    assert scanning.scan(jobs, tmp_path / "cache") == first
+    assert len(heard.lines) == 1 and f"{file} is damaged" in heard.lines[0] and "set aside" in heard.lines[0]
+    assert (tmp_path / "cache" / "media.sqlite.damaged").is_file()
+    assert scanning.scan(jobs, tmp_path / "cache") == first and len(heard.lines) == 1
+
+
+def test_verdicts_that_can_not_be_kept_stop_nobody(tmp_path: Path, paths: list[Path], heard: Heard) -> None:
+    (tmp_path / "cache" / "media.sqlite").mkdir(parents=True)
+    assert len(scanning.scan([Job("image", path, 0, 0) for path in paths], tmp_path / "cache")) == 20
+    assert len(heard.lines) == 1 and "remembers nothing" in heard.lines[0]
 
 
 def test_a_file_that_stands_in_a_dataset_twice_is_decoded_once_and_judged_twice(tmp_path: Path) -> None:

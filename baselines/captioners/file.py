@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from harness import files
 from harness.dataset import Contents, Pairs, Unavailable
+from harness.datasets import reading
+from harness.datasets.rows import json_lines
 from harness.instruments import Captioner
 from harness.problems import BadInput, Problems
 from harness.progress import say
@@ -68,35 +70,26 @@ class FileCaptioner(Captioner):
 def read(path: Path) -> dict[str, Row]:
     """The captions of each item; all that is wrong with the file comes in one error, each with its line."""
     try:
-        data = path.read_bytes()
-    except OSError as error:
+        text = reading.text(path)
+    except Unavailable as reason:
         raise Unavailable(
-            f"captions from {path}: it can't be read ({error.strerror}); put a file there with a row "
+            f"captions from {reason}; expected a file with a row "
             '{"item": "<name>", "captions": ["…"]} for each candidate'
-        ) from error
+        ) from reason
     problems = Problems(path)
     known: dict[str, Row] = {}
-    for line, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if raw.strip():
-            problem = _take(raw, line, known)
-            if problem:
-                problems.add(line, problem)
+    for line, row in json_lines(text, problems):
+        problem = _take(row, line, known)
+        if problem:
+            problems.add(line, problem)
     if not known:
         problems.add(None, 'no captions in it; expected a row {"item": "<name>", "captions": ["…"]} for each candidate')
     problems.raise_if_any()
     return known
 
 
-def _take(raw: bytes, line: int, known: dict[str, Row]) -> str | None:
+def _take(row: dict[str, Any], line: int, known: dict[str, Row]) -> str | None:
     """Put one row among the known; or what is wrong with it."""
-    try:
-        row = json.loads(raw.decode())
-    except UnicodeDecodeError as error:
-        return f"byte {error.start + 1} is not UTF-8; save the file as UTF-8"
-    except (ValueError, RecursionError) as error:
-        return f"is no JSON ({error}); expected one object a line"
-    if not isinstance(row, dict):
-        return f"is {_kind(row)}; expected an object with item and captions"
     item, whole = row.get("item"), "captions" in row
     if not isinstance(item, str) or not item:
         return f"item is {_kind(item) if 'item' in row else 'missing'}; expected the name of a candidate"

@@ -20,6 +20,7 @@ from harness import vectors as vector_files
 from harness.dataset import WHOLE, Contents, Modality, Order, Split, Unavailable, texts
 from harness.datasets.fences import Fence
 from harness.datasets.rows import rows
+from harness.media.decoding import LONGEST_S
 from harness.problems import Problems, meant
 
 SPLITS = ("train", "validation", "test")
@@ -53,6 +54,7 @@ class Manifest:
         allow_outside: bool = False,
         rate: int = 16_000,
         frames: int = 8,
+        longest_s: float = LONGEST_S,
     ) -> None:
         """`media`: the folder of the files, seen from the manifest's. `split`: shares of items, the rest is train."""
         if not path.is_file():
@@ -60,7 +62,7 @@ class Manifest:
         self.path, self.modality, self.vectors, self.broken = path, modality, vectors, broken
         self.name = path.stem
         self.folder = path.parent / media
-        self.allow_outside, self.rate, self.frames = allow_outside, rate, frames
+        self.allow_outside, self.rate, self.frames, self.longest_s = allow_outside, rate, frames, longest_s
         self.shares = dict(split or {})
         self.columns: dict[str, str | list[str]] = {**{name: name for name in COLUMNS}, **(columns or {})}
         shaping = [media, modality, self.shares, self.columns, rate, frames]
@@ -97,7 +99,8 @@ class Manifest:
     def _contents(self, items: list[Item], split: str, source: str) -> Contents:
         if self.vectors is None:
             paths = [self.folder / str(item.place) for item in items]
-            made = media.files(self.modality, paths, source, rate=self.rate, frames=self.frames)
+            rate, frames, longest_s = self.rate, self.frames, self.longest_s
+            made = media.files(self.modality, paths, source, rate=rate, frames=frames, longest_s=longest_s)
             return replace(made, orders=self._orders(split, [item.number for item in items], len(self._items)))
         rows_of = np.array([item.place for item in items], np.int64)
         why = (

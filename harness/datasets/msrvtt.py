@@ -4,7 +4,8 @@
     1k-a-7k  trained on the 7,010 of the full train and validation splits, tested on the same
     full     6,513 / 497 / 2,990, all captions
 
-1k-A has no validation split: one is carved out of its train. Layouts: CLIP4Clip, Frozen in Time, the official files.
+1k-A has no validation split: one is carved out of its train. Its test needs MSRVTT_JSFUSION_test.csv and the videos, no
+more; train and validation need all captions. Layouts: CLIP4Clip, Frozen in Time, the official files.
 """
 
 from __future__ import annotations
@@ -53,9 +54,12 @@ class MsrVtt(Recorded):
         super().__init__(root, protocol, broken)
 
     def annotations(self, split: str) -> Annotations:
-        captions = self._test if split == "test" and self.version != "full" else self._captioned(self._lists[split])
+        if split == "test" and self.version != "full":
+            source, captions = self._test
+        else:
+            source, captions = self._told.layout, self._captioned(self._lists[split])
         clips = [Clip(video, (video,), told) for video, told in captions.items()]
-        return Annotations(f"MSR-VTT {self.version} ({self._told.layout})", clips)
+        return Annotations(f"MSR-VTT {self.version} ({source})", clips)
 
     @cached_property
     def _told(self) -> Told:
@@ -73,7 +77,8 @@ class MsrVtt(Recorded):
             train = [video for _, (video,) in reading.table(path, ("video_id",))]
         else:
             train = reading.listed(path)
-        shared = [video for video in train if video in self._test]
+        tested = self._test[1]
+        shared = [video for video in train if video in tested]
         if shared:
             raise Problems(path or self.root).fail(
                 None, f"{some(shared)} are in train and in 1k-A's test; expected none; get the list again"
@@ -84,16 +89,16 @@ class MsrVtt(Recorded):
     def _usual_train(self) -> list[str]:
         """9k: whatever is not tested. 7k: the full train and validation splits."""
         if self.version == "1k-a":
-            return [video for video in self._told.captions if video not in self._test]
+            return [video for video in self._told.captions if video not in self._test[1]]
         full = layouts.full(self.root, self._told)
         return [*full["train"], *full["validation"]]
 
     @cached_property
-    def _test(self) -> dict[str, tuple[str, ...]]:
-        """1k-A's videos, each with its one sentence."""
+    def _test(self) -> tuple[str, dict[str, tuple[str, ...]]]:
+        """1k-A's videos, each with its one sentence, and where that stands: the CSV needs no other file beside it."""
         path = reading.first(self.root, [folder + SENTENCES for folder in ("", "csv/", "annotation/", LISTS)])
         if path is not None:
-            return _sentences(path)
+            return path.relative_to(self.root).as_posix(), _sentences(path)
         names, chosen = self.root / f"{LISTS}val_list_jsfusion.txt", self.root / f"{LISTS}{CHOSEN}"
         if not names.is_file() or not chosen.is_file():
             raise Unavailable(
@@ -103,7 +108,7 @@ class MsrVtt(Recorded):
         numbers = reading.plain_pickle(chosen)
         told = self._captioned(reading.listed(names))
         try:
-            return {video: (captions[numbers[video]],) for video, captions in told.items()}
+            return self._told.layout, {video: (captions[numbers[video]],) for video, captions in told.items()}
         except (KeyError, IndexError, TypeError) as error:
             raise Problems(chosen).fail(
                 None, f"names no caption of a video of {names.name} ({error!r}); put {SENTENCES} beside it"
@@ -124,7 +129,7 @@ def _sentences(path: Path) -> dict[str, tuple[str, ...]]:
     """One row a video; a variant with semicolons circulates."""
     problems = Problems(path)
     found: dict[str, tuple[str, ...]] = {}
-    for line, (video, sentence) in reading.table(path, ("video_id", "sentence"), ",;"):
+    for line, (video, sentence) in reading.table(path, ("video_id", "sentence")):
         if video in found:
             problems.add(line, f"{video} again; expected each video once; remove one of the rows")
         found[video] = (sentence,)

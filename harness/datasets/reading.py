@@ -6,7 +6,6 @@ names of files may begin with a blank.
 
 from __future__ import annotations
 
-import csv
 import io
 import pickle
 import re
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from harness.dataset import Unavailable
+from harness.datasets.delimited import csv_rows
 from harness.problems import MOST_PROBLEMS, Problems
 
 
@@ -44,47 +44,33 @@ def content(path: Path) -> bytes:
 def text(path: Path) -> str:
     data = content(path)
     try:
-        return data.decode("utf-8-sig")
+        whole = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise Problems(path).fail(
             line, f"byte 0x{data[error.start]:02x} is not UTF-8; expected UTF-8; save the file so, or get it again"
         ) from error
+    if "\0" in whole:
+        line = whole.count("\n", 0, whole.index("\0")) + 1
+        raise Problems(path).fail(line, "a NUL character; expected text; save the file as UTF-8, or get it again")
+    return whole
 
 
-def table(path: Path, columns: Sequence[str], delimiters: str = ",") -> list[Line]:
-    """The values of these columns, in their order, of every row of a CSV; its header says which delimiter it has."""
+def table(path: Path, columns: Sequence[str]) -> list[Line]:
+    """The values of these columns, in their order, of every row of a CSV."""
     problems = Problems(path)
-    whole = text(path)
-    head = whole.partition("\n")[0]
-    reader = csv.reader(io.StringIO(whole, newline=""), delimiter=max(delimiters, key=head.count), strict=True)
-    found: list[Line] = []
-    begins = 1
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        lacking = [name for name in columns if name not in header]
-        if lacking:
-            raise problems.fail(
-                1,
-                f"the columns are {', '.join(header)[:200] or 'none'}; expected {', '.join(columns)}; "
-                "is this the file that its name says?",
-            )
-        places = [header.index(name) for name in columns]
-        begins = reader.line_num + 1
-        for row in reader:
-            if len(row) == len(header):
-                found.append(Line(begins, tuple(row[place] for place in places)))
-            elif row:
-                problems.add(
-                    begins,
-                    f"{len(row)} fields; expected {len(header)} ({', '.join(header)[:200]}); is it cut off, or a text "
-                    "with a delimiter in it not quoted?",
-                )
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        raise problems.fail(begins, f"is no CSV ({error}); get the file again") from error
+    header, found = csv_rows(text(path), problems)
+    lacking = [name for name in columns if name not in header]
+    if lacking:
+        raise problems.fail(
+            1,
+            f"the columns are {', '.join(header)[:200] or 'none'}; expected {', '.join(columns)}; "
+            "is this the file that its name says?",
+        )
+    places = [header.index(name) for name in columns]
+    chosen = [Line(number, tuple(fields[place] for place in places)) for number, fields in found]
     problems.raise_if_any()
-    return found
+    return chosen
 
 
 def lines(path: Path) -> list[tuple[int, str]]:

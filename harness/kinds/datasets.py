@@ -116,6 +116,7 @@ DATASETS = [
             "allow_outside": Argument(bool, False),
             "rate": Argument(int, 16_000, at_least=1000, at_most=384_000),
             "frames": Argument(int, 8, at_least=1, at_most=1000),
+            "longest_s": Argument(float, 600.0, above=0, at_most=86_400, later=True),  # of sound and video
         },
         about="your own files or vectors: a CSV or JSONL of paths and captions or labels",
     ),

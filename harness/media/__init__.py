@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from harness.dataset import Contents, Modality
-from harness.media.decoding import Job, decode, decoder, require
-from harness.media.errors import BrokenFile, Undecodable
+from harness.media.decoding import LONGEST_S, Job, decode, decoder, require
+from harness.media.errors import BrokenFile, Undecodable, described
 
 FEW = 8  # so many files are decoded sooner than they are handed to workers
 
@@ -27,9 +27,10 @@ class Files:
     paths: Sequence[Path]
     rate: int
     frames: int
+    longest_s: float = LONGEST_S
 
     def job(self, position: int, only_try: bool = False) -> Job:
-        return Job(self.modality, Path(self.paths[position]), self.rate, self.frames, only_try)
+        return Job(self.modality, Path(self.paths[position]), self.rate, self.frames, only_try, self.longest_s)
 
     def __call__(self, position: int) -> Any:
         require(self.modality)
@@ -53,16 +54,24 @@ class Files:
             yield answer.value
 
 
-def files(modality: Modality, paths: Sequence[Path], source: str, *, rate: int = 16_000, frames: int = 8) -> Contents:
-    """Contents of media files: sound at `rate`, so many `frames` of a video.
+def files(
+    modality: Modality,
+    paths: Sequence[Path],
+    source: str,
+    *,
+    rate: int = 16_000,
+    frames: int = 8,
+    longest_s: float = LONGEST_S,
+) -> Contents:
+    """Contents of media files: sound at `rate`, so many `frames` of a video, none of them longer than `longest_s`.
 
     `source` must name the dataset, its version and its split; what is in the files comes into it with `screened`.
     """
     wanted = {"audio": f" rate {rate}", "video": f" frames {frames}"}.get(modality, "")
-    every = Files(modality, tuple(map(Path, paths)), rate, frames)
+    every = Files(modality, tuple(map(Path, paths)), rate, frames, longest_s)
     positions = np.arange(len(paths))
     return Contents(modality, every, positions, f"{decoder(modality)}{wanted}:{source}", stream=every.stream)
 
 
 def _broken(path: Path, error: Exception) -> BrokenFile:
-    return BrokenFile(f"{path}: {error}; if it was changed since the run began, start the run again")
+    return BrokenFile(f"{path}: {described(error)[0]}; if it was changed since the run began, start the run again")

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from harness.compute import available_threads
 from harness.media import worker
 from harness.media.decoding import Job
-from harness.media.errors import Undecodable
+from harness.media.errors import Stopped
 
 MOST_WORKERS = 8
 AHEAD = 2  # answers for each worker that may wait for whoever wants them
@@ -31,7 +31,7 @@ COMMAND = (sys.executable, "-P", "-m", "harness.media.worker")  # -P: whatever l
 
 
 class Answer(NamedTuple):
-    """What a worker made of a job, or the error that it met: `Undecodable`, or the system's own."""
+    """What a worker made of a job, or the error that it met: `Undecodable`, `Stopped`, or the system's own."""
 
     value: Any
     error: Exception | None
@@ -54,16 +54,17 @@ class Worker:
         with suppress(OSError, AttributeError):  # where the system has none so wide, it takes more turns
             fcntl.fcntl(self.answers, fcntl.F_SETPIPE_SZ, PIPE)
         self.busy: int | None = None  # the number of its job
-        self.since = 0.0
+        self.since, self.longest_s = 0.0, 0.0
         self.ready = False
 
     def begin(self, number: int, job: Job) -> None:
         self.busy, self.since = number, time.monotonic()
+        self.longest_s = job.longest_s
         with suppress(BrokenPipeError):  # it is dead; its answer will say so
             worker.write(self.jobs, job)  # type: ignore[arg-type]
 
     def answer(self) -> Answer:
-        """Wait for the job's end. A worker that dies takes it along, and nothing else."""
+        """Wait for the job's end. Where the worker died instead, nothing is known of the file."""
         self.busy = None
         try:
             if not self.ready:
@@ -71,12 +72,12 @@ class Worker:
             fine, value = worker.read(self.answers)  # type: ignore[arg-type]
         except (EOFError, OSError):
             code = self.process.wait()
-            if not self.ready:
+            if not self.ready and code >= 0:
                 raise RuntimeError(
                     f"no process could be started for decoding: {shlex.join(COMMAND)} ends at once"
                 ) from None
             told = f"signal {-code}" if code < 0 else f"exit code {code}"
-            return Answer(None, Undecodable(f"the decoder crashed on it ({told})"))
+            return Answer(None, Stopped(f"the decoder ended while at it ({told})"))
         return Answer(value, None) if fine else Answer(None, value)
 
     def stop(self) -> None:
@@ -98,11 +99,15 @@ def dismiss() -> None:
 
 
 def answers(jobs: Sequence[Job], most: int = MOST_WORKERS) -> Iterator[Answer]:
-    """Of each job in turn. At most `AHEAD` a worker are held at once, however slowly they are taken."""
+    """Of each job in turn. At most `AHEAD` a worker are held at once, however slowly they are taken.
+
+    One whose worker was stopped is tried once more, alone: beside others it may have lacked memory or time.
+    """
     crew = _Crew(jobs, max(1, min(most, available_threads(), len(jobs))))
     try:
         for wanted in range(len(jobs)):
-            yield crew.take(wanted)
+            answer = crew.take(wanted)
+            yield crew.alone(wanted) if isinstance(answer.error, Stopped) else answer
     finally:
         crew.part()
 
@@ -125,15 +130,30 @@ class _Crew:
                 if each.busy is None and self.begun < min(wanted + AHEAD * len(self.workers), len(self.jobs)):
                     each.begin(self.begun, self.jobs[self.begun])
                     self.begun += 1
-            ready = self.selector.select(0.0 if wanted in self.waiting else 1.0)
-            for key, _ in ready:
-                self._collect(key.data)
-            for each in list(self.workers):
-                if each.busy is not None and time.monotonic() - each.since > LIMIT_S:
-                    self.waiting[each.busy] = Answer(None, Undecodable(f"decoding it took more than {LIMIT_S:.0f} s"))
-                    self._replace(each)
-            if wanted in self.waiting and not ready:
+            if not self._wait(0.0 if wanted in self.waiting else 1.0) and wanted in self.waiting:
                 return self.waiting.pop(wanted)
+
+    def alone(self, wanted: int) -> Answer:
+        """Once all others are done with theirs."""
+        while any(each.busy is not None for each in self.workers):
+            self._wait(1.0)
+        self.workers[0].begin(wanted, self.jobs[wanted])
+        while wanted not in self.waiting:
+            self._wait(1.0)
+        return self.waiting.pop(wanted)
+
+    def _wait(self, seconds: float) -> bool:
+        """Gather what has been answered by then, and end those whose time is over; whether anything came."""
+        ready = self.selector.select(seconds)
+        for key, _ in ready:
+            self._collect(key.data)
+        now = time.monotonic()
+        for each in list(self.workers):
+            limit_s = max(LIMIT_S, each.longest_s / 6)  # whoever allows for long files allows for the time
+            if each.busy is not None and now - each.since > limit_s:
+                self.waiting[each.busy] = Answer(None, Stopped(f"decoding it took more than {limit_s:.0f} s"))
+                self._replace(each)
+        return bool(ready)
 
     def part(self) -> None:
         """Whoever is idle may be hired again; nobody waits for the others."""

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.dataset import Unavailable
-from harness.media.errors import Undecodable
+from harness.media.errors import Cause, Undecodable
 
 VERSION = 1  # raise it whenever the same file comes out otherwise, or is judged otherwise
 PACKAGES = {"image": "pillow", "audio": "soundfile", "video": "av"}
 MODULES = {"image": "PIL", "audio": "soundfile", "video": "av"}
 INSTALL = {"video": "pip install 'paradigm-harness[video]'"}
+
+
+LONGEST_S = 600.0
 
 
 class Job(NamedTuple):
@@ -27,13 +30,15 @@ class Job(NamedTuple):
     rate: int  # of sound
     frames: int  # of video
     only_try: bool = False  # decode all of it, hand back no more than a verdict
+    longest_s: float = LONGEST_S  # of sound and video: a longer one is not decoded
 
 
 class Verdict(NamedTuple):
     """What became of trying a file."""
 
     digest: str  # of its bytes
-    why: str | None  # it can't be decoded; None: it can
+    why: str | None  # it can't be used; None: it can
+    cause: Cause = "broken"
 
 
 def require(modality: str) -> None:
@@ -64,10 +69,10 @@ def decode(job: Job) -> Any:
     if job.modality == "audio":
         from harness.media.sound import sound
 
-        return sound(job.path, job.rate)
+        return sound(job.path, job.rate, job.longest_s)
     from harness.media.video import video
 
-    return video(job.path, job.frames)
+    return video(job.path, job.frames, job.longest_s)
 
 
 def _check_file(path: Path) -> None:
@@ -88,7 +93,7 @@ def attempt(job: Job) -> Verdict:
         if job.modality == "video" and job.path.stat().st_size:
             from harness.media.video import check
 
-            check(job.path)
+            check(job.path, job.longest_s)
         decode(job)
     except Undecodable as error:
         return Verdict(digest, " ".join(str(error).split())[:300])

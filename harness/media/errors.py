@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from harness.problems import BadInput
+from typing import Literal
+
+# Why a file can't be used: decoding found it broken; it isn't there; it can't be read; or the system ended its decoder,
+# which tells nothing of the file.
+Cause = Literal["broken", "missing", "unreadable", "stopped"]
+CAUSES: dict[Cause, str] = {
+    "missing": "are missing",
+    "broken": "can't be decoded",
+    "unreadable": "can't be read",
+    "stopped": "ended their decoder, this time",
+}
 
 
 class Undecodable(Exception):
     """A file holds no image, sound or video that we can read whole; the message says why, without the file's name."""
+
+
+class Stopped(Exception):
+    """A decoder was ended by a signal, by its time limit or for want of memory, which is no finding about the file."""
 
 
 class BrokenFile(BadInput):
@@ -14,4 +29,13 @@ class BrokenFile(BadInput):
 
 
 class TooManyBroken(BadInput):
-    """More of a dataset's files are broken than it allows."""
+    """More of a dataset's files are broken or missing than it allows."""
+
+
+def described(error: Exception) -> tuple[str, Cause]:
+    """In words without the file's name, and whose doing it is."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return "there is no such file", "missing"
+    if isinstance(error, OSError):
+        return error.strerror or str(error), "unreadable"
+    return str(error), "stopped" if isinstance(error, Stopped) else "broken"

@@ -30,13 +30,15 @@ def image(path: Path) -> np.ndarray:
                 opened.load()
                 turned = ImageOps.exif_transpose(opened)
                 return _rgb(turned)
-    except (Undecodable, FileNotFoundError, PermissionError):
+    except (Undecodable, MemoryError):
         raise
     except UnidentifiedImageError:
         raise Undecodable("no image in a format that is read here") from None
     except Image.DecompressionBombError as error:
         raise Undecodable(str(error)) from None
     except Exception as error:  # decoders of broken files raise whatever they stumble over
+        if isinstance(error, OSError) and error.errno is not None:  # the system's own
+            raise
         raise Undecodable(f"{type(error).__name__}: {error}") from error
 
 

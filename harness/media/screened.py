@@ -15,12 +15,13 @@ import numpy as np
 from harness.dataset import Contents, Dataset, Modality, Split
 from harness.media import Files
 from harness.media.decoding import Verdict
-from harness.media.errors import TooManyBroken
+from harness.media.errors import CAUSES, TooManyBroken
 from harness.media.scan import scan
 from harness.progress import say
 
 ALLOWED = 0.01  # the share of a split's files that may be broken, where the dataset declares no other
-SHOWN = 5
+SHOWN = 5  # names in a message
+MOST_SAID = 50  # files of a split, each on a line of its own
 
 
 class Screened:
@@ -31,7 +32,7 @@ class Screened:
         self.generated = dataset.generated
         self.allowed = float(getattr(dataset, "broken", ALLOWED))
         self._splits: dict[str, Split] = {}
-        self._named: set[Path] = set()  # broken files that somebody has been told of
+        self._named: set[Path] = set()  # files left out of which that has been said
 
     @property
     def digest(self) -> str:
@@ -51,23 +52,31 @@ class Screened:
         if not isinstance(files, Files) or not len(split.items):
             return split
         verdicts = verdicts_of(split, self.cache)
-        broken = np.array([verdict.why is not None for verdict in verdicts])
-        told = []
-        for place in np.flatnonzero(broken).tolist():
-            path = Path(files.paths[int(split.items.positions[place])])
-            told.append(f"{path}: {verdicts[place].why}")
-            if path not in self._named:
-                say(f"    broken: {told[-1]}")
-                self._named.add(path)
-        if broken.mean() > self.allowed:
-            more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+        gone = np.array([verdict.why is not None for verdict in verdicts])
+        told: dict[str, list[str]] = {cause: [] for cause in CAUSES}
+        for place in np.flatnonzero(gone).tolist():
+            path, verdict = Path(files.paths[int(split.items.positions[place])]), verdicts[place]
+            told[verdict.cause].append(f"{path}" if verdict.cause == "missing" else f"{path}: {verdict.why}")
+            if path not in self._named and len(told[verdict.cause]) <= MOST_SAID:
+                say(f"    {verdict.cause}: {told[verdict.cause][-1]}")
+            self._named.add(path)
+        sentences = [_sentence(told[cause], words, len(gone)) for cause, words in CAUSES.items() if told[cause]]
+        if gone.mean() > self.allowed:
             raise TooManyBroken(
-                f"{self.name}/{split.name}: {len(told)} of {len(broken)} files can't be decoded "
-                f"({100 * broken.mean():.1f} %), at most {100 * self.allowed:g} % may be (`broken` of the dataset): "
-                f"{'; '.join(told[:SHOWN])}{more}; mend or remove them, or allow for more"
+                f"{self.name}/{split.name}: {'. '.join(sentences)}. At most {100 * self.allowed:g} % may be left out "
+                "(`broken` of the dataset): mend them, put them where they should be or remove them, or allow for more"
             )
+        for cause, named in told.items():
+            if len(named) > MOST_SAID:
+                say(f"    {cause}: {len(named):,} files in all")
         whole = _with_bytes(split, [verdict for verdict in verdicts if verdict.why is None])
-        return without(whole, broken) if broken.any() else whole
+        return without(whole, gone) if gone.any() else whole
+
+
+def _sentence(named: list[str], words: str, count: int) -> str:
+    more = f" and {len(named) - SHOWN:,} more" if len(named) > SHOWN else ""
+    share = 100 * len(named) / count
+    return f"{len(named):,} of {count:,} files {words} ({share:.1f} %): {'; '.join(named[:SHOWN])}{more}"
 
 
 def verdicts_of(split: Split, cache: Path | None) -> list[Verdict]:

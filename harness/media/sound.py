@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import math
 import os
 import struct
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from harness.dataset import Waveform
+from harness.media.decoding import LONGEST_S
 from harness.media.errors import Undecodable
 
-MOST_SECONDS = 1800.0
-BLOCK = 1 << 18  # frames read at once: only the mix of all channels is kept
+RATES = (100, 768_000)  # that a file may claim: beyond them stands a mistake, or worse
+MOST_CHANNELS = 64
+DENSEST = 96_000  # samples of all channels for each second that is allowed: two channels at 48 kHz, all the time
+BLOCK = 1 << 18  # samples read at once: only the mix of all channels is kept
+MOST_PHASES = 50_000  # of a resampling filter; an odder ratio of rates is rounded, by less than 0.01 %
 UNKNOWN_SIZES = (0, 0x7FFFFFFF)  # what programs write who don't know yet how long it will be: 0, or nearly 2 or 4 GB
 LAST_PAGE = 4  # flag of an Ogg page: the stream ends here
 
 
-def sound(path: Path, rate: int) -> Waveform:
+def sound(path: Path, rate: int, longest_s: float = LONGEST_S) -> Waveform:
     import soundfile
 
     try:
         with soundfile.SoundFile(os.fsencode(path)) as file:  # bytes: a name may be no text at all
-            if file.frames > MOST_SECONDS * file.samplerate:
-                long = file.frames / file.samplerate
-                raise Undecodable(f"{long:,.0f} s of sound; at most {MOST_SECONDS:,.0f} s are decoded")
+            _check_size(file.frames, file.samplerate, file.channels, rate, longest_s)
             samples = _mixed(file)
             declared, found_at = file.frames, file.samplerate
     except (soundfile.LibsndfileError, RuntimeError) as error:
@@ -44,13 +46,29 @@ def sound(path: Path, rate: int) -> Waveform:
     return Waveform(np.clip(resampled(samples, found_at, rate), -1.0, 1.0), rate)
 
 
-def _mixed(file: object) -> np.ndarray:
-    blocks = []
-    while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):  # type: ignore[attr-defined]
-        blocks.append(block.mean(axis=1))
-        if len(blocks) * BLOCK > 2 * MOST_SECONDS * 192_000:
+def _check_size(frames: int, found: int, channels: int, wanted: int, longest_s: float) -> None:
+    """By what the file says of itself, before any of it is decoded: what it would take, in time and memory."""
+    if not RATES[0] <= found <= RATES[1]:
+        raise Undecodable(f"{found:,} samples a second; from {RATES[0]:,} to {RATES[1]:,} are read")
+    if channels > MOST_CHANNELS:
+        raise Undecodable(f"{channels:,} channels; at most {MOST_CHANNELS} are decoded")
+    if frames > longest_s * found:
+        raise Undecodable(f"{frames / found:,.0f} s of sound; at most {longest_s:,.0f} s are decoded (`longest_s`)")
+    count, most = max(frames * channels, frames * wanted // found), int(longest_s * DENSEST)
+    if count > most:
+        raise Undecodable(f"{count:,} samples; at most {most:,} are decoded (`longest_s` times {DENSEST:,})")
+
+
+def _mixed(file: Any) -> np.ndarray:
+    samples, count = np.empty(file.frames, np.float32), 0
+    while len(block := file.read(BLOCK // file.channels, dtype="float32", always_2d=True)):
+        if count + len(block) > len(samples):  # more than it says
+            samples = np.concatenate([samples, np.empty(len(block), np.float32)])
+        samples[count : count + len(block)] = block.mean(axis=1)
+        count += len(block)
+        if count > 2 * file.frames + BLOCK:
             raise Undecodable("a sound that does not end")
-    return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
+    return samples[:count]
 
 
 def resampled(samples: np.ndarray, found: int, wanted: int) -> np.ndarray:
@@ -59,9 +77,17 @@ def resampled(samples: np.ndarray, found: int, wanted: int) -> np.ndarray:
         return samples
     from scipy.signal import resample_poly
 
-    common = math.gcd(found, wanted)
-    up, down = wanted // common, found // common
+    up, down = _ratio(found, wanted)
     return np.asarray(resample_poly(samples, up, down, window=_taps(max(up, down))), np.float32)
+
+
+def _ratio(found: int, wanted: int) -> tuple[int, int]:
+    """By how much to sample up and down: the filter is as long as the greater of them, so that is bounded."""
+    smaller = Fraction(min(found, wanted), max(found, wanted))
+    if smaller.denominator > MOST_PHASES:
+        smaller = smaller.limit_denominator(MOST_PHASES)
+    low, high = smaller.as_integer_ratio()
+    return (low, high) if found > wanted else (high, low)
 
 
 @lru_cache(maxsize=16)

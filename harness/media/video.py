@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from harness.media.decoding import LONGEST_S
 from harness.media.errors import Undecodable
 
 MOST_PIXELS = 16_000_000  # of a frame
 MOST_BYTES = 512_000_000  # of all the frames that are kept
+FASTEST = 240  # frames a second, on average: more in all than that and it never ends
 JUMP = 12.0  # seconds; what lies nearer is reached sooner by decoding on than by seeking
 # A file may pose as a video and list others, near or far: no format that can, and nothing but files.
 FORMATS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,flv,asf,ogg,gif"
@@ -18,13 +20,13 @@ OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 SLACK = 0.05  # the share of its frames or of its length that a sound video may lack: edit lists, odd clocks
 
 
-def video(path: Path, frames: int) -> np.ndarray:
+def video(path: Path, frames: int, longest_s: float = LONGEST_S) -> np.ndarray:
     """`frames` of them, each from the middle of its share of the length."""
     with _Opened(path) as container:
         stream = _stream(container)
-        length = _length(container, stream)
+        length = _length(container, stream, longest_s)
         if length is None:  # nobody has written it down: decode once to know
-            length = _decoded(container, stream)[1]
+            length = _decoded(container, stream, longest_s)[1]
             container.seek(0)
         wanted = [(number + 0.5) * length / frames for number in range(frames)]
         picked = _picked(container, stream, wanted)
@@ -35,12 +37,12 @@ def video(path: Path, frames: int) -> np.ndarray:
     return np.stack(picked)
 
 
-def check(path: Path) -> None:
+def check(path: Path, longest_s: float = LONGEST_S) -> None:
     """Decode every frame; raise `Undecodable` unless about as many are there as the file says."""
     with _Opened(path) as container:
         stream = _stream(container)
-        declared, length = stream.frames, _length(container, stream)
-        count, end = _decoded(container, stream)
+        declared, length = stream.frames, _length(container, stream, longest_s)
+        count, end = _decoded(container, stream, longest_s)
     if declared and count < declared * (1 - SLACK) - 1:
         raise Undecodable(f"ends after {count:,} of {declared:,} frames")
     if length is not None and end < length * (1 - SLACK) - 1.0:
@@ -60,7 +62,7 @@ class _Opened:
         try:
             self.container = av.open(f"file:{self.path.absolute()}", options=OPTIONS)
         except av.error.FFmpegError as error:
-            if isinstance(error, FileNotFoundError | PermissionError):
+            if isinstance(error, FileNotFoundError | PermissionError | MemoryError):
                 raise
             raise Undecodable(f"no video that is read here: {error.strerror}") from error
         return self.container
@@ -69,7 +71,7 @@ class _Opened:
         import av
 
         self.container.close()
-        if isinstance(error, av.error.FFmpegError):
+        if isinstance(error, av.error.FFmpegError) and not isinstance(error, MemoryError):
             raise Undecodable(f"{error.strerror}") from error
 
 
@@ -83,24 +85,33 @@ def _stream(container: Any) -> Any:
     return stream
 
 
-def _length(container: Any, stream: Any) -> float | None:
+def _length(container: Any, stream: Any, longest_s: float) -> float | None:
     """Seconds of the video stream, as written in the file."""
     if stream.duration:
-        return float(stream.duration * stream.time_base)
-    return container.duration / 1e6 if container.duration else None
+        length = float(stream.duration * stream.time_base)
+    else:
+        length = container.duration / 1e6 if container.duration else 0.0
+    _check_length(length, longest_s)
+    return length or None
+
+
+def _check_length(seconds: float, longest_s: float) -> None:
+    if seconds > longest_s:
+        raise Undecodable(f"{seconds:,.0f} s of video; at most {longest_s:,.0f} s are decoded (`longest_s`)")
 
 
 def _start(stream: Any) -> float:
     return float((stream.start_time or 0) * stream.time_base)
 
 
-def _decoded(container: Any, stream: Any) -> tuple[int, float]:
+def _decoded(container: Any, stream: Any, longest_s: float) -> tuple[int, float]:
     """How many frames there are, and the second at which the last one ends."""
     count, end, first = 0, 0.0, _start(stream)
     pace = 1 / float(stream.average_rate) if stream.average_rate else 0.04
     for frame in container.decode(stream):
         count += 1
         end = max(end, (frame.time - first if frame.time is not None else count * pace) + pace)
+        _check_length(max(end, count / FASTEST), longest_s)
     if not count:
         raise Undecodable("not one frame can be decoded")
     return count, end

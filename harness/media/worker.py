@@ -11,6 +11,8 @@ import signal
 import struct
 import sys
 from contextlib import suppress
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, BinaryIO
 
 MOST_MEMORY = 6 << 30  # of addresses; a file that needs more than this is a bomb
@@ -42,29 +44,43 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
+def _listen(jobs: BinaryIO, waiting: SimpleQueue[Any]) -> None:
+    """Read jobs while others are decoded. When the process that writes them is gone, in whatever way, this one ends."""
+    try:
+        while True:
+            waiting.put(read(jobs))
+    finally:
+        os._exit(0)
+
+
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us decides when it is over
     _limit_memory()
     answers = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
     os.dup2(2, 1)  # decoders that print don't disturb the answers
-    jobs = sys.stdin.buffer
 
-    from harness.media.decoding import work
-    from harness.media.errors import Undecodable
+    import harness.media.decoding  # noqa: F401  # what jobs are made of
 
-    write(answers, True)  # from here on it is a file's fault if this process ends
+    write(answers, True)  # it has started
+    waiting: SimpleQueue[Any] = SimpleQueue()
+    Thread(target=_listen, args=(sys.stdin.buffer, waiting), daemon=True).start()
     while True:
-        try:
-            job = read(jobs)
-        except EOFError:
-            return
-        try:
-            answer: Any = (True, work(job))
-        except MemoryError:
-            answer = (False, Undecodable(f"decoding it takes more than {MOST_MEMORY >> 30} GB"))
-        except Exception as error:
-            answer = (False, error if isinstance(error, Undecodable | OSError) else Undecodable(repr(error)))
-        write(answers, answer)
+        write(answers, worked(waiting.get()))
+
+
+def worked(job: Any) -> tuple[bool, Any]:
+    """True and what became of a job, or False and the error that it met."""
+    from harness.media.decoding import work
+    from harness.media.errors import Stopped, Undecodable
+
+    try:
+        return True, work(job)
+    except MemoryError:
+        return False, Stopped(f"decoding it takes more memory than there is, or than {MOST_MEMORY >> 30} GB")
+    except (Undecodable, OSError) as error:
+        return False, error
+    except Exception as error:
+        return False, Undecodable(repr(error))
 
 
 if __name__ == "__main__":

@@ -156,10 +156,34 @@ WRONG = {
     "path,caption,split\na.png,x,tset\n": "2: split is 'tset'; expected train, validation, test",
     "path,caption,id\na.png,x,1\nb.png,y,1\n": "3: the item '1' is at 'b.png', and was at 'a.png'",
     'path,caption\n"a\nb.png",x\nc.png,\n': "4: a caption or label is ''",
+    'path,caption\na.png,"one\nb.png,two\nc.png,three\n': "2: is no CSV (unexpected end of data); expected each quote",
+    'path,caption\na.png,"one\nb.png,"two"\n': "2: is no CSV (',' expected after '\"'); expected each quote",
+    'path,caption\na.png,"one\nb.png,two"\nc.png,x\n': "2: a quoted text over 2 lines, in which other rows seem to be",
+    'path,caption,split\nx,"one,test\ny,two,test\nz,three",test\n': "2: a quoted text over 3 lines",
+    f'path,caption\na.png,"{chr(10) * 60}"\n': "2: a quoted text over 61 lines",
+    'path,caption\na.png, "one two"\n': "2: a quote in the middle of a field; expected quotes around the whole field",
+    'path,caption\na.png,a 5" nail\n': "2: a quote in the middle of a field",
+    "path|caption\na.png|x\n": "2: the columns are path|caption; expected path; name it so",
     "path,caption\n": "no rows",
     "": "no rows",
-    "path,caption\na\0.png,x\n": "2: path 'a\\x00.png' holds a NUL",
+    "path,caption\na\0.png,x\n": "2: a NUL character; expected text",
 }
+
+
+SOUND = {  # each with the caption of its first row
+    'path,caption\na.png,"a dog barks\nthen, a cat meows"\n': "a dog barks\nthen, a cat meows",
+    'path,caption\na.png,the "big" dog\n': 'the "big" dog',
+    'path,caption\na.png,"a 5"" nail"\n': 'a 5" nail',
+    '\ufeff"path","caption"\r\n"a.png","x"\r\n\r\n"b.png","y"': "x",
+    "path, caption\na.png,x\n": "x",
+    "path,caption,,\na.png,x,,\n": "x",
+    "path,caption\ra.png,x\rb.png,y\r": "x",
+}
+
+
+@pytest.mark.parametrize("text", SOUND, ids=range(len(SOUND)))
+def test_what_is_sound_is_read_as_it_is(tmp_path: Path, text: str) -> None:
+    assert next(iter(manifest(tmp_path, text).split("test").captions)) == SOUND[text]
 
 
 @pytest.mark.parametrize("text", WRONG, ids=range(len(WRONG)))
@@ -176,6 +200,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 WRONG_JSON = {
     '{"path": "a.png", "caption": "x"}\n{"path": \n': "2: no JSON",
     '["a.png", "x"]\n': "1: a JSON list; expected an object",
+    '{"path": "a.png", "caption": "x", "caption": "y"}': "1: no JSON (a key twice in one object)",
     '{"path": 7, "caption": "x"}': "1: path is 7; expected text",
     '{"path": "a.png", "caption": []}': "1: no captions; expected one at least",
     '{"path": "a.png", "caption": ["x", null]}': "1: a caption or label is None",
@@ -192,7 +217,7 @@ def test_what_is_wrong_with_json_is_told_with_its_line(tmp_path: Path, text: str
 
 def test_other_encodings_are_told_with_their_line(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_bytes("path,caption\na.png,fine\nb.png,Geräusch\n".encode("latin-1"))
-    with pytest.raises(SuiteError, match=r"mine\.csv:3: byte 0xe4 is no UTF-8"):
+    with pytest.raises(SuiteError, match=r"mine\.csv:3: byte 0xe4 is not UTF-8"):
         Manifest(tmp_path / "mine.csv", "image").split("test")
 
 

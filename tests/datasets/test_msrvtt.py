@@ -6,7 +6,22 @@ import pickle
 from pathlib import Path
 
 import pytest
-from disk import ASKED, FULL, PART, VIDEOS, VTT, clip4clip, contents, data, frozen, official, write, write_json
+from disk import (
+    ASKED,
+    FULL,
+    PART,
+    VIDEOS,
+    VTT,
+    clip4clip,
+    contents,
+    data,
+    frozen,
+    jsfusion,
+    official,
+    touch,
+    write,
+    write_json,
+)
 
 from harness.dataset import Unavailable
 from harness.datasets.msrvtt import MsrVtt
@@ -46,6 +61,23 @@ def test_a_list_that_trains_on_the_test_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match="'video13' are in train and in 1k-A's test") as told:
         MsrVtt(tmp_path).split("train")
     assert str(path) in str(told.value)
+
+
+@pytest.mark.parametrize("semicolons", [False, True])
+def test_the_sentences_and_the_videos_are_enough_to_ask(tmp_path: Path, semicolons: bool) -> None:
+    jsfusion(tmp_path / "MSRVTT_JSFUSION_test.csv", semicolons)
+    touch(tmp_path / "MSRVTT_Videos", [f"{video}.mp4" for video in ASKED])
+    dataset = MsrVtt(tmp_path)
+    assert contents(dataset, "test") == {video: [text] for video, text in ASKED.items()}
+    assert "MSRVTT_JSFUSION_test.csv" in dataset.layout and dataset.surplus() == []
+    write(tmp_path / "MSRVTT_train.9k.csv", "video_id\nvideo1\nvideo2\n")
+    for split in ("train", "validation"):
+        with pytest.raises(Unavailable, match=r"msrvtt: no captions below .*; get MSRVTT_data\.json"):
+            MsrVtt(tmp_path).split(split)
+    clip4clip(tmp_path / "whole")
+    assert contents(MsrVtt(tmp_path / "whole"), "test") == contents(dataset, "test")
+    digests = [MsrVtt(root).split("test").captions.digest for root in (tmp_path, tmp_path / "whole")]
+    assert digests[0] == digests[1]
 
 
 def test_a_video_that_is_asked_twice(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_what_was_written_is_read(tmp_path_factory, rows, newline, delimiter):
     writer = csv.writer(stream, lineterminator=newline, delimiter=delimiter)
     writer.writerows([("name", "text"), *rows])
     path = write(tmp_path_factory.mktemp("csv") / "rows.csv", stream.getvalue())
-    found = reading.table(path, ("text", "name"), ",;")
+    found = reading.table(path, ("text", "name"))
     assert [line.values for line in found] == [(text, name) for name, text in rows]
 
 
@@ -41,11 +41,14 @@ def test_rows_know_the_line_that_they_begin_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "line", "words"),
     [
-        (b"a,b\n1,2\n1,2,3\n", 3, "3 fields; expected 2 (a, b)"),
+        (b"a,b\n1,2\n1,2,3\n", 3, "3 fields; expected 2, as in the first line (a, b)"),
         (b"a,b\n1,2\n1", 3, "1 fields; expected 2"),
-        (b"a;c\n1;2\n", 1, "the columns are a;c; expected a, b"),
+        (b"a;c\n1;2\n", 1, "the columns are a, c; expected a, b"),
         (b"", 1, "the columns are none"),
         (b"a,b\n1,2\n1,caf\xe9\n", 3, "byte 0xe9 is not UTF-8"),
+        (b'a,b\n1,"2\n3,4\n5,6"\n', 2, "in which other rows seem to be"),
+        (b'a,b\n1,a 5" nail\n', 2, "a quote in the middle of a field"),
+        (b"a,b\n1,\0\n", 2, "a NUL character"),
         (b'a,b\n1,2\n1,"never closed\n\n', 3, "is no CSV"),
     ],
 )
