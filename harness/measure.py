@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import compute, metrics
+from harness import compute, interruption, metrics
 from harness.dataset import Contents
 from harness.progress import track
 from harness.retriever import Ranking, Retriever
@@ -104,7 +104,8 @@ def _collected() -> Iterator[None]:
 def _guarded(contestant: Contestant) -> Iterator[None]:
     try:
         yield
-    except Exception:
+    except BaseException as error:
+        interruption.let_pass(error)
         contestant.failure = traceback.format_exc()
 
 
