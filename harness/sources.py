@@ -27,9 +27,10 @@ class Module(NamedTuple):
 
 
 def digests(target: str, home: Path) -> dict[str, str]:
-    """File → SHA-256: of the target's module, and of whatever it imports from its own folder or package, or from `home`
+    """File → SHA-256: of the target's module, and of what it imports from beside it.
 
-    (the suite's folder), directly or by way of others. Empty where there is no such module.
+    That is from its own folder or package or from `home`, the suite's folder, directly or by way of others. Empty where
+    there is no such module.
     """
     wanted = target.partition(":")[0]
     top = _top(wanted.partition(".")[0], home)
