@@ -93,6 +93,7 @@ class Store:
         self.root, self.fresh = root, fresh
         self.frames: list[Frame] = []
         self.verified: dict[str, Artifact] = {}  # or made, by this process
+        self.current: set[str] = set()  # digests of what another process made for this run: not made anew once more
         self.failed: dict[str, tuple[BaseException, TracebackType | None]] = {}  # what couldn't be built, and why
 
     def folder(self, recipe: Recipe) -> Path:
@@ -160,7 +161,8 @@ class Store:
             raise error.with_traceback(place)
         try:
             with self._lock(recipe):
-                return (None if self.fresh else self._find(recipe)) or self._build(recipe, build, needs)
+                anew = self.fresh and recipe.digest not in self.current
+                return (None if anew else self._find(recipe)) or self._build(recipe, build, needs)
         except (Exception, SystemExit) as error:
             room.end_if_full(self.root, recipe.what, error)
             traceback.clear_frames(error.__traceback__)  # they hold models and training data

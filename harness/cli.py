@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import json
 import os
 import sys
 from pathlib import Path
@@ -76,7 +77,10 @@ def _positive(text: str) -> int:
 
 
 def entry() -> NoReturn:
-    """What the shell calls."""
+    """What the shell calls, as `harness` or as `python -m harness`: the current folder is on the path for both."""
+    here = str(Path.cwd())
+    if here not in sys.path and not sys.flags.safe_path:
+        sys.path.insert(0, here)
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter gets its number, not a traceback
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(main(sys.argv[1:]))
@@ -126,6 +130,18 @@ def _load(options: argparse.Namespace) -> Any:
         return None
 
 
+def _checked(suite: Any, options: argparse.Namespace, limit_s: float) -> Any:
+    """What can be known before anything is made, or None after saying what is wrong with it."""
+    from harness.checks import check
+    from harness.suite import SuiteError
+
+    found = check(suite, _data_root(options), limit_s)
+    if found.wrong:
+        _complain(str(SuiteError(found.wrong)))
+        return None
+    return found
+
+
 def _data_root(options: argparse.Namespace) -> Path:
     return options.data or Path(os.environ.get("HARNESS_DATA") or "data")
 
@@ -159,23 +175,28 @@ def _run(options: argparse.Namespace) -> int:
         _complain(str(problem))
         return BAD_INPUT
     compute.prepare_environment(threads, options.choices.spin)
+    found = _checked(suite, options, suite.limit_s)
+    if found is None:
+        return BAD_INPUT
     from harness.problems import BadInput
     from harness.session import run_suite
 
     try:
-        return run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options)
+        return run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options, found.fails)
     except BadInput as problem:
         _complain(str(problem))
         return BAD_INPUT
 
 
 def _plan(options: argparse.Namespace) -> int:
+    from harness.checks import PLAN_S
     from harness.plan import show
 
     suite = _load(options)
-    if suite is None:
+    found = _checked(suite, options, PLAN_S) if suite else None
+    if suite is None or found is None:
         return BAD_INPUT
-    for told in show(suite, _out(options, suite), _data_root(options), _cache_root()):
+    for told in show(suite, found, _out(options, suite), _cache_root()):
         _say(told)
     return FINE
 
@@ -202,15 +223,24 @@ def _data(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from harness.registry import SECTIONS, kinds
+    from harness.registry import SECTIONS, Entry, kinds
+    from harness.suite_components import PYTHON
+    from harness.suite_schema import expected
 
     for section in SECTIONS:
         _say(f"{section}:")
-        for name, entry in kinds(section).items():
+        own = Entry("python", "any", PYTHON[section], about="a class of your own: see README.md")
+        for name, entry in [*kinds(section).items(), ("python", own)]:
             missing = entry.missing() or (None if entry.target else "no loader in this version")
             about = entry.about or entry.obtain
             _say(f"  {name:14}{about}{f'  [{missing}]' if missing else ''}")
             for key, argument in entry.arguments.items():
-                default = "required" if argument.default is ... else f"default {argument.default!r}"
-                _say(f"  {'':14}  {key}: {default}")
+                _say(f"  {'':14}  {key}: {expected(argument)}; {_default(argument.default)}")
     return FINE
+
+
+def _default(value: Any) -> str:
+    """As it would be written in a suite."""
+    if value is ...:
+        return "required"
+    return "may be left out" if value is None else f"default {json.dumps(value, default=str)}"

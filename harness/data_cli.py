@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,21 +112,15 @@ def _built(name: str, data: Path) -> tuple[Any, str]:
 
 def _of_suite(path: Path, name: str, data: Path) -> tuple[Any, str]:
     from harness.problems import meant
-    from harness.suite import Component, load
+    from harness.suite import load
     from harness.suite_reading import read_dataset
-
-    def inside(component: Component | None) -> Iterator[Component]:
-        if component is not None:
-            yield component
-            for value in [*component.arguments.values(), *component.instruments.values()]:
-                yield from inside(value) if isinstance(value, Component) else ()
 
     dataset = read_dataset(path, name)
     if dataset is None:  # it has no name of its own under `datasets`: look through the tasks and what they use
         suite = load(path)
         used = [part for task in suite.tasks for part in (task.dataset, task.encoder, task.captioner)]
         used += [part for spec in suite.retrievers for part in (spec.component, spec.encoder, spec.captioner)]
-        found = {part.name: part for each in used for part in inside(each) if part.section == "datasets"}
+        found = {part.name: part for each in used if each for part in each.parts() if part.section == "datasets"}
         if name not in found:
             raise BadName(
                 f"{path}: no task uses a dataset {name[:80]!r}; it uses {', '.join(found)}{meant(name, found)}"
@@ -142,7 +136,7 @@ def _load(entry: Entry, arguments: Any, data: Path) -> Any:
     if reason:
         raise Unavailable(reason)
     root = {"root": data / entry.folder} if entry.folder else {}
-    return entry.load()(**root, **arguments)
+    return entry.load("datasets")(**root, **arguments)
 
 
 def _path(entry: Entry, data: Path, say: Say, complain: Say) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,16 @@ from harness.files import is_folder
 Section = Literal["retrievers", "datasets", "encoders", "captioners"]
 SECTIONS: tuple[Section, ...] = ("retrievers", "datasets", "encoders", "captioners")
 REQUIRED: Any = ...
+# Only what is one of these is ever called; a dataset is any class with a `split`.
+INTERFACES: Mapping[str, tuple[str, str]] = {
+    "retrievers": ("harness.retriever", "Retriever"),
+    "encoders": ("harness.instruments", "Encoder"),
+    "captioners": ("harness.instruments", "Captioner"),
+}
+
+
+class WrongTarget(Exception):
+    """A target names something other than a class of the section's interface."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +33,14 @@ class Argument:
 
     # `Any` type that pydantic can check, or "dataset", "encoder", "captioner", "retriever": the name of another
     # component of the suite (or that component itself, written in place), its default a kind. With `Path` it isn't the
-    # name that shapes digests but what lies there, where something does.
+    # name that shapes digests but what lies there, where something does; a relative one is seen from the suite's file.
     type: Any
     default: Any = REQUIRED
     above: float | None = None  # the value must be greater
     at_least: float | None = None
     at_most: float | None = None
     later: bool = False  # it came when suites had been run already: its default leaves their digests as they were
+    hub: bool = False  # a path, or the name of a checkpoint that lies elsewhere
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,11 @@ class Entry:
     folder: str = ""  # datasets: where it lies below the data root
     obtain: str = ""  # datasets: where it comes from, under which licence
     folds: Mapping[str, int] = field(default_factory=dict)  # datasets: value of `protocol` → folds it is asked in
+    # module:function, called with the arguments before anything is made: a sentence that says what is wrong with them,
+    # or None. It must not import torch or faiss itself.
+    check: str = ""
+    foreign: bool = False  # from another package or a suite's `kind: python`: prepared in a process of its own
+    home: Path | None = None  # `kind: python`: the folder of the suite, where modules are looked for too
 
     def missing(self) -> str | None:
         """Why it can't be used on this machine, and what to do; None when it can."""
@@ -71,10 +88,33 @@ class Entry:
             )
         return None if self.target else f"{self.kind}: {self.about or 'this version has no loader for it yet'}"
 
-    def load(self) -> Any:
-        """Import the class."""
+    def module(self) -> Any:
+        """Import the target's module: from the path, or else from the suite's folder."""
+        if self.home is not None and str(self.home) not in sys.path:
+            sys.path.append(str(self.home))
+        return importlib.import_module(self.target.partition(":")[0])
+
+    def load(self, section: Section) -> Any:
+        """Import the class; anything but a class of the section's interface raises `WrongTarget`."""
         module, _, name = self.target.partition(":")
-        return getattr(importlib.import_module(module), name)
+        found = getattr(self.module(), name, None)
+        if found is None:
+            raise WrongTarget(f"{self.target}: there is no {name} in {module}; expected a class; correct the name")
+        if section == "datasets":
+            fits, wanted = isinstance(found, type) and callable(getattr(found, "split", None)), "a class with `split`"
+        else:
+            where, interface = INTERFACES[section]
+            base = getattr(importlib.import_module(where), interface)
+            fits, wanted = isinstance(found, type) and issubclass(found, base), f"a subclass of {where}.{interface}"
+        if not fits:
+            raise WrongTarget(f"{self.target} is {_what(found)}; expected {wanted}; it is not called")
+        return found
+
+
+def _what(found: Any) -> str:
+    if isinstance(found, type):
+        return f"the class {found.__name__}({', '.join(base.__name__ for base in found.__bases__)})"
+    return "a function" if callable(found) else f"of the type {type(found).__name__}"
 
 
 def folder_state(path: Path) -> Literal["absent", "empty", "present"]:

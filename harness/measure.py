@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import compute, guard
+from harness import compute, guard, interruption
 from harness.answers import agreement, checked, copied, joined
 from harness.dataset import Contents, unchangeable
 from harness.problems import BadInput
@@ -136,7 +136,8 @@ def _guarded(contestant: Contestant) -> Iterator[None]:
         yield
     except BadInput as reason:
         contestant.failure = str(reason)
-    except Exception:
+    except BaseException as error:
+        interruption.let_pass(error)
         contestant.failure = traceback.format_exc()
 
 

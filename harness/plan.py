@@ -1,4 +1,4 @@
-"""What a suite would do, without doing it: no contestant is imported, no data is read."""
+"""What a suite would do, without doing it: what `checks` found out, and what the run's folder and the store hold."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness import sources
+from harness.checks import Findings
 from harness.suite import Cell, Component, Suite
 
 
-def show(suite: Suite, out: Path, data: Path, cache: Path) -> Iterator[str]:
+def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]:
     """Line by line: every cell with what would become of it, then what has to be made and what that took last time."""
     cells = suite.cells()
-    counts = {"done": 0, "to do": 0, "unavailable": 0}
+    counts = {"done": 0, "to do": 0, "unavailable": 0, "will fail": 0}
     yield f"suite {suite.name}: {len(cells)} cells, {len(suite.tasks)} tasks, seeds {', '.join(map(str, suite.seeds))}"
     wanted: dict[tuple[str, int], tuple[Component, int]] = {}
     contest: tuple[str, int] | None = None
     for cell in cells:
-        missing = cell.task.dataset.entry.absent(data)
+        missing = found.unavailable.get(cell.task.dataset.digest)
         if contest != (cell.task.name, cell.seed):
             contest = (cell.task.name, cell.seed)
             yield f"{cell.task.name}, seed {cell.seed}"
             if missing:
                 yield f"  unavailable: {missing}"
-        state, why = _state(suite, cell, out, data)
+            for remark in (found.remarks.get(part.digest) for part in cell.task.dataset.parts()):
+                yield from [f"  {remark}"] if remark else []
+        state, why = _state(suite, cell, found, out)
         counts[state] += 1
         if not missing:
             yield f"  {cell.retriever.name:28} {state}{f': {why}' if why else ''}"
@@ -32,39 +36,37 @@ def show(suite: Suite, out: Path, data: Path, cache: Path) -> Iterator[str]:
             if used is not None and state == "to do":
                 seed = cell.seed if used.entry.seeded else 0
                 wanted[(used.digest, seed)] = (used, seed)
-    yield ", ".join(f"{count} {state}" for state, count in counts.items())
+    yield ", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "will fail")
     for used, seed in wanted.values():
         yield f"needs {used.section.removesuffix('s')} {used.name}, seed {seed}: {_made(used, seed, cache)}"
 
 
-def _state(suite: Suite, cell: Cell, out: Path, data: Path) -> tuple[str, str]:
-    used = [cell.retriever.component, *(each for each in (cell.encoder, cell.captioner) if each is not None)]
-    for component in (part for each in used for part in _parts(each)):
-        missing = component.entry.missing() or (None if component.entry.target else component.entry.about)
-        if missing:
-            return "unavailable", missing
-    if cell.task.dataset.entry.absent(data):
-        return "unavailable", ""
+def _state(suite: Suite, cell: Cell, found: Findings, out: Path) -> tuple[str, str]:
+    for part in cell.parts():
+        if part.digest in found.unavailable:
+            return "unavailable", found.unavailable[part.digest]
     asked = cell.task.direction.partition("-")[0]
     if asked not in cell.retriever.component.entry.asks:
         return "unavailable", f"it can't be asked in {asked}"
+    state, why = _recorded(suite, cell, out)
+    failing = next((found.fails[part.digest] for part in cell.parts() if part.digest in found.fails), None)
+    return ("will fail", failing) if failing and state != "done" else (state, why)
+
+
+def _recorded(suite: Suite, cell: Cell, out: Path) -> tuple[str, str]:
+    """What its record says, where there is one."""
     try:
-        found: Any = json.loads((out / "records" / f"{cell.file}.json").read_bytes())
+        record: Any = json.loads((out / "records" / f"{cell.file}.json").read_bytes())
     except (OSError, ValueError):
         return "to do", ""
-    if not isinstance(found, dict) or found.get("key") != suite.key(cell):
+    if not isinstance(record, dict) or record.get("key") != suite.key(cell):
+        changed = sources.changed(record, cell.sources) if isinstance(record, dict) else []
+        if changed:
+            return "to do", f"the source of {', '.join(changed)} changed: run again"
         return "to do", "configured otherwise than last time"
-    if found.get("status") == "failed":
+    if record.get("status") == "failed":
         return "to do", "failed last time"
-    return ("done", "") if found.get("status") == "ok" else ("to do", "")
-
-
-def _parts(component: Component) -> Iterator[Component]:
-    """A component and all that it is made of, but for data, of which the task tells."""
-    yield component
-    for inside in [*component.arguments.values(), *component.instruments.values()]:
-        if isinstance(inside, Component) and inside.section != "datasets":
-            yield from _parts(inside)
+    return ("done", "") if record.get("status") == "ok" else ("to do", "")
 
 
 def _made(component: Component, seed: int, cache: Path) -> str:

@@ -117,6 +117,7 @@ class Record(TypedDict):
     key: str  # digest of all that was configured: an equal key means that this cell is done
     rankings: str | None  # SHA-256 of the rankings file
     made: str  # when (UTC)
+    sources: NotRequired[dict[str, str]]  # files of classes that no registry knows → SHA-256
     seal: NotRequired[str]  # digest of all the above
 
 

@@ -6,12 +6,13 @@ points `harness.retrievers`, `harness.datasets`, `harness.encoders` or `harness.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
+from harness import interruption
 from harness.entry import REQUIRED, SECTIONS, Argument, Entry, Section
 from harness.kinds.captioners import CAPTIONERS
 from harness.kinds.datasets import DATASETS
@@ -31,17 +32,38 @@ OUR_OWN: dict[Section, list[Entry]] = {
 @cache
 def kinds(section: Section) -> Mapping[str, Entry]:
     """Every kind of a section by name: ours first, then those of installed packages, which can't replace ours."""
-    known = {entry.kind: entry for entry in OUR_OWN[section]}
-    for point in entry_points(group=f"harness.{section}"):
-        known.setdefault(point.name, _outside(section, point))
-    return known
+    return Kinds(section)
+
+
+class Kinds(Mapping[str, Entry]):
+    """Another package's entry is loaded when its kind is asked for: one that hangs harms only suites that name it."""
+
+    def __init__(self, section: Section) -> None:
+        self.section = section
+        self.entries = {entry.kind: entry for entry in OUR_OWN[section]}
+        self.points = {point.name: point for point in reversed(list(entry_points(group=f"harness.{section}")))}
+
+    def __getitem__(self, kind: str) -> Entry:
+        if kind not in self.entries:
+            self.entries[kind] = _outside(self.section, self.points[kind])
+        return self.entries[kind]
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self.entries or kind in self.points
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list({**self.entries, **self.points}))
+
+    def __len__(self) -> int:
+        return len(self.entries.keys() | self.points.keys())
 
 
 def _outside(section: Section, point: Any) -> Entry:
     """The entry that a package announces; one that can't be loaded says so when it is used."""
     try:
         entry = point.load()
-    except (Exception, SystemExit) as error:  # a broken package must not break `list` or other people's suites
+    except BaseException as error:  # a broken package must not break `list` or other people's suites
+        interruption.let_pass(error)
         return Entry(point.name, "", about=f"entry point harness.{section}: {point.value} can't be loaded: {error!r}")
     problem = ""
     if not isinstance(entry, Entry):
@@ -52,4 +74,4 @@ def _outside(section: Section, point: Any) -> Entry:
         problem = "has arguments that aren't a mapping to harness.registry.Argument"
     if problem:
         return Entry(point.name, "", about=f"entry point harness.{section}: {point.value} {problem}")
-    return replace(entry, kind=point.name)  # the name that suites know it by
+    return replace(entry, kind=point.name, foreign=True)  # the name that suites know it by

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness import guard, interruption, record, room
+from harness import apart, guard, interruption, record, room, sources
 from harness.artifacts import Frame, Store
 from harness.dataset import Links, Unavailable
 from harness.measure import Contestant, Questions, contest
@@ -40,6 +41,7 @@ class Session:
     data: Path
     environment: dict[str, Any]
     fresh: bool = False
+    fails: Mapping[str, str] = field(default_factory=dict)  # by digest: components that can't be run, as `checks` found
 
     @property
     def depth(self) -> int:
@@ -63,7 +65,8 @@ def run(session: Session) -> Outcome:
     reused = 0
     for number, ((name, seed), cells) in enumerate(contests.items(), 1):
         say(f"[{number}/{len(contests)}] {name}, seed {seed}: {len(cells)} cells")
-        reused += _contest(session, workshop, cells)
+        kept, cells = _refuse(session, cells)
+        reused += kept + (_contest(session, workshop, cells) if cells else 0)
     records = [session.folder.record(cell.file) for cell in session.suite.cells()]
     return Outcome(
         failed=sum(1 for each in records if each is None or each["status"] == "failed"),
@@ -81,12 +84,20 @@ def _broken(session: Session, found: Record) -> str | None:
     return broken_control(found, Links.listed(session.folder.read_task(found["task"])["positives"]).take(asked))
 
 
-def _said(error: Exception) -> str:
-    """What outside code's exception says; even that may fail."""
-    try:
-        return str(error)
-    except Exception:
-        return type(error).__name__
+def _refuse(session: Session, cells: list[Cell]) -> tuple[int, list[Cell]]:
+    """Record cells whose code did not survive its check as failed. Gives how many are finished, and all others."""
+    kept, others = 0, []
+    for cell in cells:
+        reason = next((session.fails[part.digest] for part in cell.parts() if part.digest in session.fails), None)
+        found = session.folder.record(cell.file) if reason else None
+        if reason is None:
+            others.append(cell)
+        elif found is not None and found["status"] == "ok" and found["key"] == session.suite.key(cell):
+            kept += 1
+        else:
+            say(f"  {cell.retriever.name}: failed: {reason}")
+            _give_up(session, [cell], "failed", reason)
+    return kept, others
 
 
 def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
@@ -105,11 +116,16 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
         say(f"  failed: {reason}")
         _give_up(session, cells, "failed", str(reason))
         return 0
-    except Exception as error:
+    except BaseException as error:
+        interruption.let_pass(error)
         room.end_if_full(session.store.root, spec.name, error)
-        say(f"  failed: {traceback.format_exc(limit=-1).strip().splitlines()[-1]}")
+        say(f"  failed: {last_line(traceback.format_exc(limit=-1))}")
         _give_up(session, cells, "failed", traceback.format_exc())
         return 0
+    for cell in (cell for cell in cells if cell.sources and cell not in done):
+        changed = sources.changed(session.folder.record(cell.file) or {}, cell.sources)
+        if changed:
+            say(f"  {cell.retriever.name}: the source of {', '.join(changed)} changed: run again")
     ready = _prepare(session, workshop, task, [cell for cell in cells if cell not in done])
     if not ready:
         if done:
@@ -144,6 +160,7 @@ def _prepare(
         begun = time.monotonic()
         changed: dict[str, None] = {}
         try:
+            apart.prepare(cell, session.suite, workshop, session.depth)
             with guard.kept(cell.retriever.name, changed), session.store.ledger() as book:
                 retriever = workshop.retriever(cell, task)
             details = workshop.details(cell)
@@ -151,12 +168,13 @@ def _prepare(
             say(f"  {cell.retriever.name}: unavailable: {reason}")
             _give_up(session, [cell], "unavailable", str(reason), task)
             continue
-        except BadInput as reason:
-            say(f"  {cell.retriever.name}: failed: {reason}")
+        except (BadInput, apart.Failed) as reason:
+            say(f"  {cell.retriever.name}: failed: {last_line(str(reason))}")
             _give_up(session, [cell], "failed", str(reason), task)
             continue
-        except Exception as error:
-            say(f"  {cell.retriever.name}: failed: {_said(error)}")
+        except BaseException as error:
+            interruption.let_pass(error)
+            say(f"  {cell.retriever.name}: failed: {last_line(traceback.format_exc())}")
             _give_up(session, [cell], "failed", traceback.format_exc(), task)
             continue
         cost = sum(sum(entry["seconds"].values()) for entry in book.used.values())
@@ -170,24 +188,26 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
     from harness import environment
 
     say(f"  timing {len(ready)} contestants")
-    questions = _questions(session, workshop, task, [cell for cell, _, _ in ready])
-    before = environment.busy()
     try:
+        questions = _questions(session, workshop, task, [cell for cell, _, _ in ready])
+        before = environment.busy()
         contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
-    except Exception as error:  # a question that can't be asked, e.g. a file that broke meanwhile: nobody's fault
-        say(f"  failed: {_said(error)}")
+        noise = environment.noise(before, environment.busy())
+        write_page(session.folder.task_path(task.name), task)
+    except BaseException as error:  # a question that can't be asked, e.g. a file that broke meanwhile: nobody's fault
+        interruption.let_pass(error)
+        say(f"  failed: {last_line(traceback.format_exc())}")
         _give_up(session, [cell for cell, _, _ in ready], "failed", traceback.format_exc(), task)
         return
-    noise = environment.noise(before, environment.busy())
-    write_page(session.folder.task_path(task.name), task)
     for cell, contestant, book in ready:
         if contestant.failure is None:
             try:
                 _succeed(session, cell, task, contestant, book, noise)
-            except Exception:  # odd traces, counts or sizes: the contestant's fault, and nobody else's loss
+            except BaseException as error:  # odd traces, counts or sizes: its own fault, and nobody else's loss
+                interruption.let_pass(error)
                 contestant.failure = traceback.format_exc()
         if contestant.failure is not None:
-            say(f"  {cell.retriever.name}: failed: {contestant.failure.strip().splitlines()[-1]}")
+            say(f"  {cell.retriever.name}: failed: {last_line(contestant.failure)}")
             _give_up(session, [cell], "failed", contestant.failure, task)
 
 
@@ -238,7 +258,7 @@ def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: 
         if task.layout:
             data["layout"] = task.layout
     instruments = {"encoder": cell.encoder, "captioner": cell.captioner}
-    return {
+    base: Record = {
         "schema_version": record.SCHEMA_VERSION,
         "suite": session.suite.name,
         "task": cell.task.name,
@@ -263,6 +283,14 @@ def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: 
         "rankings": None,
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+    if cell.sources:
+        base["sources"] = cell.sources
+    return base
+
+
+def last_line(text: str) -> str:
+    """Of a traceback: what went wrong."""
+    return text.strip().rpartition("\n")[2]
 
 
 def _give_up(session: Session, cells: list[Cell], status: str, reason: str, task: Task | None = None) -> None:

@@ -6,7 +6,9 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from harness import compute, environment, files, report
@@ -17,8 +19,12 @@ from harness.run_folder import FolderBusy, RunFolder
 from harness.runner import Outcome, Session, run
 from harness.suite import Suite
 
+NONE: Mapping[str, str] = MappingProxyType({})
 
-def run_suite(suite: Suite, out: Path, data: Path, cache: Path, options: argparse.Namespace) -> int:
+
+def run_suite(
+    suite: Suite, out: Path, data: Path, cache: Path, options: argparse.Namespace, fails: Mapping[str, str] = NONE
+) -> int:
     folder = RunFolder(out)
     stranger = folder.stranger()
     if stranger:
@@ -30,12 +36,14 @@ def run_suite(suite: Suite, out: Path, data: Path, cache: Path, options: argpars
     _writable(cache, "HARNESS_CACHE")
     try:
         with folder.locked():
-            return _locked(suite, folder, data, cache, options)
+            return _locked(suite, folder, data, cache, options, fails)
     except (FolderBusy, compute.NoDevice) as problem:
         raise BadInput(str(problem)) from problem
 
 
-def _locked(suite: Suite, folder: RunFolder, data: Path, cache: Path, options: argparse.Namespace) -> int:
+def _locked(
+    suite: Suite, folder: RunFolder, data: Path, cache: Path, options: argparse.Namespace, fails: Mapping[str, str]
+) -> int:
     compute.configure(options.device, options.threads, options.choices)
     begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     session = Session(
@@ -46,6 +54,7 @@ def _locked(suite: Suite, folder: RunFolder, data: Path, cache: Path, options: a
         data=data,
         environment=environment.describe(),
         fresh=options.fresh,
+        fails=fails,
     )
     journal = folder.journal()
     entry: dict[str, Any] = {

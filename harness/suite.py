@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -41,24 +41,29 @@ class Component:
     instruments: Mapping[str, Component] = field(default_factory=dict, hash=False)
     tasks: tuple[str, ...] | None = None  # globs of the tasks that a retriever is for; None: all of them
     queries: int | None = None  # of a task's queries a retriever is asked so many; None: all of them
+    limit_s: float | None = field(default=None, compare=False)  # a retriever's; None: the suite's
+    written: Mapping[str, Any] = field(default_factory=dict, hash=False)  # arguments with paths, as the suite has them
+    sources: Mapping[str, str] = field(default_factory=dict, hash=False)  # `kind: python`: files of its own → SHA-256
 
     @cached_property
     def digest(self) -> str:
         """Of all that shapes what it does. Names and lines are not among it."""
         target = self.entry.target if self.kind == "python" else None  # ours may move without being another one
+        given = {**self.arguments, **self.written} if self.kind == "python" else self.arguments
         known = self.entry.arguments
         arguments = {
             key: _digested(value)
-            for key, value in self.arguments.items()
+            for key, value in given.items()
             if not (key in known and known[key].later and value == known[key].default)
         }
         instruments = {key: value.digest for key, value in self.instruments.items()}
-        return _sha256([self.section, self.kind, target, self.entry.version, arguments, instruments])
+        own = [dict(self.sources)] if self.kind == "python" else []
+        return _sha256([self.section, self.kind, target, self.entry.version, arguments, instruments, *own])
 
     @property
     def config(self) -> dict[str, Any]:
         """For records: what could be written in a suite to get this very component."""
-        arguments = {key: _configured(value) for key, value in self.arguments.items()}
+        arguments = {key: _configured(value) for key, value in {**self.arguments, **self.written}.items()}
         instruments = {key: value.config for key, value in self.instruments.items()}
         if self.kind == "python":
             return {"kind": "python", "target": self.entry.target, "arguments": arguments, **instruments}
@@ -68,8 +73,19 @@ class Component:
     def wants(self) -> frozenset[str]:
         """The instruments that a task has to hand in: for itself or for a retriever inside it."""
         own = {need for need in self.entry.needs if need in INSTRUMENTS and need not in self.instruments}
-        inside = [*self.arguments.values(), *self.instruments.values()]
-        return frozenset(own).union(*(value.wants for value in inside if isinstance(value, Component)))
+        return frozenset(own).union(*(part.wants for part in self.inside))
+
+    @property
+    def inside(self) -> tuple[Component, ...]:
+        """The components that it was given."""
+        given = (*self.arguments.values(), *self.instruments.values())
+        return tuple(value for value in given if isinstance(value, Component))
+
+    def parts(self) -> Iterator[Component]:
+        """Itself and all that it is made of."""
+        yield self
+        for part in self.inside:
+            yield from part.parts()
 
     @cached_property
     def modality(self) -> str | None:
@@ -150,6 +166,16 @@ class Cell:
         wanted = "captioner" in self.retriever.component.wants
         return (self.retriever.captioner or self.task.captioner) if wanted else None
 
+    def parts(self) -> tuple[Component, ...]:
+        """Every component that it is made of, its dataset's first."""
+        used = [self.task.dataset, self.encoder, self.captioner, self.retriever.component]
+        return tuple(part for each in used if each is not None for part in each.parts())
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The files of all classes in it that no registry knows."""
+        return {name: digest for part in self.parts() for name, digest in part.sources.items()}
+
     @property
     def name(self) -> str:
         return f"{self.task.name}.{self.retriever.name}.{self.seed}"
@@ -179,6 +205,7 @@ class Suite:
     retrievers: tuple[RetrieverSpec, ...]
     path: Path
     text: str = field(repr=False)  # the file as read
+    limit_s: float = field(default=3600.0, compare=False)  # for preparing a cell with outside code in it
     chosen: frozenset[str] | None = None  # names of cells; None: all of them
 
     def cells(self) -> tuple[Cell, ...]:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from harness import sources
 from harness.files import objection
 from harness.problems import Problems, meant
 from harness.registry import Argument, Entry, Section, kinds
 from harness.suite import INSTRUMENTS, Component
+from harness.suite_paths import Paths
 from harness.suite_schema import WRONG, fields, found, mapping
 from harness.yaml_tree import Node
 
@@ -29,9 +31,11 @@ PYTHON: Mapping[Section, Mapping[str, Argument]] = {
     "retrievers": {**_OUTSIDE, **_MEDIA, **_NEEDS, "paradigm": Argument(Literal[PARADIGMS])},
 }
 OVERRIDES = {name: Argument(name, None) for name in INSTRUMENTS}
+LIMIT = Argument(float, None, above=0, at_most=31_536_000)  # seconds for preparing a cell; a year is enough
 FOR_TASKS = {
     "tasks": Argument(list[str] | str, None),
     "queries": Argument(int, None, at_least=1, at_most=50_000_000),  # so many of a task's queries, where all are dear
+    "limit_s": LIMIT,  # to prepare it in a process of its own that ends after so many seconds
 }
 
 
@@ -54,6 +58,7 @@ class Components:
     def __init__(self, named: Mapping[Section, Mapping[str, Node]], problems: Problems) -> None:
         self.named = named
         self.problems = problems
+        self.home = Path(problems.file).parent
         self.variants: dict[str, list[str]] = {}  # a retriever's name → those of its variants
         self._built: dict[tuple[Section, str], Any] = {}
         self._parts: dict[int, int] = {}  # id of a component → how many it is made of
@@ -104,16 +109,18 @@ class Components:
         values = fields(node, table, f"{where}.", self.problems, self.refer, ignore=("kind",))
         if values is None:
             return WRONG
-        instruments, tasks, queries = {}, None, None
+        instruments: dict[str, Component] = {}
+        extra: dict[str, Any] = {}
         if section == "retrievers":
-            tasks = values.pop("tasks")
-            tasks = (tasks,) if isinstance(tasks, str) else tasks and tuple(tasks)
-            queries = values.pop("queries")
+            extra = {key: values.pop(key) for key in FOR_TASKS}
+            tasks = extra["tasks"]
+            extra["tasks"] = (tasks,) if isinstance(tasks, str) else tasks and tuple(tasks)
             instruments = {key: values.pop(key) for key in INSTRUMENTS if key not in entry.arguments}
             instruments = {key: used for key, used in instruments.items() if used is not None}
         if entry.kind == "python":
-            entry = _outside(section, values)
+            entry = _outside(section, values, self.home.absolute())
             values = values["arguments"]
+            extra["sources"] = sources.digests(entry.target, self.home.absolute())
             if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", entry.target):
                 self.problems.add(
                     node.line,
@@ -121,17 +128,27 @@ class Components:
                     "and the class",
                 )
                 return WRONG
+        written: dict[str, Any] = {}
+        for key, value in list(values.items()):
+            if isinstance(value, Path) or entry.kind == "python":
+                paths = Paths(self.home, self.problems, _line(node, key), f"{where}.{key}")
+                values[key] = paths.seen(value)
+                if values[key] != value:
+                    written[key] = value
+                if entry.kind == "python":
+                    extra["sources"] |= paths.files
         if any(not self._readable(key, value, node, where) for key, value in values.items()):
             return WRONG
-        component = Component(name, section, entry.kind, values, node.line, entry, instruments, tasks, queries)
+        component = Component(
+            name, section, entry.kind, values, node.line, entry, instruments, written=written, **extra
+        )
         return self._weighed(component, where)
 
     def _readable(self, key: str, value: Any, node: Node, where: str) -> bool:
         """Whether a path leads to something that can be read and is not too much, or to nothing yet."""
         wrong = objection(value) if isinstance(value, Path) else None
         if wrong:
-            line = node.value[key].line if isinstance(node.value, dict) and key in node.value else node.line
-            self.problems.add(line, f"{where}.{key} is {str(value)[:80]!r}, which {wrong}")
+            self.problems.add(_line(node, key), f"{where}.{key} is {str(value)[:80]!r}, which {wrong}")
         return not wrong
 
     def _entry(self, section: Section, node: Node, where: str) -> Entry | None:
@@ -166,7 +183,15 @@ class Components:
         return component
 
 
-def _outside(section: Section, values: Mapping[str, Any]) -> Entry:
+def _line(node: Node, key: str) -> int:
+    """Where an argument stands."""
+    inside = node.value if isinstance(node.value, dict) else {}
+    if "arguments" in inside and isinstance(inside["arguments"].value, dict):
+        inside = inside["arguments"].value
+    return inside[key].line if key in inside else node.line
+
+
+def _outside(section: Section, values: Mapping[str, Any], home: Path) -> Entry:
     return Entry(
         "python",
         values["target"],
@@ -175,4 +200,6 @@ def _outside(section: Section, values: Mapping[str, Any]) -> Entry:
         needs=tuple(values.get("needs", ())),
         paradigm=values.get("paradigm", ""),
         generated=values.get("generated", False),
+        foreign=True,
+        home=home,
     )

@@ -11,7 +11,7 @@ from typing import Any
 from harness.problems import Problems, meant
 from harness.registry import Argument, Section
 from harness.suite import Component, RetrieverSpec, Suite
-from harness.suite_components import Components, keys_of
+from harness.suite_components import LIMIT, Components, keys_of
 from harness.suite_schema import WRONG, fields, found, mapping
 from harness.suite_tasks import check_instruments, tasks_of
 from harness.suite_variants import MOST_VARIANTS, expand
@@ -25,6 +25,7 @@ PLAIN = {
     "about": Argument(str, ""),
     "k": Argument(list[int], [1, 5, 10], at_least=1, at_most=10_000),
     "seeds": Argument(list[int], [0], at_least=0, at_most=2**32 - 1),
+    "limit_s": replace(LIMIT, default=3600.0),
 }
 NAMED: tuple[Section, ...] = ("datasets", "encoders", "captioners")
 KEYS = ("name", *PLAIN, "scenarios", *NAMED, "tasks", "retrievers")
@@ -72,7 +73,7 @@ def read_suite(path: str | Path) -> Suite:
         check_instruments(tasks, retrievers, problems)
     problems.raise_if_any()
     k, seeds = tuple(sorted(set(plain["k"]))), tuple(plain["seeds"])
-    return Suite(name, k, seeds, scenarios, tuple(tasks), tuple(retrievers), Path(path), text)
+    return Suite(name, k, seeds, scenarios, tuple(tasks), tuple(retrievers), Path(path), text, plain["limit_s"])
 
 
 def read_dataset(path: str | Path, name: str) -> Component | None:

@@ -207,6 +207,8 @@ def expected(argument: Argument) -> str:
 
 def _described(kind: Any, argument: Argument) -> str:
     origin, members = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return "anything"
     if section := section_of(kind):
         return f"the name of one of the {section}, or {{kind: …}}"
     if origin is Literal:
@@ -222,8 +224,7 @@ def _described(kind: Any, argument: Argument) -> str:
         float: "a number",
         bool: "true or false",
         str: "text",
-        Path: "a path",
-        Any: "anything",
+        Path: "a path or a hub id" if argument.hub else "a path",
     }
     name = str(names.get(kind) or getattr(kind, "__name__", kind))
     return name + _range(argument) if kind in (int, float) else name

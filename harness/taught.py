@@ -17,9 +17,8 @@ SHOWN = 3  # names in a message
 
 def taught_on(component: Component) -> Iterator[Component]:
     """The datasets that it, or whoever is inside it, was trained on."""
-    for value in (*component.arguments.values(), *component.instruments.values()):
-        if isinstance(value, Component):
-            yield from (value,) if value.section == "datasets" else taught_on(value)
+    for part in component.inside:
+        yield from (part,) if part.section == "datasets" else taught_on(part)
 
 
 def refuse_leaks(cell: Cell, opened: Callable[[Component], Dataset]) -> None:

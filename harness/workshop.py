@@ -5,7 +5,6 @@ The runner asks; nothing else builds a contestant. What isn't here comes out as 
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,6 +24,8 @@ from harness.retriever import Retriever, Unsupported
 from harness.suite import Cell, Component
 from harness.task import Task
 from harness.taught import refuse_leaks
+
+OPTIONAL = ("seed", "store", "scratch")  # given to a constructor that has parameters of these names
 
 
 class Prepared(NamedTuple):
@@ -46,13 +47,7 @@ class Workshop:
 
     def dataset(self, component: Component) -> Dataset:
         if component.digest not in self._datasets:
-            entry = component.entry
-            reason = entry.absent(self.data)
-            if reason:
-                raise Unavailable(reason)
-            arguments = {"root": self.data / entry.folder} if entry.folder else {}
-            loaded = entry.load()(**arguments, **component.arguments)
-            self._datasets[component.digest] = Screened(loaded, self.store.root)
+            self._datasets[component.digest] = Screened(open_dataset(component, self.data), self.store.root)
         return self._datasets[component.digest]
 
     def pairs(self, component: Component, direction: str, needed: bool = False) -> tuple[Pairs, Pairs]:
@@ -265,11 +260,21 @@ class Workshop:
 
     def _construct(self, component: Component, seed: int, scratch: Path | None = None, **handed: Any) -> Any:
         """Plain arguments from the suite, whatever it is handed as it is, and what its signature asks for besides."""
-        target: Callable[..., Any] = component.entry.load()
+        target: Callable[..., Any] = component.entry.load(component.section)
         plain = {key: value for key, value in component.arguments.items() if not isinstance(value, Component)}
-        optional = {"seed": seed, "store": self.store, "scratch": scratch}
+        optional = dict(zip(OPTIONAL, (seed, self.store, scratch), strict=True))
         asked = inspect.signature(target).parameters
         return target(**plain, **handed, **{name: value for name, value in optional.items() if name in asked})
+
+
+def open_dataset(component: Component, data: Path) -> Dataset:
+    entry = component.entry
+    reason = entry.absent(data)
+    if reason:
+        raise Unavailable(reason)
+    arguments = {"root": data / entry.folder} if entry.folder else {}
+    dataset: Dataset = entry.load("datasets")(**arguments, **component.arguments)
+    return dataset
 
 
 def _label(contents: Contents) -> str:
@@ -286,6 +291,6 @@ def check_available(component: Component) -> None:
     if not entry.target:
         raise Unavailable(f"{component.kind}: {entry.about or 'this version can not build it yet'}")
     try:
-        importlib.import_module(entry.target.partition(":")[0])
+        entry.module()
     except ModuleNotFoundError as error:
         raise Unavailable(f"{component.kind}: {entry.target} can't be imported ({error}); install it") from error

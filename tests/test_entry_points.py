@@ -125,7 +125,7 @@ def test_list_shows_what_is_installed_and_what_is_wrong_with_it(site, tmp_path):
     assert done.returncode == 0, done.stderr
     lines = {words[0]: line for line in done.stdout.splitlines() if (words := line.split())}
     assert "matches how long a query is" in lines["lengths"]
-    assert "power: default 1.0" in done.stdout
+    assert "power: a number above 0 and at most 4; default 1.0" in done.stdout
     assert "pure tones" in lines["tones"]
     for name, words in {
         "absent": "nowhere",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from runs import TINY
 
+from harness.checks import check
 from harness.plan import show
 from harness.suite import Suite, load
 
@@ -20,7 +21,7 @@ def suite(tmp_path: Path) -> Suite:
 
 
 def plan(suite: Suite, folder: Path, data: Path | None = None) -> list[str]:
-    return list(show(suite, folder / "out", data or folder, folder / "cache"))
+    return list(show(suite, check(suite, data or folder), folder / "out", folder / "cache"))
 
 
 def write_manifest(suite: Suite, cache: Path, seconds: object) -> None:

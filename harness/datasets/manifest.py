@@ -58,7 +58,7 @@ class Manifest:
     ) -> None:
         """`media`: the folder of the files, seen from the manifest's. `split`: shares of items, the rest is train."""
         if not path.is_file():
-            raise Unavailable(f"manifest: nothing at {path}; name a CSV or JSONL file, seen from where you call")
+            raise Unavailable(f"manifest: nothing at {path}; name a CSV or JSONL file, seen from the suite's file")
         self.path, self.modality, self.vectors, self.broken = path, modality, vectors, broken
         self.name = path.stem
         self.folder = path.parent / media

@@ -33,7 +33,7 @@ CAPTIONERS = [
         "pretrained",
         "baselines.captioners.pretrained:PretrainedCaptioner",
         {
-            "checkpoint": Argument(Path),
+            "checkpoint": Argument(Path, hub=True),
             "samples": Argument(int, 10, at_least=1, at_most=10_000),
             "temperature": Argument(float, 1.0, above=0, at_most=100),
             "max_words": Argument(int, 24, at_least=1, at_most=1000),

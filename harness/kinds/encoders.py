@@ -27,7 +27,7 @@ ENCODERS = [
     Entry(
         "open_clip",
         "baselines.encoders.open_clip:OpenClipEncoder",
-        {"pretrained": Argument(Path), "architecture": Argument(str, None), **FRAMES, **PRECISION},
+        {"pretrained": Argument(Path, hub=True), "architecture": Argument(str, None), **FRAMES, **PRECISION},
         about="any architecture of open_clip: a pretrained tag, a file of weights, a folder, or hf-hub:org/name",
         modalities=("image", "video"),
         seeded=False,
@@ -37,7 +37,7 @@ ENCODERS = [
     Entry(
         "clip",
         "baselines.encoders.clip:ClipEncoder",
-        {"checkpoint": Argument(Path), **FRAMES, **PRECISION},
+        {"checkpoint": Argument(Path, hub=True), **FRAMES, **PRECISION},
         about="a CLIP or SigLIP checkpoint of transformers, a folder or a hub id",
         modalities=("image", "video"),
         seeded=False,
@@ -45,7 +45,7 @@ ENCODERS = [
     Entry(
         "clap",
         "baselines.encoders.clap:ClapEncoder",
-        {"checkpoint": Argument(Path), **PRECISION},
+        {"checkpoint": Argument(Path, hub=True), **PRECISION},
         about="a CLAP checkpoint of transformers, a folder or a hub id",
         modalities=("audio",),
         seeded=False,

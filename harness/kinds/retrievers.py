@@ -49,7 +49,7 @@ RETRIEVERS = [
         "cart.retriever:CartRetriever",
         {
             "start": Argument("retriever", None),
-            "text": Argument(Literal["tower", "vector", "scratch"] | Path, "tower"),
+            "text": Argument(Literal["tower", "vector", "scratch"] | Path, "tower", hub=True),
             "frozen": Argument(bool, False),
             "identifiers": Argument(Literal["cart", "residual", "structured", "atomic", "numeric", "random"], "cart"),
             "clusters": Argument(int, 32, at_least=1, at_most=65_536),
@@ -103,7 +103,7 @@ RETRIEVERS = [
     Entry(
         "pretrained",
         "baselines.single_tower.pretrained:Pretrained",
-        {"checkpoint": Argument(Path)},
+        {"checkpoint": Argument(Path, hub=True)},
         about="scores every pair with a checkpoint of transformers, BLIP's image-text matching or ViLT, a folder or a "
         "hub id; frames stand for a video",
         seeded=False,

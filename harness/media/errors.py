@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from harness.problems import BadInput
 from typing import Literal
+
+from harness.problems import BadInput
 
 # Why a file can't be used: decoding found it broken; it isn't there; it can't be read; or the system ended its decoder,
 # which tells nothing of the file.
