@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from harness import child
-from harness.problems import Problem
+from harness.problems import BadInput, Problem
 from harness.suite import Component, Suite
 
 PLAN_S = 60.0  # a plan waits so long for one import, or one dataset's annotations
@@ -127,7 +127,8 @@ def _tried(jobs: list[Job], limit_s: float) -> Iterator[tuple[Component, Finding
     for job, answer in zip(jobs, found, strict=True):
         what = f"split {job.split}" if job.split else job.component.entry.target
         if answer.raised:
-            yield job.component, Finding("unavailable", str(answer.failure))
+            state: State = "wrong" if issubclass(answer.raised, BadInput) else "unavailable"
+            yield job.component, Finding(state, str(answer.failure))
         elif answer.failure is not None:
             last = answer.failure.strip().rpartition("\n")[2]
             yield job.component, Finding("fails", f"{job.component.name}: {what}: {last}")

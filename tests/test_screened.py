@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from media_files import break_it, collection, write_picture
 
-from harness import media, progress
+from harness import media
 from harness.dataset import Split, texts
 from harness.media import scan as scanning
 from harness.media.decoding import Job
@@ -36,28 +36,13 @@ class Folder:
         return Split(name, items, names, told, np.repeat(np.arange(len(paths)), 2), dropped=("gone",))
 
 
-class Heard(progress.Silent):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
-
-
-@pytest.fixture
-def heard() -> Iterator[Heard]:
-    reporter = Heard()
-    progress.use(reporter)
-    yield reporter
-
-
 @pytest.fixture
 def paths(tmp_path: Path) -> list[Path]:
     names, _ = collection(tmp_path / "files", "image", 20, broken=0)
     return [tmp_path / "files" / name for name in names]
 
 
-def test_broken_files_leave_gallery_and_queries(tmp_path: Path, paths: list[Path], heard: Heard) -> None:
+def test_broken_files_leave_gallery_and_queries(tmp_path: Path, paths: list[Path], heard: list[str]) -> None:
     for place, harm in ((3, "truncated"), (7, "empty"), (19, "text")):
         break_it(paths[place], harm)
     dataset = Screened(Folder(paths), tmp_path / "cache")
@@ -73,7 +58,7 @@ def test_broken_files_leave_gallery_and_queries(tmp_path: Path, paths: list[Path
                 assert caption.rpartition("#")[0] == item
                 told = task.queries[query] if direction == "text-image" else task.gallery[target]
                 assert told.partition(" ")[2] == item
-    named = [line for line in heard.lines if "broken" in line]
+    named = [line for line in heard if "broken" in line]
     assert len(named) == 3
     assert all(sum(str(paths[place]) in line for line in named) == 1 for place in (3, 7, 19))
 
@@ -126,14 +111,14 @@ def test_what_is_missing_now_is_looked_for_again(tmp_path: Path, paths: list[Pat
     assert scanning.scan(jobs, tmp_path / "cache")[0].why is None
 
 
-def test_missing_files_are_no_broken_ones(tmp_path: Path, paths: list[Path], heard: Heard) -> None:
+def test_missing_files_are_no_broken_ones(tmp_path: Path, paths: list[Path], heard: list[str]) -> None:
     break_it(paths[3], "text")
     for place in (5, 6):
         paths[place].unlink()
     split = Screened(Folder(paths, broken=0.2), None).split("test")
     assert sorted(split.dropped) == sorted(["gone", *(paths[place].name for place in (3, 5, 6))])
-    assert [line for line in heard.lines if "missing" in line] == [f"    missing: {paths[place]}" for place in (5, 6)]
-    assert len([line for line in heard.lines if "broken" in line]) == 1 and "Errno" not in "".join(heard.lines)
+    assert [line for line in heard if "missing" in line] == [f"    missing: {paths[place]}" for place in (5, 6)]
+    assert len([line for line in heard if "broken" in line]) == 1 and "Errno" not in "".join(heard)
     with pytest.raises(TooManyBroken) as told:
         Screened(Folder(paths, broken=0.14), None).split("test")
     assert (
@@ -142,11 +127,11 @@ def test_missing_files_are_no_broken_ones(tmp_path: Path, paths: list[Path], hea
     )
 
 
-def test_of_thousands_of_missing_files_not_every_one_has_a_line(tmp_path: Path, heard: Heard) -> None:
+def test_of_thousands_of_missing_files_not_every_one_has_a_line(tmp_path: Path, heard: list[str]) -> None:
     there = tmp_path / "there.png"
     write_picture(there, 1)
     Screened(Folder([there, *(tmp_path / f"{number}.png" for number in range(200))], broken=1.0), None).split("test")
-    assert 50 <= len(heard.lines) <= 52 and "200 files in all" in heard.lines[-1]
+    assert 50 <= len(heard) <= 52 and "200 files in all" in heard[-1]
 
 
 def stopped(monkeypatch: pytest.MonkeyPatch, names: set[str], times: int) -> list[str]:
@@ -175,13 +160,13 @@ def test_a_file_whose_decoder_was_killed_is_tried_again_alone(
 
 
 def test_a_file_that_ends_its_decoder_every_time_is_left_out_and_not_condemned(
-    tmp_path: Path, paths: list[Path], monkeypatch: pytest.MonkeyPatch, heard: Heard
+    tmp_path: Path, paths: list[Path], monkeypatch: pytest.MonkeyPatch, heard: list[str]
 ) -> None:
     with monkeypatch.context() as patch:
         stopped(patch, {paths[2].name}, times=99)
         split = Screened(Folder(paths), tmp_path / "cache").split("test")
         assert paths[2].name in split.dropped and len(split.items) == 19
-        assert f"    stopped: {paths[2]}: the decoder ended while at it (signal 9)" in heard.lines
+        assert f"    stopped: {paths[2]}: the decoder ended while at it (signal 9)" in heard
     begun = stopped(monkeypatch, set(), times=0)
     assert len(Screened(Folder(paths), tmp_path / "cache").split("test").items) == 20
     assert begun == [paths[2].name], "nothing was remembered of it, and all of the others"
@@ -228,22 +213,22 @@ def _other_table(file: Path) -> None:
 
 @pytest.mark.parametrize("harm", HARMED)
 def test_damaged_verdicts_are_set_aside_and_made_anew(
-    tmp_path: Path, paths: list[Path], heard: Heard, harm: str
+    tmp_path: Path, paths: list[Path], heard: list[str], harm: str
 ) -> None:
     jobs = [Job("image", path, 0, 0) for path in paths]
     first = scanning.scan(jobs, tmp_path / "cache")
     file = tmp_path / "cache" / "media.sqlite"
     HARMED[harm](file)
     assert scanning.scan(jobs, tmp_path / "cache") == first
-    assert len(heard.lines) == 1 and f"{file} is damaged" in heard.lines[0] and "set aside" in heard.lines[0]
+    assert len(heard) == 1 and f"{file} is damaged" in heard[0] and "set aside" in heard[0]
     assert (tmp_path / "cache" / "media.sqlite.damaged").is_file()
-    assert scanning.scan(jobs, tmp_path / "cache") == first and len(heard.lines) == 1
+    assert scanning.scan(jobs, tmp_path / "cache") == first and len(heard) == 1
 
 
-def test_verdicts_that_can_not_be_kept_stop_nobody(tmp_path: Path, paths: list[Path], heard: Heard) -> None:
+def test_verdicts_that_can_not_be_kept_stop_nobody(tmp_path: Path, paths: list[Path], heard: list[str]) -> None:
     (tmp_path / "cache" / "media.sqlite").mkdir(parents=True)
     assert len(scanning.scan([Job("image", path, 0, 0) for path in paths], tmp_path / "cache")) == 20
-    assert len(heard.lines) == 1 and "remembers nothing" in heard.lines[0]
+    assert len(heard) == 1 and "remembers nothing" in heard[0]
 
 
 def test_a_file_that_stands_in_a_dataset_twice_is_decoded_once_and_judged_twice(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ ENCODERS = [
         "sentence_transformers",
         "baselines.encoders.sentences:SentenceEncoder",
         {
-            "checkpoint": Argument(Path),
+            "checkpoint": Argument(Path, hub=True),
             "media": Argument("encoder", None),
             "pooling": Argument(Literal["mean", "cls", "last", "max"], None),
             "prompt": Argument(str, None),

@@ -19,6 +19,7 @@ RETRIEVERS = [
         about="encodes query and candidates apart and looks up the nearest: exact, or any FAISS factory string",
         paradigm="dual-tower",
         needs=("encoder",),
+        check="baselines.index_trial:problem",
     ),
     Entry(
         "caption_match",
