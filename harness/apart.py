@@ -6,10 +6,12 @@ child fits and indexes through the store and tries the retriever out; what it ma
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness import child, compute
+from harness.room import in_words
 from harness.suite import Cell, Suite
 from harness.workshop import Workshop
 
@@ -20,11 +22,18 @@ class Failed(Exception):
     """The child's traceback, or how it ended."""
 
 
+class Outcome(NamedTuple):
+    made: set[str]  # artifacts that it made or found
+    failed: dict[str, str]  # those that couldn't be built, and why
+    failure: str | None = None  # the traceback, where one of these ended it
+
+
 class Job(NamedTuple):
     cell: Cell
     cache: Path
     fresh: bool
     current: frozenset[str]  # artifacts that this run made already
+    failed: dict[str, str]  # and those that it can't build
     data: Path
     k: int
     compute: compute.Compute
@@ -37,26 +46,42 @@ def prepare(cell: Cell, suite: Suite, workshop: Workshop, k: int) -> None:
         return
     store = workshop.store
     current = frozenset(store.current | store.verified.keys())
-    job = Job(cell, store.root, store.fresh, current, workshop.data, k, compute.current())
+    failed = {digest: _why(error) for digest, (error, _) in store.failed.items()}
+    job = Job(cell, store.root, store.fresh, current, failed, workshop.data, k, compute.current())
     hint = "; raise `limit_s`, beside the retriever or at the top of the suite, if it needs longer"
     for answer in child.answers("harness.apart:work", [job], own or suite.limit_s, hint):
         if answer.failure is not None:
             raise (answer.raised or Failed)(answer.failure)
-        store.current |= answer.value
+        outcome: Outcome = answer.value
+        store.current |= outcome.made
+        store.failed |= {digest: (Failed(text), None) for digest, text in outcome.failed.items()}
+        if outcome.failure is not None:
+            raise Failed(outcome.failure)
 
 
-def work(job: Job) -> set[str]:
-    """The child's side: all that the runner would do with the cell but the timing. Gives the artifacts that it used."""
+def _why(error: BaseException) -> str:
+    return str(error) if isinstance(error, Failed) else in_words(error)
+
+
+def work(job: Job) -> Outcome:
+    """The child's side: all that the runner would do with the cell but the timing."""
     from harness.artifacts import Store
     from harness.task import open_task
 
     compute.configure(job.compute.device, job.compute.threads, job.compute.choices)
     store, spec = Store(job.cache, job.fresh), job.cell.task
     store.current |= job.current
+    store.failed |= {digest: (Failed(text), None) for digest, text in job.failed.items()}
     workshop = Workshop(store, job.data)
     task = open_task(spec.name, workshop.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
-    _try_out(workshop.retriever(job.cell, task), task, job.k)
-    return set(store.verified)
+    try:
+        _try_out(workshop.retriever(job.cell, task), task, job.k)
+    except (Exception, SystemExit) as error:
+        failed = {digest: _why(cause) for digest, (cause, _) in store.failed.items() if digest not in job.failed}
+        if not failed or isinstance(error, child.telling()):
+            raise
+        return Outcome(set(store.verified), failed, traceback.format_exc())
+    return Outcome(set(store.verified), {})
 
 
 def _try_out(retriever: Any, task: Any, k: int) -> None:

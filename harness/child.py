@@ -163,16 +163,20 @@ def _write(stream: BinaryIO, answer: Answer) -> None:
     stream.flush()
 
 
-def _answer(function: Callable[[Any], Any], job: Any) -> Answer:
+def telling() -> tuple[type[BaseException], ...]:
+    """Errors whose message tells all, so that no traceback is needed."""
     from harness.dataset import Unavailable
     from harness.problems import BadInput
     from harness.room import NoRoom
 
-    telling = (Unavailable, BadInput, NoRoom)
+    return Unavailable, BadInput, NoRoom
+
+
+def _answer(function: Callable[[Any], Any], job: Any) -> Answer:
     try:
         return Answer(function(job))
-    except telling as reason:
-        return Answer(failure=str(reason), raised=next(each for each in telling if isinstance(reason, each)))
+    except telling() as reason:
+        return Answer(failure=str(reason), raised=next(each for each in telling() if isinstance(reason, each)))
     except BaseException:  # `sys.exit` is a failure like any other
         return Answer(failure=traceback.format_exc())
 

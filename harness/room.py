@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import shutil
+import traceback
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room, none left of a quota, a larger file than is allowed
@@ -30,11 +31,16 @@ def require(folder: Path, what: str, needs: int) -> None:
         raise NoRoom(f"make room: {folder} has {_size(free)} free, {what} needs about {_size(max(needs, LEAST))}")
 
 
+def in_words(error: BaseException) -> str:
+    """Its type and what it says; code from elsewhere may raise what fails even at that."""
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
 def end_if_full(folder: Path, what: str, error: BaseException) -> None:
     """Raise `NoRoom` where this error, or what it came from, is a full disk."""
     cause: BaseException | None = error
     while cause is not None:
-        if (isinstance(cause, OSError) and cause.errno in FULL) or WORDS.search(str(cause)):
+        if (isinstance(cause, OSError) and cause.errno in FULL) or WORDS.search(in_words(cause)):
             free = _size(shutil.disk_usage(folder).free)  # what was half written is gone by now
             raise NoRoom(f"make room: {folder} has {free} free, {what} needs more ({cause})") from error
         cause = cause.__cause__ or cause.__context__

@@ -67,10 +67,10 @@ def test_strict_ends_with_3_when_something_is_unavailable(tmp_path: Path) -> Non
 
 def test_a_failing_cell_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
     suite = tmp_path / "tiny.yaml"
-    suite.write_text(TINY.replace('"HNSW8,Flat"', '"NoSuchIndex"'))
+    suite.write_text(TINY.replace('"HNSW8,Flat", search: {efSearch: 8}', '"PQ4"'))
     done = harness(tmp_path / "cache", "run", suite, "--out", tmp_path / "out", "--only", "sounds/*")
     assert done.returncode == 1
-    assert "hnsw: failed" in done.stdout and "NoSuchIndex" in done.stdout
+    assert "hnsw: failed" in done.stdout and "'PQ4' can't be built from 24 vectors" in done.stdout
     assert "oracle" in done.stdout
     assert (tmp_path / "out/rankings/sounds_test_text-audio.dual.0.npz").exists()
 

@@ -167,7 +167,8 @@ def test_chance_stands_in_for_no_weight(checkpoint: Path, tmp_path: Path, part: 
 
 def test_pickled_weights_are_not_read(checkpoint: Path, tmp_path: Path) -> None:
     (copied(checkpoint, tmp_path) / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
-    told(tmp_path, "safetensors")
+    with pytest.raises(Unavailable, match=r"no file named model\.safetensors"):
+        made(ClipEncoder(tmp_path))
 
 
 def test_another_kind_of_model(tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ def test_list_tells_licence_source_size_and_whether_it_is_here(tmp_path: Path) -
     blocks = {name: block for block in done.stdout.split("\n") for name in kinds("datasets") if block.startswith(name)}
     assert set(blocks) == set(kinds("datasets"))
     assert "present" in blocks["clotho"] and "absent" in blocks["coco"] and "empty" in blocks["msvd"]
-    done = harness(tmp_path, "data", "check", "msvd", "--data", tmp_path / "data")
-    assert done.returncode == 3 and "msvd: an empty folder at " in done.stderr
+    empty = harness(tmp_path, "data", "check", "msvd", "--data", tmp_path / "data")
+    assert empty.returncode == 3 and "msvd: an empty folder at " in empty.stderr
     for words in ("Zenodo, record 4783391", "CC BY 4.0", "19 GB", "non-commercial research"):
         assert words in done.stdout
 
@@ -147,8 +147,10 @@ retrievers: {{dual: {{kind: dual_tower}}, also: {{kind: of_another_package}}}}
 @pytest.mark.parametrize("encoder", ["theirs", "clip"])
 def test_data_is_checked_where_an_encoder_can_not_be_had(tmp_path: Path, encoder: str) -> None:
     names, _ = collection(tmp_path, "image", 3, broken=0)
-    rows = [f'"{name}",thing {number}' for number, name in enumerate(names)]
-    (tmp_path / "mine.csv").write_text("\n".join(["path,caption", *rows]))
+    with (tmp_path / "mine.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [("path", "caption"), *((name, f"thing {place}") for place, name in enumerate(names))]
+        )
     (tmp_path / "suite.yaml").write_text(UNUSABLE.format(path=tmp_path / "mine.csv", encoder=encoder))
     done = harness(tmp_path / "cache", "data", "check", "mine", "--suite", tmp_path / "suite.yaml")
     assert done.returncode == 0, done.stderr

@@ -41,7 +41,7 @@ retrievers:
   theirs:   {kind: dual_tower, encoder: theirs, tasks: "pictures/*"}
   rows:     {kind: dual_tower, encoder: rows, tasks: "pictures/*"}
   nan:      {kind: dual_tower, encoder: nan, tasks: "pictures/*"}
-  mistaken: {kind: dual_tower, tune: {recall: 0.9}, tasks: "pictures/*"}
+  mistaken: {kind: dual_tower, index: PQ4, tasks: "pictures/*"}
 """
 
 
@@ -107,7 +107,7 @@ def test_all_who_can_be_had_are_measured(out: Path) -> None:
         ("cut", "failed", "can't load it"),
         ("laion", "unavailable", ""),  # with the package or without it: no checkpoint
         ("nan", "failed", "nan.npz: row 3 holds NaN"),
-        ("mistaken", "failed", "'exact' has no setting to turn"),
+        ("mistaken", "failed", "can't be built from"),
     ],
 )
 def test_who_cannot_be_had_says_why(out: Path, name: str, status: str, words: str) -> None:

@@ -161,7 +161,7 @@ def test_a_run_of_nasty_names_and_words(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert shows(done.stdout) and shows(done.stderr)
     assert f"broken: {tmp_path}/\\x1b[31mred.wav" in done.stderr
-    assert "shouting: failed: \\x1b[31mred" in done.stderr and "mute: failed: Speechless" in done.stderr
+    assert "shouting: failed: ValueError: \\x1b[31mred" in done.stderr and "Speechless: <exception str" in done.stderr
     assert "[red]rich[/red] :smile:" in done.stdout
     found = records(tmp_path / "out")
     assert {name.split(".")[1]: each["status"] for name, each in found.items()} == {

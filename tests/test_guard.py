@@ -162,10 +162,10 @@ import numpy as np, torch
 from baselines.controls import Constant
 torch.set_grad_enabled(False)
 class Rude(Constant):
-    def index(self, gallery):
+    def load(self, folder):
         torch.set_num_threads(7)
         os.environ["ODD"] = "1"
-        super().index(gallery)
+        super().load(folder)
     def search(self, queries, k):
         np.seterr(all="raise")
         os.chdir("/")

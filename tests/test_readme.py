@@ -146,4 +146,4 @@ def test_each_line_for_the_shell(folder: Path, capsys: pytest.CaptureFixture[str
         done, told = main([*words[3:], *(["--threads", "1"] if words[3] == "run" else [])]), capsys.readouterr()
         assert done in allowed.get(action, {3} if action == "path" else {0}), (words, told)
         assert "Traceback" not in told.err and (told.out or action == "get")
-    assert (folder / "results" / "runs" / "audio" / "report.html").exists()
+    assert (folder / "results" / "runs" / "audio" / "tables" / "main.md").exists()

@@ -115,6 +115,7 @@ def test_config_is_plain_and_complete(suite_of):
         "kind": "small",
         "trained_on": {"kind": "soundscapes", "train": 64, "validation": 16, "test": 16, "seed": 0},
         "modality": None,
+        "patience": 3,
         "steps": 5,
         "batch": 256,
         "dim": 256,

@@ -63,5 +63,5 @@ def reciprocal_ranks(scores: Tensor, right: Tensor) -> Tensor:
 def right_ones(links: Links, candidates: int) -> Tensor:
     """bool (Q, N) of links."""
     right = torch.zeros(len(links), candidates, dtype=torch.bool)
-    right[links.queries, links.targets] = True
+    right[torch.tensor(links.queries), torch.tensor(links.targets)] = True  # copies: links are read-only
     return right
