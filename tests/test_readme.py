@@ -93,6 +93,8 @@ def shrunk(text: str, few: bool = False) -> str:
         suite.pop("captioners", None)
         for task in suite["tasks"]:
             task.pop("captioner", None)
+    for encoder in suite.get("encoders", {}).values():
+        encoder |= {"steps": 5} if encoder["kind"] == "small" else {}
     _fewer(suite)
     return yaml.safe_dump(suite, sort_keys=False)
 
