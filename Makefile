@@ -17,13 +17,13 @@ run: setup
 	$(BIN)/python -m harness run $(SUITE)
 
 test: setup
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The same tests where it is harder: uninitialised memory holds NaN, the processor has no bfloat16 and no AVX-512, there
 # are two threads, and tests come in random order.
 test-hard: setup
 	HARNESS_TEST_FILL=nan HARNESS_TEST_THREADS=2 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 \
-	  $(BIN)/python -m pytest -n 2 -p randomly
+	  $(BIN)/python -m pytest -n 2 --dist worksteal -p randomly
 
 # Encoders of packages that `make test` leaves out, each in an environment of its own: its tests are skipped there.
 test-clip:

@@ -241,7 +241,8 @@ def test_the_referee_costs_next_to_nothing():
 def test_rounds_do_not_search_the_whole_memory_for_garbage():
     class Watching(Scripted):
         def wait(self, text: str) -> None:
-            seen.append(gc.get_freeze_count())
+            if len(seen) < 5:  # counting takes a while
+                seen.append(gc.get_freeze_count())
 
     seen: list[int] = []
     run(OFFLINE, one=Watching())
