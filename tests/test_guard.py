@@ -36,7 +36,7 @@ LOUD: dict[str, Deed] = {
     "torch gradients": (lambda: torch.set_grad_enabled(False), torch.is_grad_enabled),
     "torch default dtype": (lambda: torch.set_default_dtype(torch.float64), torch.get_default_dtype),
     "torch deterministic algorithms": (
-        lambda: torch.use_deterministic_algorithms(True, warn_only=True),
+        lambda: torch.use_deterministic_algorithms(not torch.are_deterministic_algorithms_enabled(), warn_only=True),
         torch.are_deterministic_algorithms_enabled,
     ),
     "torch float32 precision": (
