@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -19,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from baselines import faiss_index, index_tuning
+from harness import environment
 
 LIMIT_S = 60.0  # for a plan
 BUILD_LIMIT_S = 300.0  # before an index is built, with more vectors
 FEW, MANY = 400, 2000  # vectors of a trial
 DIMS = (96, 512, 768, 3840)  # of encoders, and such that nearly all numbers of parts divide one of them
 MEMORY = 16 << 30  # that a trial may ask for
-ROOT = Path(__file__).resolve().parent.parent
 # Strings and settings of which FAISS survives everything. Whether it can build them is found out when it does.
 SAFE = re.compile(r"Flat|(HNSW\d{1,3}|IVF\d{1,5}),Flat")
 KNOWN = {"H": {"efSearch"}, "I": {"nprobe"}, "F": set()}
@@ -58,12 +57,11 @@ def refuse_deadly(factory: str, search: Mapping[str, int], dim: int, count: int)
 @cache
 def _tried(factory: str, search: str, dims: Sequence[int], count: int, limit_s: float) -> str | None:
     asked = json.dumps({"factory": factory, "search": json.loads(search), "dims": dims, "count": count})
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     try:
         done = subprocess.run(
             [sys.executable, "-m", "baselines.index_trial"],
             input=asked,
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+            env=environment.for_child(OMP_NUM_THREADS="1"),
             capture_output=True,
             text=True,
             timeout=limit_s,

@@ -115,13 +115,10 @@ def _measure(threads: int, spins: tuple[int, ...]) -> dict[str, Any] | None:
 
 def _child(threads: int, spin: int) -> Mapping[str, Any] | None:
     alone = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "GOMP_SPINCOUNT": str(spin)}
-    here = str(Path(__file__).resolve().parent.parent)
-    known = os.environ.get("PYTHONPATH")
-    paths = {"PYTHONPATH": f"{here}{os.pathsep}{known}" if known else here}
     command = [sys.executable, "-P", "-m", "harness.calibration", str(threads), str(spin)]
     try:
         done = subprocess.run(
-            command, env={**os.environ, **alone, **paths}, capture_output=True, text=True, timeout=LIMIT_S, check=True
+            command, env=environment.for_child(**alone), capture_output=True, text=True, timeout=LIMIT_S, check=True
         )
         return dict(json.loads(done.stdout.splitlines()[-1]))
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):

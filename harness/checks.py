@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from harness import child
-from harness.problems import BadInput, Problem
+from harness.problems import BadInput, Problem, last_line
 from harness.suite import Component, Suite
 
 PLAN_S = 60.0  # a plan waits so long for one import, or one dataset's annotations
@@ -130,7 +130,7 @@ def _tried(jobs: list[Job], limit_s: float) -> Iterator[tuple[Component, Finding
             state: State = "wrong" if issubclass(answer.raised, BadInput) else "unavailable"
             yield job.component, Finding(state, str(answer.failure))
         elif answer.failure is not None:
-            last = answer.failure.strip().rpartition("\n")[2]
+            last = last_line(answer.failure)
             yield job.component, Finding("fails", f"{job.component.name}: {what}: {last}")
         elif answer.value is not None:
             yield job.component, answer.value

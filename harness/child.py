@@ -19,10 +19,9 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from harness import interruption
+from harness import environment, interruption
 from harness.progress import Plain, say, use
 
 COMMAND = (sys.executable, "-P", "-m", "harness.child")  # -P: the path comes with the job, as it is here
@@ -51,8 +50,6 @@ def answers(target: str, jobs: Sequence[Any], limit_s: float, hint: str = "") ->
 
 
 def _of_one_process(target: str, jobs: Sequence[Any], limit_s: float, hint: str) -> Iterator[Answer]:
-    here = str(Path(__file__).resolve().parents[1])  # so that it finds this very harness
-    known = os.environ.get("PYTHONPATH")
     reading, writing = os.pipe()
     process = subprocess.Popen(
         [*COMMAND, str(writing)],
@@ -60,7 +57,7 @@ def _of_one_process(target: str, jobs: Sequence[Any], limit_s: float, hint: str)
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         pass_fds=[writing],
-        env={**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{known}" if known else here},
+        env=environment.for_child(),
         start_new_session=True,  # a group of its own: it is ended with all that it started
     )
     os.close(writing)

@@ -86,6 +86,12 @@ def commit() -> dict[str, Any]:
     return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed or new)}
 
 
+def for_child(**more: str) -> dict[str, str]:
+    """The environment of a process that shall find this very harness, wherever it is called."""
+    known = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{known}" if known else str(ROOT), **more}
+
+
 class Busy(NamedTuple):
     """CPU seconds so far: of the whole machine, of this process, and the clock."""
 

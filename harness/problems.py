@@ -61,6 +61,11 @@ class Problems:
         return SuiteError(sorted(self._found, key=lambda problem: problem.line or 0))
 
 
+def last_line(text: str) -> str:
+    """Of a traceback: what went wrong."""
+    return text.strip().rpartition("\n")[2]
+
+
 def meant(word: str, known: Iterable[str]) -> str:
     """The end of a sentence: which of the known words was probably meant, if any."""
     known = list(itertools.islice(known, MOST_WORDS))

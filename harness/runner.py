@@ -17,7 +17,7 @@ from harness import apart, guard, interruption, record, room, sources
 from harness.artifacts import Frame, Store
 from harness.dataset import Links, Unavailable
 from harness.measure import Contestant, Questions, contest
-from harness.problems import BadInput
+from harness.problems import BadInput, last_line
 from harness.progress import say
 from harness.record import Record
 from harness.retriever import Footprint
@@ -286,11 +286,6 @@ def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: 
     if cell.sources:
         base["sources"] = cell.sources
     return base
-
-
-def last_line(text: str) -> str:
-    """Of a traceback: what went wrong."""
-    return text.strip().rpartition("\n")[2]
 
 
 def _give_up(session: Session, cells: list[Cell], status: str, reason: str, task: Task | None = None) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import fcntl
-import os
 import selectors
 import shlex
 import subprocess
@@ -15,9 +14,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness import environment
 from harness.compute import available_threads
 from harness.media import worker
 from harness.media.decoding import Job
@@ -40,14 +39,12 @@ class Answer(NamedTuple):
 class Worker:
     def __init__(self) -> None:
         alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        here = str(Path(__file__).resolve().parents[2])  # so that it finds this very harness
-        known = os.environ.get("PYTHONPATH")
         self.process = subprocess.Popen(
             COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **alone, "PYTHONPATH": f"{here}{os.pathsep}{known}" if known else here},
+            env=environment.for_child(**alone),
         )
         assert self.process.stdin is not None and self.process.stdout is not None
         self.jobs, self.answers = self.process.stdin, self.process.stdout
