@@ -444,3 +444,13 @@ def test_workers_are_hired_again(tmp_path: Path) -> None:
             break  # whoever stops early leaves nobody working
     crew.dismiss()
     assert not crew._idle
+
+
+def test_a_file_is_looked_for_where_we_are_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers stay in the folder in which they were started."""
+    write_picture(tmp_path / "here.png", 0)
+    crew.dismiss()
+    list(crew.answers(jobs(tmp_path, 2), most=1))
+    monkeypatch.chdir(tmp_path)
+    (answer,) = crew.answers([job("image", Path("here.png"))], most=1)
+    assert answer.error is None, answer.error

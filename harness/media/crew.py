@@ -58,7 +58,8 @@ class Worker:
         self.busy, self.since = number, time.monotonic()
         self.longest_s = job.longest_s
         with suppress(BrokenPipeError):  # it is dead; its answer will say so
-            worker.write(self.jobs, job)  # type: ignore[arg-type]
+            # Absolute: the worker stays in the folder where it was started.
+            worker.write(self.jobs, job._replace(path=job.path.absolute()))  # type: ignore[arg-type]
 
     def answer(self) -> Answer:
         """Wait for the job's end. Where the worker died instead, nothing is known of the file."""
