@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from baselines.indexes import ExactIndex
-from harness.compute import stage
-from harness.dataset import Contents, texts
-from harness.instruments import Captioner, Encoder
-from harness.retriever import Footprint, Ranking, Retriever
+from harness.contract.dataset import Contents, texts
+from harness.contract.instruments import Captioner, Encoder
+from harness.contract.retriever import Footprint, Ranking, Retriever
+from harness.machine.compute import stage
 
 
 class CaptionMatch(Retriever):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.dataset import Contents, Links
-from harness.retriever import PAD, Footprint, Ranking, Retriever, padded
+from harness.contract.dataset import Contents, Links
+from harness.contract.retriever import PAD, Footprint, Ranking, Retriever, padded
 
 
 class Control(Retriever):

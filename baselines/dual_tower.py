@@ -11,10 +11,10 @@ import numpy as np
 
 from baselines import index_trial, index_tuning, indexes
 from baselines.faiss_index import FaissIndex
-from harness.compute import stage
-from harness.dataset import Contents, Pairs
-from harness.instruments import Encoder
-from harness.retriever import Footprint, Ranking, Retriever
+from harness.contract.dataset import Contents, Pairs
+from harness.contract.instruments import Encoder
+from harness.contract.retriever import Footprint, Ranking, Retriever
+from harness.machine.compute import stage
 
 
 class DualTower(Retriever):

@@ -20,17 +20,18 @@ from torch import Tensor, nn
 
 from baselines.captioners.listener import Listener
 from baselines.indexes import ExactIndex
-from harness import compute, teaching
-from harness.artifacts import Store
-from harness.compute import stage
-from harness.dataset import Contents, Pairs
-from harness.instruments import Captioner, Encoder, TextTower
-from harness.layers import by_length, in_parts, vectors
-from harness.learning import Apart, Learner
-from harness.progress import track
-from harness.retriever import Footprint, Ranking, Retriever, Unsupported
-from harness.teaching import Posterior, Teacher
-from harness.text_side import parameters, text_side
+from harness.contract.dataset import Contents, Pairs
+from harness.contract.instruments import Captioner, Encoder, TextTower
+from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported
+from harness.contract.store import Store
+from harness.machine import compute
+from harness.machine.compute import stage
+from harness.machine.progress import track
+from harness.nn import teaching
+from harness.nn.layers import by_length, in_parts, vectors
+from harness.nn.learning import Apart, Learner
+from harness.nn.teaching import Posterior, Teacher
+from harness.nn.text_side import parameters, text_side
 
 FIRST_SCALE = 3.0  # exp(3) ≈ 20: what contrastive training of the small encoder ends near
 VECTORS = 3  # how much faster than the text side the candidates' vectors move

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from harness import compute, finite
-from harness.problems import meant
-from harness.progress import say
-from harness.retriever import Ranking, Unsupported, padded
+from harness.contract.problems import meant
+from harness.contract.retriever import Ranking, Unsupported, padded
+from harness.machine import compute, finite
+from harness.machine.progress import say
 
 FAULTS = (RuntimeError, MemoryError)  # what FAISS raises
 WARNING = "WARNING "  # begins FAISS's own on standard error

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from baselines import faiss_index, index_tuning
-from harness import environment
+from harness.machine import environment
 
 LIMIT_S = 60.0  # for a plan
 BUILD_LIMIT_S = 300.0  # before an index is built, with more vectors

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.progress import say
+from harness.machine.progress import say
 
 PROBES = 5000  # queries at most: so many that recall at 0.99 is known to about 0.0005
 DEPTH = 10  # recall of the first so many, unless `k` says otherwise

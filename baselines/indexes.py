@@ -12,8 +12,8 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from baselines.faiss_index import FaissIndex, on_gpu, refuse
-from harness import compute
-from harness.retriever import Ranking, padded
+from harness.contract.retriever import Ranking, padded
+from harness.machine import compute
 
 BLOCK = 1 << 24  # scores held at once: 64 MB
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from baselines.encoders.words import split
-from harness.compute import stage
-from harness.dataset import Contents
-from harness.instruments import Captioner
-from harness.retriever import Footprint, Ranking, Retriever, best, padded
+from harness.contract.dataset import Contents
+from harness.contract.instruments import Captioner
+from harness.contract.retriever import Footprint, Ranking, Retriever, best, padded
+from harness.machine.compute import stage
 
 QUERIES_AT_ONCE = 256
 

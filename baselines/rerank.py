@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from baselines.single_tower.scorer import Scorer
-from harness.dataset import Contents
-from harness.retriever import Footprint, Ranking, Retriever, padded
+from harness.contract.dataset import Contents
+from harness.contract.retriever import Footprint, Ranking, Retriever, padded
 
 
 class Rerank(Retriever):

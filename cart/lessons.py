@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness import teaching
-from harness.layers import trim
-from harness.teaching import Posterior
+from harness.nn import teaching
+from harness.nn.layers import trim
+from harness.nn.teaching import Posterior
 
 
 class Lesson(NamedTuple):

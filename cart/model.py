@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from cart.geometry import Geometry
-from harness.layers import Block, attend, masked_mean
+from harness.nn.layers import Block, attend, masked_mean
 
 Fusion = Literal["both", "coarse", "fine", "last-layer"]
 KeysValues = tuple[Tensor, Tensor]  # (Q, h, keys, d/h) each

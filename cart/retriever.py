@@ -34,16 +34,17 @@ from cart.model import CART, Fusion, State
 from cart.text import Pretrained, Scratch, Text, Tower, Vector, vocabulary
 from cart.training import Plan, train
 from cart.trie import Trie
-from harness import compute, teaching
-from harness.artifacts import Store
-from harness.compute import stage
-from harness.dataset import Contents, Pairs
-from harness.instruments import Captioner, Encoder, TextTower
-from harness.layers import parameter_count, trim
-from harness.problems import BadInput
-from harness.retriever import Footprint, Ranking, Retriever, Unsupported, padded
-from harness.teaching import Teacher
-from harness.text_side import Vectors, parameters, text_side
+from harness.contract.dataset import Contents, Pairs
+from harness.contract.instruments import Captioner, Encoder, TextTower
+from harness.contract.problems import BadInput
+from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported, padded
+from harness.contract.store import Store
+from harness.machine import compute
+from harness.machine.compute import stage
+from harness.nn import teaching
+from harness.nn.layers import parameter_count, trim
+from harness.nn.teaching import Teacher
+from harness.nn.text_side import Vectors, parameters, text_side
 
 QUERIES_AT_ONCE = 128
 CHECKED = 512  # candidates of whose captions the first token is looked at after training

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from cart.model import Encoded, Words, heard
-from harness import checkpoints, compute
-from harness.layers import vectors
+from harness.machine import compute
+from harness.nn import checkpoints
+from harness.nn.layers import vectors
 
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 MOST_WORDS = 30_000

@@ -28,10 +28,10 @@ from cart.decoding import children, gains
 from cart.lessons import Draw, Lesson
 from cart.model import CART
 from cart.trie import Trie
-from harness import compute, files
-from harness.layers import lengthwise, trim
-from harness.learning import Learner
-from harness.progress import say, track
+from harness.machine import compute, files
+from harness.machine.progress import say, track
+from harness.nn.layers import lengthwise, trim
+from harness.nn.learning import Learner
 
 CHECKPOINT = "training.sealed"  # a line of facts, then tensors
 PARTS = 2  # of a batch, by length: more of them would save padding, and lose more by being small

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness import data_cli
-from harness.escaping import line, terminal
-from harness.files import BadPath, is_folder
-from harness.room import NoRoom
+from harness.machine.disk import NoRoom
+from harness.machine.escaping import line, terminal
+from harness.machine.files import BadPath, is_folder
 
 FINE, FAILED, BAD_INPUT, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 130
 # The machine's trouble, not ours: a full disk, a folder that may not be written, a file where a folder should be.
@@ -132,8 +132,8 @@ def _load(options: argparse.Namespace) -> Any:
 
 def _checked(suite: Any, options: argparse.Namespace, limit_s: float) -> Any:
     """What can be known before anything is made, or None after saying what is wrong with it."""
-    from harness.checks import check
-    from harness.suite import SuiteError
+    from harness.contest.checks import check
+    from harness.suite.spec import SuiteError
 
     found = check(suite, _data_root(options), limit_s)
     if found.wrong:
@@ -163,7 +163,8 @@ def _run(options: argparse.Namespace) -> int:
     suite = _load(options)
     if suite is None:
         return BAD_INPUT
-    from harness import calibration, compute, interruption, progress
+    from harness.contest import calibration
+    from harness.machine import compute, interruption, progress
 
     progress.use(progress.choose(options.quiet))
     interruption.listen()
@@ -178,8 +179,8 @@ def _run(options: argparse.Namespace) -> int:
     found = _checked(suite, options, suite.limit_s)
     if found is None:
         return BAD_INPUT
-    from harness.problems import BadInput
-    from harness.session import run_suite
+    from harness.contest.session import run_suite
+    from harness.contract.problems import BadInput
 
     try:
         return run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options, found.fails)
@@ -189,8 +190,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from harness.checks import PLAN_S
-    from harness.plan import show
+    from harness.contest.checks import PLAN_S
+    from harness.contest.plan import show
 
     suite = _load(options)
     found = _checked(suite, options, PLAN_S) if suite else None
@@ -205,8 +206,9 @@ def _report(options: argparse.Namespace) -> int:
     if not is_folder(options.folder / "records"):
         _complain(f"{options.folder}: no run's folder (there is no records/ in it); run a suite first, or name another")
         return BAD_INPUT
-    from harness import progress, report
-    from harness.run_folder import RunFolder
+    from harness import report
+    from harness.machine import progress
+    from harness.store.run_folder import RunFolder
 
     progress.use(progress.Plain())
     folder = RunFolder(options.folder)
@@ -223,9 +225,9 @@ def _data(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from harness.registry import SECTIONS, Entry, kinds
-    from harness.suite_components import PYTHON
-    from harness.suite_schema import expected
+    from harness.suite.components import PYTHON
+    from harness.suite.registry import SECTIONS, Entry, kinds
+    from harness.suite.schema import expected
 
     for section in SECTIONS:
         _say(f"{section}:")

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.files import is_folder
+from harness.machine.files import is_folder
 
 if TYPE_CHECKING:  # the command line is built for every verb: nothing is imported for those that don't need it
-    from harness.registry import Entry
+    from harness.suite.registry import Entry
 
 FINE, WRONG, BAD_INPUT, ABSENT = 0, 1, 2, 3
 Say = Callable[[str], None]
@@ -33,8 +33,10 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace, data: Path, cache: Path, say: Say, complain: Say) -> int:
-    from harness.dataset import Unavailable  # numpy comes with it, and `run` must settle the threads before that
-    from harness.problems import SuiteError
+    from harness.contract.dataset import (
+        Unavailable,  # numpy comes with it, and `run` must settle the threads before that
+    )
+    from harness.contract.problems import SuiteError
 
     try:
         if options.action == "list":
@@ -56,8 +58,8 @@ class BadName(Exception):
 
 
 def _entry(name: str) -> Entry:
-    from harness.problems import meant
-    from harness.registry import kinds
+    from harness.contract.problems import meant
+    from harness.suite.registry import kinds
 
     known = kinds("datasets")
     if name not in known:
@@ -66,9 +68,9 @@ def _entry(name: str) -> Entry:
 
 
 def _list(data: Path, say: Say) -> int:
-    from harness.datasets.sources import SOURCES
-    from harness.entry import folder_state
-    from harness.registry import kinds
+    from harness.contract.entry import folder_state
+    from harness.data.datasets.sources import SOURCES
+    from harness.suite.registry import kinds
 
     for name, entry in kinds("datasets").items():
         if entry.generated or not entry.folder:
@@ -86,8 +88,8 @@ def _list(data: Path, say: Say) -> int:
 
 
 def _check(options: argparse.Namespace, data: Path, cache: Path, say: Say) -> int:
-    from harness import progress
-    from harness.data_check import findings
+    from harness.data.check import findings
+    from harness.machine import progress
 
     progress.use(progress.choose())
     dataset, target = _of_suite(options.suite, options.name, data) if options.suite else _built(options.name, data)
@@ -101,7 +103,7 @@ def _check(options: argparse.Namespace, data: Path, cache: Path, say: Say) -> in
 
 
 def _built(name: str, data: Path) -> tuple[Any, str]:
-    from harness.registry import REQUIRED
+    from harness.suite.registry import REQUIRED
 
     entry = _entry(name)
     needed = [key for key, argument in entry.arguments.items() if argument.default is REQUIRED]
@@ -111,9 +113,9 @@ def _built(name: str, data: Path) -> tuple[Any, str]:
 
 
 def _of_suite(path: Path, name: str, data: Path) -> tuple[Any, str]:
-    from harness.problems import meant
+    from harness.contract.problems import meant
     from harness.suite import load
-    from harness.suite_reading import read_dataset
+    from harness.suite.reading import read_dataset
 
     dataset = read_dataset(path, name)
     if dataset is None:  # it has no name of its own under `datasets`: look through the tasks and what they use
@@ -130,7 +132,7 @@ def _of_suite(path: Path, name: str, data: Path) -> tuple[Any, str]:
 
 
 def _load(entry: Entry, arguments: Any, data: Path) -> Any:
-    from harness.dataset import Unavailable
+    from harness.contract.dataset import Unavailable
 
     reason = entry.absent(data)
     if reason:
@@ -148,8 +150,8 @@ def _path(entry: Entry, data: Path, say: Say, complain: Say) -> int:
 
 
 def _get(entry: Entry, data: Path, say: Say) -> int:
-    from harness.dataset import Unavailable
-    from harness.datasets.sources import SOURCES
+    from harness.contract.dataset import Unavailable
+    from harness.data.datasets.sources import SOURCES
 
     source = SOURCES.get(entry.kind)
     if source is None:
@@ -160,7 +162,7 @@ def _get(entry: Entry, data: Path, say: Say) -> int:
             f"{entry.kind}: no copy may be handed on ({source.licence}); get it from {source.where}, and put it into "
             f"{data / entry.folder}"
         )
-    from harness.datasets.fetching import fetch
+    from harness.data.datasets.fetching import fetch
 
     target = fetch(source.copy, data / entry.folder)
     say(f"{target}: {source.copy.brings} ({source.licence})")

@@ -18,7 +18,7 @@ import pytest
 import torchvision_ops  # noqa: F401  before anything imports torchvision
 from kit import Kit, train_tiny
 
-from harness import compute, progress
+from harness.machine import compute, progress
 
 os.environ["HARNESS_COMPUTE"] = "default"  # no test waits for this machine to be measured
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when a hub's client is imported: nothing may import one before this line

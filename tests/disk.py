@@ -12,13 +12,13 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-from harness.datasets.audiocaps import AudioCaps
-from harness.datasets.clotho import Clotho
-from harness.datasets.coco import Coco
-from harness.datasets.flickr30k import Flickr30k
-from harness.datasets.msrvtt import MsrVtt
-from harness.datasets.msvd import Msvd
-from harness.datasets.recorded import Recorded
+from harness.data.datasets.audiocaps import AudioCaps
+from harness.data.datasets.clotho import Clotho
+from harness.data.datasets.coco import Coco
+from harness.data.datasets.flickr30k import Flickr30k
+from harness.data.datasets.msrvtt import MsrVtt
+from harness.data.datasets.msvd import Msvd
+from harness.data.datasets.recorded import Recorded
 
 
 def write(path: Path, content: str | bytes) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from baselines.encoders.pretrained import PretrainedEncoder
-from harness.dataset import Contents, Pairs
+from harness.contract.dataset import Contents, Pairs
 
 NOTHING = Pairs.empty("text", "text")
 

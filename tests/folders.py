@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from harness import files, record
-from harness.retriever import Ranking
-from harness.run_folder import RunFolder, cell_name
+from harness.contract.retriever import Ranking
+from harness.machine import files
+from harness.store import record
+from harness.store.run_folder import RunFolder, cell_name
 
 FIRST = Path(__file__).parent / "fixtures" / "record-v1.json"
 TASK = "sounds/test/text-audio"

@@ -10,13 +10,13 @@ import numpy as np
 
 from baselines.captioners.small import SmallCaptioner
 from baselines.encoders.small import SmallEncoder
-from harness.dataset import Contents, Pairs
-from harness.datasets.generated import Generated
-from harness.datasets.motions import Motions
-from harness.datasets.shapes import Shapes
-from harness.datasets.soundscapes import Soundscapes
-from harness.instruments import Encoder
-from harness.measure import in_memory
+from harness.contest.timing import in_memory
+from harness.contract.dataset import Contents, Pairs
+from harness.contract.instruments import Encoder
+from harness.data.datasets.generated import Generated
+from harness.data.datasets.motions import Motions
+from harness.data.datasets.shapes import Shapes
+from harness.data.datasets.soundscapes import Soundscapes
 
 DATASETS: Mapping[str, type[Generated]] = {"audio": Soundscapes, "image": Shapes, "video": Motions}
 FEW = 40  # candidates, and queries of a direction that asks with media

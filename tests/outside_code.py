@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 from {helper} import SCORE
-from harness.retriever import Footprint, Retriever, best
+from harness.contract.retriever import Footprint, Retriever, best
 
 
 def leave(way):
@@ -36,7 +36,7 @@ class Mine(Retriever):
         self.score = float(open(file).read()) if file else SCORE
 
     def reach(self, place):
-        here = "child" if "harness.child" in sys.modules["__main__"].__spec__.name else "parent"
+        here = "child" if "harness.contest.child" in sys.modules["__main__"].__spec__.name else "parent"
         if place == self.at and self.only_in in ("", here):
             leave(self.way)
 

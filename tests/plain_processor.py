@@ -13,7 +13,7 @@ from conformance import cases
 from kit import train_tiny
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness import compute
+from harness.machine import compute
 
 PRODUCTS = ("mm", "linear", "convolution", "attention")
 

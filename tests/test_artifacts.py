@@ -20,12 +20,13 @@ import pytest
 from harm import flip
 from runs import python_path
 
-from harness import files, finite, room
-from harness.artifacts import MANIFEST, Artifact, Recipe, Store
-from harness.dataset import Unavailable
-from harness.problems import BadInput
-from harness.room import NoRoom
-from harness.session import run_suite
+from harness.contest.session import run_suite
+from harness.contract.dataset import Unavailable
+from harness.contract.problems import BadInput
+from harness.contract.store import Artifact, Recipe
+from harness.machine import disk, files, finite
+from harness.machine.disk import NoRoom
+from harness.store.artifacts import MANIFEST, Store
 from harness.suite import load
 
 RECIPE = Recipe("embeddings", "a few", {"seed": 1, "of": ["this", "that"]})
@@ -192,7 +193,7 @@ def test_a_full_disk_is_known_whoever_tells_of_it(tmp_path, error, full):
     outer.__cause__ = error
     for told in (error, outer):
         with pytest.raises(NoRoom) if full else nullcontext():
-            room.end_if_full(tmp_path, "encoder small", told)
+            disk.end_if_full(tmp_path, "encoder small", told)
 
 
 @pytest.mark.parametrize("error", [ValueError("the loss is nan at step 3"), Unavailable("fetch it first")])
@@ -284,8 +285,9 @@ def test_killed_between_the_old_one_and_the_new_it_is_made_once_more(tmp_path, m
 SLOW = """
 import sys, time
 from pathlib import Path
-from harness import progress
-from harness.artifacts import Recipe, Store
+from harness.machine import progress
+from harness.store.artifacts import Store
+from harness.contract.store import Recipe
 progress.use(progress.Plain())
 
 def build(folder):

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from harness import calibration, compute, environment
-from harness.calibration import BadChoice, Choices
-from harness.learning import Muon, orthogonal
+from harness.contest import calibration
+from harness.contest.calibration import BadChoice, Choices
+from harness.machine import compute, environment
+from harness.nn.learning import Muon, orthogonal
 
 MEASURED = {"spin": 1000, "packed_rows": 20, "bf16_training": False, "threads": 2, "single_threads": 1}
 

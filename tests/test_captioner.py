@@ -13,7 +13,7 @@ from kit import Kit
 
 from baselines.captioners.small import END, SmallCaptioner, nll
 from baselines.encoders.words import START
-from harness import compute
+from harness.machine import compute
 
 
 def untrained(kit: Kit, steps: int = 3, seed: int = 0) -> SmallCaptioner:

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from harness import checkpoints
-from harness.dataset import Unavailable
-from harness.problems import BadInput
+from harness.contract.dataset import Unavailable
+from harness.contract.problems import BadInput
+from harness.nn import checkpoints
 
 
 class Bomb:

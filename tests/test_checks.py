@@ -12,9 +12,9 @@ import pytest
 import soundfile
 from runs import harness
 
-from harness import cli, registry
-from harness.checks import Findings, check
-from harness.suite import load
+from harness import cli
+from harness.contest.checks import Findings, check
+from harness.suite import load, registry
 
 SUITE = """\
 name: mine

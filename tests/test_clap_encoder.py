@@ -15,8 +15,8 @@ from tiny_checkpoints import CAPTIONS, RATE, sounds
 from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel
 
 from baselines.encoders.clap import ClapEncoder
-from harness.dataset import Contents, Unavailable, Waveform
-from harness.problems import BadInput
+from harness.contract.dataset import Contents, Unavailable, Waveform
+from harness.contract.problems import BadInput
 
 SHORT = sounds((0.3, 1.0, 0.8))
 

@@ -12,8 +12,8 @@ from malformed import CASES
 from runs import ROOT, TINY, command, environment, harness
 
 from harness import cli
-from harness.escaping import line
-from harness.run_folder import RunFolder
+from harness.machine.escaping import line
+from harness.store.run_folder import RunFolder
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plan", "suites/audio.yaml"], ["list"]])

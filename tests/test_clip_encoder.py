@@ -19,9 +19,9 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 from baselines.encoders.clip import ClipEncoder
 from cart.text import Tower
-from harness import compute
-from harness.dataset import Unavailable, texts
-from harness.problems import BadInput
+from harness.contract.dataset import Unavailable, texts
+from harness.contract.problems import BadInput
+from harness.machine import compute
 
 
 @pytest.fixture(scope="module", params=["clip", "siglip"])

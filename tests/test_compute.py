@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from harness import compute
-from harness.layers import Block, parameter_count
+from harness.machine import compute
+from harness.nn.layers import Block, parameter_count
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -11,10 +11,10 @@ import pytest
 from media_files import break_it, collection
 from runs import harness
 
-from harness.data_check import findings
-from harness.dataset import Contents, Split, texts
-from harness.datasets.fetching import karpathy
-from harness.registry import kinds
+from harness.contract.dataset import Contents, Split, texts
+from harness.data.check import findings
+from harness.data.datasets.fetching import karpathy
+from harness.suite.registry import kinds
 
 SUITE = """\
 name: mine
@@ -191,7 +191,7 @@ def test_expected_counts_are_held_against_those_present(tmp_path: Path) -> None:
             names = [f"{name}/{number}" for number in range(count)]
             return Split(name, items, names, told, np.repeat(np.arange(count), 2), dropped=["x"] * (name == "test"))
 
-    found = list(findings(Small(), "harness.datasets.manifest:Manifest", False, tmp_path))
+    found = list(findings(Small(), "harness.data.datasets.manifest:Manifest", False, tmp_path))
     told = [finding.text for finding in found]
     assert told[0] == "layout: official" and "train: 2 items, 4 captions, as expected" in told
     assert "test: 1 items of 2, 2 captions of 4 expected" in told and "  1 missing: 'x'" in told

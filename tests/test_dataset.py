@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.dataset import Contents, Links, Pairs, Split, texts
+from harness.contract.dataset import Contents, Links, Pairs, Split, texts
 
 GROUPS = st.lists(st.integers(0, 5), max_size=30)  # the item of each caption; some items may have none
 

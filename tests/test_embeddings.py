@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from harm import flip
 
-from harness import embeddings, files
-from harness.artifacts import Recipe, Store
-from harness.dataset import Contents
-from harness.instruments import Encoder
+from harness.contract.dataset import Contents
+from harness.contract.instruments import Encoder
+from harness.contract.store import Recipe
+from harness.machine import files
+from harness.store import embeddings
+from harness.store.artifacts import Store
 
 DIM, SIZE, PART = 8, 100, 16
 

@@ -10,7 +10,7 @@ import pytest
 import tiny_checkpoints
 from runs import harness, records
 
-from harness.datasets.shapes import Shapes
+from harness.data.datasets.shapes import Shapes
 
 SUITE = """\
 name: elsewhere

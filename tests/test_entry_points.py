@@ -51,7 +51,7 @@ MODULES = {
     "raising": "raise RuntimeError('no licence')",
     "leaving": "import sys; sys.exit('no display')",
     "fine": """
-from harness.registry import Entry
+from harness.suite.registry import Entry
 NUMBER = 3
 TYPES = Entry("types", "broken.fine:Types", {"size": int})
 NEEDY = Entry("needy", "broken.fine:Needy", requires=("nowhere.at_all",), install="pip install nowhere")
@@ -132,8 +132,8 @@ def test_list_shows_what_is_installed_and_what_is_wrong_with_it(site, tmp_path):
         "nameless": "NOTHING_OF_THAT_NAME",
         "raising": "no licence",
         "leaving": "no display",
-        "number": "no harness.registry.Entry but int",
-        "types": "harness.registry.Argument",
+        "number": "no harness.contract.Entry but int",
+        "types": "harness.contract.Argument",
         "needy": "pip install nowhere",
         "lost": "lost its class",
         "random": "a random order for each query",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import environment
+from harness.machine import environment
 
 PROGRAM = "from harness import environment; print(environment.commit())"
 

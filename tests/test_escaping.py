@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from media_files import write_sound
 from runs import harness, records
 
-from harness import cli, escaping, progress, report
-from harness.problems import Problem
-from harness.run_folder import RunFolder
+from harness import cli, report
+from harness.contract.problems import Problem
+from harness.machine import escaping, progress
+from harness.store.run_folder import RunFolder
 
 TEXT = st.text(st.characters(codec=None))
 NASTY = st.text(st.sampled_from(list("\x1b\x07\x9b\n\r\t\u202e\u200b\u2028\udc80\\|<>&;`$[](!*_ aé中")), max_size=30)

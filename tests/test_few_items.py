@@ -12,8 +12,8 @@ from baselines.dual_tuned import DualTuned
 from baselines.encoders.small import SmallEncoder
 from baselines.single_tower.match import Match
 from cart.retriever import CartRetriever
-from harness.datasets.soundscapes import Soundscapes
-from harness.retriever import Retriever
+from harness.contract.retriever import Retriever
+from harness.data.datasets.soundscapes import Soundscapes
 
 STEPS: dict[str, Any] = {"steps": 3, "lr": 1e-3}
 CART: dict[str, Any] = {**STEPS, "batch": 4, "width": 48, "layers": 1}

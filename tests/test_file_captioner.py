@@ -12,15 +12,15 @@ import pytest
 from kit import Kit
 
 from baselines.captioners.file import FileCaptioner, read
-from harness import suite
-from harness.artifacts import Store
-from harness.audit import audit
-from harness.dataset import Contents, Links, Pairs, Split, Unavailable, texts
-from harness.measure import in_memory
-from harness.problems import BadInput
-from harness.suite import Suite
-from harness.task import open_task
-from harness.workshop import Workshop
+from harness.contest.builder import Workshop
+from harness.contest.task import open_task
+from harness.contest.timing import in_memory
+from harness.contract.dataset import Contents, Links, Pairs, Split, Unavailable, texts
+from harness.contract.problems import BadInput
+from harness.data.audit import audit
+from harness.store.artifacts import Store
+from harness.suite import spec as suite
+from harness.suite.spec import Suite
 
 
 def things(names: list[str]) -> Contents:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import python_path
 
-from harness import files
+from harness.machine import files
 
 TEXT = st.text(st.characters(codec=None))  # all there is, halves of characters too
 VALUES = st.recursive(
@@ -81,7 +81,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
     program = """
 import sys
 from pathlib import Path
-from harness import files
+from harness.machine import files
 for number in range(10**9):
     files.write(Path(sys.argv[1]), bytes([number % 256]) * 300_000)
     print(flush=True)

@@ -21,7 +21,8 @@ from baselines.indexes import FaissIndex
 from baselines.single_tower.match import Match
 from cart.identifiers import fine
 from cart.retriever import CartRetriever
-from harness import finite, learning
+from harness.machine import finite
+from harness.nn import learning
 
 TRAINED: dict[str, Callable[[Kit], Any]] = {
     "the small encoder": lambda kit: SmallEncoder(steps=5, batch=16, dim=16, lr=1e-3),

@@ -13,10 +13,10 @@ from disk import coco_name, five, karpathy, real, touch, write_json
 from folders import add, write_page
 from runs import harness, records
 
-from harness.folds import Fold, fold_of, folds
+from harness.contract.folds import Fold, fold_of, folds
 from harness.report import folds as report_folds
 from harness.report import tables
-from harness.run_folder import RunFolder
+from harness.store.run_folder import RunFolder
 from harness.suite import load
 
 IMAGES = 20

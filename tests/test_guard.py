@@ -19,11 +19,11 @@ import torch
 from test_entry_points import harness, install
 
 from baselines.controls import Oracle
-from harness import guard
-from harness.dataset import Contents, Links, Waveform, texts
-from harness.measure import Contestant, Questions, contest, in_memory
-from harness.retriever import Ranking
-from harness.scoring import score
+from harness.contest import guard
+from harness.contest.timing import Contestant, Questions, contest, in_memory
+from harness.contract.dataset import Contents, Links, Waveform, texts
+from harness.contract.retriever import Ranking
+from harness.score.scoring import score
 
 SCENARIOS: dict[str, dict[str, Any]] = {
     "offline": {"rounds": 3, "cap_s": 5.0},

@@ -12,14 +12,14 @@ import pytest
 from test_task import Numbers
 
 from harness import report
-from harness.artifacts import Store
-from harness.dataset import Links
-from harness.environment import describe
-from harness.run_folder import RunFolder
-from harness.runner import Outcome, Session, run
-from harness.scoring import score
+from harness.contest.runner import Outcome, Session, run
+from harness.contest.task import open_task
+from harness.contract.dataset import Links
+from harness.machine.environment import describe
+from harness.score.scoring import score
+from harness.store.artifacts import Store
+from harness.store.run_folder import RunFolder
 from harness.suite import SuiteError, load
-from harness.task import open_task
 
 SUITE = """\
 name: growing

@@ -11,7 +11,7 @@ from kit import Kit
 from baselines import index_tuning, indexes
 from baselines.dual_tower import DualTower
 from baselines.index_tuning import Aim, overlap
-from harness.dataset import Pairs
+from harness.contract.dataset import Pairs
 
 DIM, K = 16, 10
 

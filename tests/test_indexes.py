@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from baselines import faiss_index, indexes
-from harness import compute
-from harness.metrics import check_ranking
-from harness.retriever import Unsupported
+from harness.contract.retriever import Unsupported
+from harness.machine import compute
+from harness.score.metrics import check_ranking
 
 SIZE, DIM, K = 400, 16, 10
 

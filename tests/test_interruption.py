@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from harness import interruption
-from harness.progress import track
+from harness.machine import interruption
+from harness.machine.progress import track
 
 
 @pytest.fixture(autouse=True)

@@ -28,8 +28,8 @@ from tiny_checkpoints import CAPTIONS, tokenizer
 from transformers import RobertaConfig, RobertaModel
 
 from baselines.encoders.laion_clap import LaionClapEncoder
-from harness.dataset import Contents, Unavailable, Waveform
-from harness.problems import BadInput
+from harness.contract.dataset import Contents, Unavailable, Waveform
+from harness.contract.problems import BadInput
 
 RATE = 48_000
 

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from harness.layers import masked_mean
+from harness.nn.layers import masked_mean
 
 
 def test_what_is_masked_is_not_in_the_mean_even_if_it_is_no_number() -> None:

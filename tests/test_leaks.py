@@ -9,8 +9,8 @@ import pytest
 from media_files import write_picture
 from runs import harness, records
 
-from harness.audit import leaks
-from harness.dataset import Contents, Split, texts
+from harness.contract.dataset import Contents, Split, texts
+from harness.data.audit import leaks
 
 
 def split(name: str, items: dict[str, list[str]], labels: bool = False, prints: list[str] | None = None) -> Split:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.learning import MATRICES, Apart, Learner, schedule
+from harness.nn.learning import MATRICES, Apart, Learner, schedule
 
 
 def test_the_rate_rises_and_falls() -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from baselines.lexical import Lexical
-from harness import entry, registry
-from harness.dataset import Contents, texts
-from harness.instruments import Captioner
+from harness.contract import entry
+from harness.contract.dataset import Contents, texts
+from harness.contract.instruments import Captioner
+from harness.suite import registry
 
 SAID = [["a dog barks", "Dog, then rain!"], ["rain on a roof"], ["birds sing", "a bird sings in the rain, rain"], ["…"]]
 

@@ -12,7 +12,7 @@ from kit import Kit
 
 from baselines.captioners import listener
 from baselines.captioners.listener import Listener
-from harness.layers import vectors
+from harness.nn.layers import vectors
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from kit import Kit
 from baselines.dual_tower import DualTower
 from baselines.single_tower import match as module
 from baselines.single_tower.match import Match, drawn
-from harness.dataset import Pairs, Unavailable
+from harness.contract.dataset import Pairs, Unavailable
 
 NOTHING = Pairs.empty("text", "audio")
 

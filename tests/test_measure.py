@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from baselines.controls import Null
-from harness import compute
-from harness.answers import agreement
-from harness.dataset import Contents, texts
-from harness.measure import Contestant, Questions, contest
-from harness.retriever import Footprint, Ranking, Retriever
+from harness.contest.answers import agreement
+from harness.contest.timing import Contestant, Questions, contest
+from harness.contract.dataset import Contents, texts
+from harness.contract.retriever import Footprint, Ranking, Retriever
+from harness.machine import compute
 
 GALLERY, COUNT, K = 30, 120, 5
 OFFLINE = {"offline": {"rounds": 4, "cap_s": 30.0}}
@@ -393,7 +393,7 @@ class Alone(Scripted):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda found: None, "NoneType: expected harness.retriever.Ranking"),
+        (lambda found: None, "NoneType: expected harness.contract.Ranking"),
         (lambda found: Ranking(found.ids[:, :2], found.scores[:, :2]), "ids have shape [1, 2]"),
         (lambda found: Ranking(found.ids * 0, found.scores), "an id twice"),
     ],

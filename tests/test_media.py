@@ -16,14 +16,15 @@ import pytest
 from media_files import HARMS, break_it, tone, write_picture, write_sound, write_video
 from PIL import Image
 
-from harness import media
-from harness.dataset import Waveform
-from harness.media import crew
-from harness.media.decoding import Job, attempt
-from harness.media.errors import BrokenFile, Stopped, Undecodable
-from harness.media.image import image
-from harness.media.sound import _ratio, resampled, sound
-from harness.media.video import video
+from harness.contract.dataset import Waveform
+from harness.data import media
+from harness.data.media import crew
+from harness.data.media.decoding import attempt
+from harness.data.media.errors import BrokenFile, Stopped, Undecodable
+from harness.data.media.image import image
+from harness.data.media.job import Job
+from harness.data.media.sound import _ratio, resampled, sound
+from harness.data.media.video import video
 
 
 def job(modality: str, path: Path) -> Job:
@@ -400,8 +401,8 @@ def test_a_decoder_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monke
 BUSY = """\
 import os, sys, time
 from pathlib import Path
-from harness.media import crew
-from harness.media.decoding import Job
+from harness.data.media import crew
+from harness.data.media.job import Job
 worker = crew.Worker()
 worker.begin(0, Job("audio", Path(sys.argv[1]), 16_000, 8, True))
 print(worker.process.pid, flush=True)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ir_measures import AP, RR, R, Success, nDCG
 
-from harness.dataset import Links
-from harness.metrics import BrokenRanking, check_ranking, per_query, summary
-from harness.retriever import PAD
+from harness.contract.dataset import Links
+from harness.contract.retriever import PAD
+from harness.score.metrics import BrokenRanking, check_ranking, per_query, summary
 
 KS = (1, 3, 5, 10, 50)
 ORACLE = {
@@ -81,7 +81,7 @@ def test_one_positive_and_many_take_the_same_road_to_the_same_number(monkeypatch
     ids, links = random_case(np.random.default_rng(0), queries=200, gallery=50, depth=20, most=1)
     alone = per_query(ids, links, KS, 50)
     # One more query, with two positives, sends everybody down the general path; blocks of one row split them all.
-    monkeypatch.setattr("harness.metrics._BLOCK", 1)
+    monkeypatch.setattr("harness.score.metrics._BLOCK", 1)
     more = Links(np.append(links.starts, links.starts[-1] + 2), np.append(links.targets, [0, 1]))
     together = per_query(np.vstack([ids, ids[:1]]), more, KS, 50)
     for name, values in alone.items():
@@ -183,7 +183,7 @@ def ranking(*rows: list[int], scores: list[float] | None = None) -> tuple[np.nda
 def test_a_broken_ranking_names_its_first_query(
     broken: tuple[np.ndarray, np.ndarray], problem: str, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.metrics._BLOCK", block)
+    monkeypatch.setattr("harness.score.metrics._BLOCK", block)
     with pytest.raises(BrokenRanking) as caught:
         check_ranking(*broken, gallery=10)
     assert caught.value.problems == (problem,)

@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 from tiny_checkpoints import pictures
 
 from baselines.encoders.open_clip import OpenClipEncoder
-from harness import compute
-from harness.dataset import Unavailable, texts
-from harness.problems import BadInput
+from harness.contract.dataset import Unavailable, texts
+from harness.contract.problems import BadInput
+from harness.machine import compute
 
 open_clip = pytest.importorskip("open_clip", reason="it is an extra: make test-clip has it")
 

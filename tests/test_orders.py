@@ -11,11 +11,11 @@ import pytest
 from media_files import write_picture
 
 from baselines.encoders.precomputed import PrecomputedEncoder
-from harness.dataset import Contents, Pairs, Split
-from harness.datasets.flickr30k import Flickr30k
-from harness.datasets.manifest import Manifest
-from harness.media.screened import Screened
-from harness.problems import BadInput, SuiteError
+from harness.contract.dataset import Contents, Pairs, Split
+from harness.contract.problems import BadInput, SuiteError
+from harness.data.datasets.flickr30k import Flickr30k
+from harness.data.datasets.manifest import Manifest
+from harness.data.media.screened import Screened
 
 NOTHING = Pairs.empty("text", "image")
 ITEMS, DIM = 12, 4

@@ -13,9 +13,10 @@ import pytest
 from outside_code import HEAD, write
 from runs import command, environment, harness, records
 
-from harness import child, interruption, registry, sources
-from harness.room import NoRoom
-from harness.suite import SuiteError, load
+from harness.contest import child
+from harness.machine import interruption
+from harness.machine.disk import NoRoom
+from harness.suite import SuiteError, load, registry, sources
 
 ENDINGS = {  # where and how → the end of what its record says
     "index-exit": "SystemExit: 0",
@@ -119,16 +120,16 @@ def test_only_classes_of_the_interface_are_called(tmp_path: Path) -> None:
         f"arguments: {{command: 'touch {tmp_path}/ran'}}}}\n"
         "  other: {kind: python, target: 'collections:OrderedDict', paradigm: control}\n"
         "  lost: {kind: python, target: 'collections:NoSuch', paradigm: control}\n"
-        "  dataset: {kind: dual_tower, encoder: {kind: python, target: 'harness.retriever:Retriever'}}\n"
+        "  dataset: {kind: dual_tower, encoder: {kind: python, target: 'harness.contract.retriever:Retriever'}}\n"
     )
     for verb in ("plan", "run"):
         done = harness(tmp_path / "cache", verb, tmp_path / "suite.yaml", "--out", tmp_path / "out")
         assert done.returncode == 2, done.stderr
         for line, words in {
-            8: "os:system is a function; expected a subclass of harness.retriever.Retriever",
-            9: "is the class OrderedDict(dict); expected a subclass of harness.retriever.Retriever",
+            8: "os:system is a function; expected a subclass of harness.contract.Retriever",
+            9: "is the class OrderedDict(dict); expected a subclass of harness.contract.Retriever",
             10: "there is no NoSuch in collections",
-            11: "is the class Retriever(ABC); expected a subclass of harness.instruments.Encoder",
+            11: "is the class Retriever(ABC); expected a subclass of harness.contract.Encoder",
         }.items():
             assert any(f"suite.yaml:{line}: " in each and words in each for each in done.stderr.splitlines()), line
         assert not (tmp_path / "ran").exists()

@@ -8,8 +8,8 @@ import pytest
 from folders import ANSWERS, add, write_page
 
 from harness.report import costs, paired, tables
-from harness.run_folder import RunFolder
-from harness.statistics import Difference
+from harness.score.statistics import Difference
+from harness.store.run_folder import RunFolder
 
 
 @pytest.fixture

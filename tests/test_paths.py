@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from runs import TINY, harness
 
-from harness import cli, files
-from harness.files import BadPath, objection, path_digest
-from harness.run_folder import RunFolder
+from harness import cli
+from harness.machine import files
+from harness.machine.files import BadPath, objection, path_digest
+from harness.store.run_folder import RunFolder
 from harness.suite import SuiteError, load
 
 

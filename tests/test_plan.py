@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from runs import TINY
 
-from harness.checks import check
-from harness.plan import show
+from harness.contest.checks import check
+from harness.contest.plan import show
 from harness.suite import Suite, load
 
 

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from baselines.encoders.positives import Positives, contrast, reciprocal_ranks, right_ones
 from baselines.encoders.small import SmallEncoder
 from baselines.single_tower.match import Match, drawn
-from harness.artifacts import Store
-from harness.dataset import Contents, Links, Pairs, Split, texts
+from harness.contest.builder import Workshop
+from harness.contract.dataset import Contents, Links, Pairs, Split, texts
+from harness.store.artifacts import Store
 from harness.suite import load
-from harness.workshop import Workshop
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220), "yellow": (210, 210, 30)}
 EACH = 8  # pictures of a colour

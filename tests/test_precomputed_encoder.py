@@ -14,8 +14,8 @@ from safetensors.numpy import save_file
 
 from baselines.dual_tower import DualTower
 from baselines.encoders.precomputed import PrecomputedEncoder
-from harness.dataset import WHOLE, Contents, Order, Pairs, Unavailable, texts
-from harness.problems import BadInput
+from harness.contract.dataset import WHOLE, Contents, Order, Pairs, Unavailable, texts
+from harness.contract.problems import BadInput
 
 NOTHING = Pairs.empty("text", "image")
 CLIPS = ["dog.wav", "rain.wav", "a b.wav", "Straße.wav"]

@@ -17,8 +17,8 @@ from transformers import (
 )
 
 from baselines.captioners.pretrained import FRAMES, PretrainedCaptioner
-from harness.dataset import Contents, Modality, Pairs, Unavailable
-from harness.problems import BadInput
+from harness.contract.dataset import Contents, Modality, Pairs, Unavailable
+from harness.contract.problems import BadInput
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "blue", "circle", "square", "above", "left"]
 

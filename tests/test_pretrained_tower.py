@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor, AutoTokenizer, BlipForImageTextRetrieval, ViltForImageAndTextRetrieval
 
 from baselines.single_tower.pretrained import FRAMES, Pretrained
-from harness.dataset import Contents, Modality, Pairs, Unavailable, texts
-from harness.problems import BadInput
+from harness.contract.dataset import Contents, Modality, Pairs, Unavailable, texts
+from harness.contract.problems import BadInput
 
 NOTHING = Pairs.empty("text", "image")
 ASKED = ["a red circle", "the blue square above a circle", "left"]

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from folders import FIRST, add, write_page
 
-from harness import record, report
-from harness.registry import kinds
+from harness import report
+from harness.contract.retriever import PARADIGMS
 from harness.report import published
-from harness.retriever import PARADIGMS
-from harness.run_folder import RunFolder
+from harness.store import record
+from harness.store.run_folder import RunFolder
+from harness.suite.registry import kinds
 
 
 def asking(task: str, kind: str) -> Any:

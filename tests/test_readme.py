@@ -21,8 +21,8 @@ from disk import COPIES, real, write_json
 from media_files import write_picture, write_sound
 from runs import ROOT, records
 
-from harness import compute
 from harness.cli import main
+from harness.machine import compute
 
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 SUITES = {str(yaml.safe_load(text)["name"]): text for language, text in BLOCKS if language == "yaml"}

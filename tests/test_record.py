@@ -10,8 +10,9 @@ from typing import Any, is_typeddict
 
 import pytest
 
-from harness import files, record
-from harness.record import REQUIRED, SCHEMA_VERSION, Record, RecordError
+from harness.machine import files
+from harness.store import record
+from harness.store.record import REQUIRED, SCHEMA_VERSION, Record, RecordError
 
 FIRST = Path(__file__).parent / "fixtures" / "record-v1.json"  # of a real run: never to be edited or made again
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from folders import add, write_page
 
-from harness import record
+from harness.contract.retriever import Ranking
 from harness.report import plots, tables
-from harness.retriever import Ranking
-from harness.run_folder import RunFolder
+from harness.store import record
+from harness.store.run_folder import RunFolder
 
 
 @pytest.fixture

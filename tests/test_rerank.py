@@ -12,8 +12,8 @@ import pytest
 from baselines.controls import Constant
 from baselines.rerank import Rerank
 from baselines.single_tower.scorer import SingleTower
-from harness.dataset import Contents, texts
-from harness.retriever import Footprint, Ranking, Retriever, padded
+from harness.contract.dataset import Contents, texts
+from harness.contract.retriever import Footprint, Ranking, Retriever, padded
 from harness.suite import Suite, load
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from folders import add, write_page
 
-from harness.run_folder import RunFolder
+from harness.store.run_folder import RunFolder
 
 
 @pytest.fixture

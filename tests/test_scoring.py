@@ -10,10 +10,10 @@ from folders import FIRST
 from scipy import stats
 
 from baselines.controls import Constant, Random
-from harness import record
-from harness.dataset import Links, texts
-from harness.metrics import per_query
-from harness.scoring import _fates, _odds, _range, broken_control, chance
+from harness.contract.dataset import Links, texts
+from harness.score.metrics import per_query
+from harness.score.scoring import _fates, _odds, _range, broken_control, chance
+from harness.store import record
 
 FIVE = Links.single(np.repeat(np.arange(1000), 5))  # captions of each item
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from media_files import break_it, collection, write_picture
 
-from harness import media
-from harness.dataset import Split, texts
-from harness.media import scan as scanning
-from harness.media.decoding import Job
-from harness.media.errors import TooManyBroken
-from harness.media.screened import Screened
-from harness.task import open_task
+from harness.contest.task import open_task
+from harness.contract.dataset import Split, texts
+from harness.data import media
+from harness.data.media import scan as scanning
+from harness.data.media.errors import TooManyBroken
+from harness.data.media.job import Job
+from harness.data.media.screened import Screened
 
 
 class Folder:
@@ -187,9 +187,9 @@ def test_what_a_decoder_raises_is_blamed_on_whose_doing_it_is(
 ) -> None:
     from PIL import Image
 
-    from harness.media import worker
-    from harness.media.decoding import Verdict
-    from harness.media.errors import described
+    from harness.data.media import worker
+    from harness.data.media.errors import described
+    from harness.data.media.job import Verdict
 
     def fail(*arguments: object, **more: object) -> None:
         raise error

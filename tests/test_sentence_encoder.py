@@ -17,8 +17,8 @@ from tiny_checkpoints import CAPTIONS
 
 from baselines.encoders.precomputed import PrecomputedEncoder
 from baselines.encoders.sentences import SentenceEncoder
-from harness.dataset import Contents, Unavailable, texts
-from harness.problems import BadInput
+from harness.contract.dataset import Contents, Unavailable, texts
+from harness.contract.problems import BadInput
 
 LONG = "a red circle left of a blue square above a dog"  # eight tokens are read, two of them marks
 

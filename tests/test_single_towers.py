@@ -13,8 +13,8 @@ from kit import Kit
 from baselines.single_tower import scorer
 from baselines.single_tower.likelihood import Likelihood
 from baselines.single_tower.scorer import Scorer, SingleTower, batches
-from harness.dataset import Contents, Unavailable, texts
-from harness.instruments import Captioner
+from harness.contract.dataset import Contents, Unavailable, texts
+from harness.contract.instruments import Captioner
 
 
 class Letters(SingleTower):

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.statistics import holm, mean_interval, median_interval, paired_difference
+from harness.score.statistics import holm, mean_interval, median_interval, paired_difference
 
 P = 0.4
 
@@ -65,7 +65,7 @@ def test_counting_kinds_of_clusters_is_the_same_as_picking_clusters(monkeypatch:
     rng = np.random.default_rng(1)
     values, cluster = clustered_hits(rng, rng.integers(1, 4, 300))
     counted = mean_interval(values, cluster, draws=20_000)
-    monkeypatch.setattr("harness.statistics._FEW_KINDS", 0)
+    monkeypatch.setattr("harness.score.statistics._FEW_KINDS", 0)
     np.testing.assert_allclose(counted, mean_interval(values, cluster, draws=20_000), atol=0.002)
 
 

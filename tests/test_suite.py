@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import measure, registry, yaml_source
-from harness.registry import Argument, Entry
-from harness.retriever import PARADIGMS
-from harness.suite import Suite, SuiteError, load
-from harness.suite_components import PARADIGMS as PARADIGMS_OF_SUITES
-from harness.suite_reading import SCENARIOS
+from harness.contest import timing as measure
+from harness.contract.retriever import PARADIGMS
+from harness.suite import Suite, SuiteError, load, registry, yaml_source
+from harness.suite.components import PARADIGMS as PARADIGMS_OF_SUITES
+from harness.suite.reading import SCENARIOS
+from harness.suite.registry import Argument, Entry
 
 SUITES = Path(__file__).parents[1] / "suites"
 SMALL = """

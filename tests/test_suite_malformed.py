@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from malformed import CASES, HEAD, Case
 
-from harness import suite_reading, yaml_source
-from harness.escaping import line
-from harness.problems import MOST_PROBLEMS
-from harness.suite import SuiteError, load
+from harness.contract.problems import MOST_PROBLEMS
+from harness.machine.escaping import line
+from harness.suite import SuiteError, load, yaml_source
+from harness.suite import reading as suite_reading
 
 SUITES = Path(__file__).parents[1] / "suites"
 

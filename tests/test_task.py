@@ -9,9 +9,10 @@ import pytest
 from kit import Kit
 
 from baselines.controls import Constant, Oracle, Random
-from harness import files, scoring
-from harness.dataset import Contents, Split
-from harness.task import Task, open_task, write_page
+from harness.contest.task import Task, open_task, write_page
+from harness.contract.dataset import Contents, Split
+from harness.machine import files
+from harness.score import scoring
 
 ITEMS = 600
 KS = (1, 5, 10)

@@ -9,9 +9,9 @@ import pytest
 from disk import AUDIOCAPS, HEADER, audiocaps, audiocaps_rows, clip4clip, lowered, real, touch, write
 from runs import harness, records
 
-from harness.dataset import Dataset, Unavailable
+from harness.contest.contamination import refuse_leaks, taught_on
+from harness.contract.dataset import Dataset, Unavailable
 from harness.suite import Cell, Component, load
-from harness.taught import refuse_leaks, taught_on
 
 HEAD = "name: leak\nscenarios: {offline: {rounds: 1, cap_s: 5}}\n"
 LEAK = f"""\

@@ -13,10 +13,11 @@ from kit import Kit
 
 from baselines.dual_tuned import DualTuned
 from cart.retriever import CartRetriever
-from harness import compute, teaching
-from harness.artifacts import Store
-from harness.dataset import Contents, texts
-from harness.teaching import Posterior, posterior
+from harness.contract.dataset import Contents, texts
+from harness.machine import compute
+from harness.nn import teaching
+from harness.nn.teaching import Posterior, posterior
+from harness.store.artifacts import Store
 
 COUNT, ITEMS = 24, 16
 

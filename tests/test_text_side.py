@@ -13,11 +13,11 @@ from kit import Kit
 
 from baselines.dual_tuned import DualTuned
 from cart.retriever import CartRetriever
-from harness.dataset import Contents, Modality
-from harness.instruments import Encoder
-from harness.layers import parameter_count
-from harness.problems import BadInput
-from harness.retriever import Retriever
+from harness.contract.dataset import Contents, Modality
+from harness.contract.instruments import Encoder
+from harness.contract.problems import BadInput
+from harness.contract.retriever import Retriever
+from harness.nn.layers import parameter_count
 
 
 class Plain(Encoder):

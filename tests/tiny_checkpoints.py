@@ -22,7 +22,7 @@ from transformers import (
     SiglipModel,
 )
 
-from harness.dataset import Contents, Modality, Waveform, texts
+from harness.contract.dataset import Contents, Modality, Waveform, texts
 
 WORDS = ["a", "red", "blue", "circle", "square", "dog", "barks", "rain", "falls", "then", "above", "left", "of"]
 CAPTIONS = texts(

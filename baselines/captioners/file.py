@@ -13,13 +13,13 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness import files
-from harness.dataset import Contents, Pairs, Unavailable
-from harness.datasets import reading
-from harness.datasets.rows import json_lines
-from harness.instruments import Captioner
-from harness.problems import BadInput, Problems
-from harness.progress import say
+from harness.contract.dataset import Contents, Pairs, Unavailable
+from harness.contract.instruments import Captioner
+from harness.contract.problems import BadInput, Problems
+from harness.machine import files
+from harness.machine.progress import say
+from harness.reading import text_files
+from harness.reading.rows import json_lines
 
 SHOWN = 3  # names in a message
 
@@ -70,7 +70,7 @@ class FileCaptioner(Captioner):
 def read(path: Path) -> dict[str, Row]:
     """The captions of each item; all that is wrong with the file comes in one error, each with its line."""
     try:
-        text = reading.text(path)
+        text = text_files.text(path)
     except Unavailable as reason:
         raise Unavailable(
             f"captions from {reason}; expected a file with a row "

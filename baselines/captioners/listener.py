@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.encoders.words import PAD, Vocabulary
-from harness import compute
-from harness.layers import masked_mean, trim
+from harness.machine import compute
+from harness.nn.layers import masked_mean, trim
 
 AT_ONCE = 512  # texts that are read together
 MOST = 1 << 30  # numbers that are kept, two gigabytes of them

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from harness import checkpoints, compute
-from harness.dataset import Contents, Pairs, Unavailable
-from harness.instruments import Captioner
-from harness.layers import parameter_count
-from harness.problems import BadInput
-from harness.progress import track
+from harness.contract.dataset import Contents, Pairs, Unavailable
+from harness.contract.instruments import Captioner
+from harness.contract.problems import BadInput
+from harness.machine import compute
+from harness.machine.progress import track
+from harness.nn import checkpoints
+from harness.nn.layers import parameter_count
 
 KINDS = ("blip", "blip-2", "git", "vision-encoder-decoder")
 FRAMES = 8  # of a video at most: its captions are spread over them

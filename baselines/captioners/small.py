@@ -26,12 +26,12 @@ from baselines.encoders.positives import captions_of
 from baselines.encoders.small import SmallEncoder
 from baselines.encoders.towers import MediaTower
 from baselines.encoders.words import PAD, START, UNKNOWN, Vocabulary, pad
-from harness import compute
-from harness.dataset import Contents, Links, Pairs
-from harness.instruments import Captioner
-from harness.layers import Attention, Block, parameter_count
-from harness.learning import Learner
-from harness.progress import track
+from harness.contract.dataset import Contents, Links, Pairs
+from harness.contract.instruments import Captioner
+from harness.machine import compute
+from harness.machine.progress import track
+from harness.nn.layers import Attention, Block, parameter_count
+from harness.nn.learning import Learner
 
 KeysValues = tuple[Tensor, Tensor]
 END = PAD  # what follows the last word

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from baselines.encoders.pretrained import PretrainedEncoder, Towers, middle, resampled
 from baselines.encoders.transformers_text import TransformersText
-from harness import checkpoints, compute
-from harness.compute import Precision
-from harness.dataset import Waveform
-from harness.layers import parameter_count
+from harness.contract.dataset import Waveform
+from harness.machine import compute
+from harness.machine.compute import Precision
+from harness.nn import checkpoints
+from harness.nn.layers import parameter_count
 
 
 class ClapEncoder(PretrainedEncoder):

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from baselines.encoders.pretrained import PretrainedEncoder, Towers
 from baselines.encoders.transformers_text import TransformersText
-from harness import checkpoints, compute
-from harness.compute import Precision
-from harness.layers import parameter_count
-from harness.problems import BadInput
+from harness.contract.problems import BadInput
+from harness.machine import compute
+from harness.machine.compute import Precision
+from harness.nn import checkpoints
+from harness.nn.layers import parameter_count
 
 KINDS = {"clip": "CLIPModel", "siglip": "SiglipModel"}
 

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness import compute
-from harness.dataset import Contents, Modality, Waveform
-from harness.progress import track
+from harness.contract.dataset import Contents, Modality, Waveform
+from harness.machine import compute
+from harness.machine.progress import track
 
 RATE, WINDOW, HOP, MELS = 16_000, 512, 400, 48
 SAMPLE, FITTING = 256, 95  # things that settle the shape of all, and the percentage of them that fits whole

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from baselines.encoders.pretrained import PretrainedEncoder, Towers, middle, resampled
-from harness import checkpoints, compute
-from harness.compute import Precision
-from harness.dataset import Unavailable, Waveform
-from harness.layers import parameter_count
+from harness.contract.dataset import Unavailable, Waveform
+from harness.machine import compute
+from harness.machine.compute import Precision
+from harness.nn import checkpoints
+from harness.nn.layers import parameter_count
 
 RATE, LONGEST = 48_000, 480_000  # samples a second, and of a sound: ten seconds
 WORDS = 77  # tokens of a text; what is longer is cut

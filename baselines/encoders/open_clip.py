@@ -18,11 +18,12 @@ from torch.func import functional_call
 
 from baselines.encoders import packed_attention
 from baselines.encoders.pretrained import PretrainedEncoder, Towers
-from harness import checkpoints, compute
-from harness.compute import Precision
-from harness.dataset import Unavailable
-from harness.layers import parameter_count
-from harness.problems import BadInput
+from harness.contract.dataset import Unavailable
+from harness.contract.problems import BadInput
+from harness.machine import compute
+from harness.machine.compute import Precision
+from harness.nn import checkpoints
+from harness.nn.layers import parameter_count
 
 INSTALL = "python -m pip install 'open_clip_torch>=2.24,<4' torchvision"
 WEIGHTS = ("open_clip_model.safetensors", "*.safetensors", "*.pt", "*.pth", "*.bin")  # in a folder, best first

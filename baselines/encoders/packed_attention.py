@@ -1,4 +1,4 @@
-"""PyTorch's own attention with the products that everybody's linear layers get: see `harness.compute.ready`."""
+"""PyTorch's own attention with the products that everybody's linear layers get: see `harness.machine.compute.ready`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness import compute
-from harness.compute import Precision
+from harness.machine import compute
+from harness.machine.compute import Precision
 
 
 class PackedAttention(nn.Module):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.dataset import Links, Pairs
+from harness.contract.dataset import Links, Pairs
 
 
 class Positives:

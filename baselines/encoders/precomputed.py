@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from harness import vectors
-from harness.dataset import WHOLE, Contents, Modality, Pairs
-from harness.instruments import Encoder
-from harness.problems import BadInput
+from harness.contract.dataset import WHOLE, Contents, Modality, Pairs
+from harness.contract.instruments import Encoder
+from harness.contract.problems import BadInput
+from harness.reading import vectors
 
 SHOWN = 3  # names in a message
 

@@ -17,11 +17,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from harness import compute
-from harness.compute import Precision
-from harness.dataset import Contents, Modality, Pairs, Unavailable, Waveform
-from harness.instruments import TokenEncoder
-from harness.layers import trim
+from harness.contract.dataset import Contents, Modality, Pairs, Unavailable, Waveform
+from harness.contract.instruments import TokenEncoder
+from harness.machine import compute
+from harness.machine.compute import Precision
+from harness.nn.layers import trim
 
 TEXTS, THINGS = 256, 32  # in a batch; a video's frames count as things
 MORE = 8  # times as many on a GPU

@@ -18,12 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.encoders.pretrained import PretrainedEncoder, Towers
-from harness import checkpoints, compute
-from harness.compute import Precision
-from harness.dataset import Contents, Modality, Pairs
-from harness.instruments import Encoder, TokenEncoder
-from harness.layers import masked_mean, parameter_count
-from harness.problems import BadInput
+from harness.contract.dataset import Contents, Modality, Pairs
+from harness.contract.instruments import Encoder, TokenEncoder
+from harness.contract.problems import BadInput
+from harness.machine import compute
+from harness.machine.compute import Precision
+from harness.nn import checkpoints
+from harness.nn.layers import masked_mean, parameter_count
 
 PAD = 0
 Pooling = Literal["mean", "cls", "last", "max"]
@@ -95,7 +96,7 @@ class SentenceEncoder(PretrainedEncoder):
 
 
 class SentenceText(nn.Module):
-    """A `harness.instruments.TextTower`. Its tokens are the checkpoint's plus one: 0 is free for padding."""
+    """A `harness.contract.TextTower`. Its tokens are the checkpoint's plus one: 0 is free for padding."""
 
     def __init__(self, checkpoint: Path, pooling: Pooling | None, prompt: str | None) -> None:
         super().__init__()

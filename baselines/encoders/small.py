@@ -24,12 +24,12 @@ from baselines.encoders.positives import Positives, contrast, reciprocal_ranks, 
 from baselines.encoders.sampling import LookAlikes
 from baselines.encoders.towers import MediaTower, TextTower
 from baselines.encoders.words import PAD, Vocabulary, pad
-from harness import compute
-from harness.dataset import Contents, Links, Modality, Pairs
-from harness.instruments import TokenEncoder
-from harness.layers import in_parts, parameter_count
-from harness.learning import Apart, Learner
-from harness.progress import say, track
+from harness.contract.dataset import Contents, Links, Modality, Pairs
+from harness.contract.instruments import TokenEncoder
+from harness.machine import compute
+from harness.machine.progress import say, track
+from harness.nn.layers import in_parts, parameter_count
+from harness.nn.learning import Apart, Learner
 
 TEXT_BATCH, MEDIA_BATCH = 512, 128
 FIRST_SCALE = 3.0  # exp(3) ≈ 20

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from baselines.encoders.features import Shape
 from baselines.encoders.words import PAD
-from harness.layers import Block, masked_mean
+from harness.nn.layers import Block, masked_mean
 
 EYE = 32  # channels in which a frame of video is seen before frames are put together
 PATCHES = 40  # most that the attention among them is given

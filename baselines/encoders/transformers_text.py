@@ -13,7 +13,7 @@ PAD = 0
 
 
 class TransformersText(nn.Module):
-    """A `harness.instruments.TextTower`. Its tokens are the checkpoint's plus one: 0 is free for padding."""
+    """A `harness.contract.TextTower`. Its tokens are the checkpoint's plus one: 0 is free for padding."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         super().__init__()

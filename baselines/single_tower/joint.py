@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from baselines.encoders.small import WordTower
 from baselines.encoders.towers import MediaTower
-from harness.layers import Attention, attend, masked_mean
+from harness.nn.layers import Attention, attend, masked_mean
 
 
 class Words(NamedTuple):

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from baselines.single_tower.scorer import SingleTower, batches
-from harness import compute
-from harness.compute import stage
-from harness.dataset import Contents, Unavailable
-from harness.instruments import Captioner
+from harness.contract.dataset import Contents, Unavailable
+from harness.contract.instruments import Captioner
+from harness.machine import compute
+from harness.machine.compute import stage
 
 
 class Likelihood(SingleTower):

@@ -25,13 +25,13 @@ from baselines.encoders.small import SmallEncoder
 from baselines.encoders.words import PAD, START, UNKNOWN
 from baselines.single_tower.joint import Joint
 from baselines.single_tower.scorer import SingleTower, batches
-from harness import compute
-from harness.compute import stage
-from harness.dataset import Contents, Pairs, Unavailable
-from harness.dataset import texts as text_contents
-from harness.layers import parameter_count, trim
-from harness.learning import Learner
-from harness.progress import track
+from harness.contract.dataset import Contents, Pairs, Unavailable
+from harness.contract.dataset import texts as text_contents
+from harness.machine import compute
+from harness.machine.compute import stage
+from harness.machine.progress import track
+from harness.nn.layers import parameter_count, trim
+from harness.nn.learning import Learner
 
 ITEMS_AT_ONCE = 128
 TOLD = 4  # captions of each item in a batch whose hidden words are to be told

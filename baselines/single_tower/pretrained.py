@@ -17,12 +17,13 @@ from PIL import Image
 from torch import Tensor
 
 from baselines.single_tower.scorer import PAIRS_AT_ONCE, SingleTower, batches
-from harness import checkpoints, compute
-from harness.compute import stage
-from harness.dataset import Contents, Pairs, Unavailable
-from harness.layers import parameter_count
-from harness.problems import BadInput
-from harness.progress import track
+from harness.contract.dataset import Contents, Pairs, Unavailable
+from harness.contract.problems import BadInput
+from harness.machine import compute
+from harness.machine.compute import stage
+from harness.machine.progress import track
+from harness.nn import checkpoints
+from harness.nn.layers import parameter_count
 
 FRAMES = 8  # of a video at most
 STATES_AT_ONCE = 1 << 24  # numbers: 64 MB of patches for a batch of pairs

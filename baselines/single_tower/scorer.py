@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from harness.dataset import Contents
-from harness.retriever import Footprint, Ranking, Retriever, best, padded
+from harness.contract.dataset import Contents
+from harness.contract.retriever import Footprint, Ranking, Retriever, best, padded
 
 PAIRS_AT_ONCE = 512  # small enough for a processor's cache: half the time of 4096
 SCORES_AT_ONCE = 1 << 20  # pairs that are written down at once: 16 MB of positions

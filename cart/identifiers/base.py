@@ -11,8 +11,8 @@ import numpy as np
 
 from cart.identifiers import unique
 from cart.trie import keys
-from harness import finite
-from harness.retriever import Unsupported
+from harness.contract.retriever import Unsupported
+from harness.machine import finite
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness import compute
+from harness.machine import compute
 
 SAMPLE = 256  # points a cluster that K-Means looks at, at most: faiss's own advice
 CHUNK = 1 << 16

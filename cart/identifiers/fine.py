@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from cart.identifiers.coarse import kmeans
-from harness.learning import require_finite
-from harness.progress import say, track
+from harness.machine.progress import say, track
+from harness.nn.learning import require_finite
 
 CHUNK = 1 << 15
 

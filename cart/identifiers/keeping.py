@@ -15,7 +15,7 @@ from cart.identifiers.base import Identifiers, Scheme
 from cart.identifiers.fine import Settings
 from cart.identifiers.plain import Atomic, Numeric, Random
 from cart.identifiers.schemes import Cart, Residual, Structured
-from harness.files import write_json
+from harness.machine.files import write_json
 
 SCHEMES: dict[str, type[Scheme]] = {
     "cart": Cart,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cart.identifiers.base import Scheme
-from harness.retriever import Unsupported
+from harness.contract.retriever import Unsupported
 
 
 class _Unlearnt(Scheme):

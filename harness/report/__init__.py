@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from harness import files
-from harness.escaping import line
-from harness.record import Record
+from harness.machine import files
+from harness.machine.escaping import line
 from harness.report import costs, folds, paired, published, tables
-from harness.run_folder import RunFolder
+from harness.store.record import Record
+from harness.store.run_folder import RunFolder
 
 
 def write(folder: RunFolder, title: str, records: Sequence[Record], session: str | None = None) -> list[tables.Row]:

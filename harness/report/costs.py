@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.escaping import row
-from harness.record import Record
+from harness.machine.escaping import row
+from harness.store.record import Record
 
 SMALL = 0.01  # shares below are summed up in one line
 

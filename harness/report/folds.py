@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.folds import Fold, fold_of
-from harness.record import Metric
+from harness.contract.folds import Fold, fold_of
 from harness.report.tables import Row
+from harness.store.record import Metric
 
 
 def with_means(rows: Sequence[Row]) -> list[Row]:

@@ -8,11 +8,11 @@ from itertools import combinations
 
 import numpy as np
 
-from harness import metrics, statistics
-from harness.dataset import Links
-from harness.escaping import row
+from harness.contract.dataset import Links
+from harness.machine.escaping import row
 from harness.report.tables import Row, by_task
-from harness.run_folder import RunFolder, cell_name
+from harness.score import metrics, statistics
+from harness.store.run_folder import RunFolder, cell_name
 
 METRIC = "hit@1"
 HEAD = ("task", "retriever", "against", "difference in hit@1, points", "p", "p after Holm", "seeds", "shared queries")

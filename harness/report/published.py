@@ -11,10 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness import files
-from harness.escaping import row
-from harness.record import Record
-from harness.run_folder import RunFolder
+from harness.machine import files
+from harness.machine.escaping import row
+from harness.store.record import Record
+from harness.store.run_folder import RunFolder
 
 FILE = Path(__file__).with_name("published.yaml")
 HEADINGS = ("dataset", "method", "paradigm", "R@1", "R@5", "R@10", "MRR@10", "queries/s", "setting", "source")

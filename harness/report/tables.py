@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from harness import escaping
-from harness.dataset import Links
-from harness.record import Metric, Record
-from harness.run_folder import RunFolder, cell_name
-from harness.scoring import score
+from harness.contract.dataset import Links
+from harness.machine import escaping
+from harness.score.scoring import score
+from harness.store.record import Metric, Record
+from harness.store.run_folder import RunFolder, cell_name
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ import numpy as np
 from media_files import write_picture, write_sound
 
 from baselines.encoders.small import SmallEncoder
-from harness import compute, media
-from harness.dataset import Links, Pairs, texts
+from harness.contract.dataset import Links, Pairs, texts
+from harness.data import media
+from harness.machine import compute
 
 FILES = 100  # that many different ones; the others are links to them
 

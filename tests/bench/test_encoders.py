@@ -18,8 +18,8 @@ from baselines.dual_tower import DualTower
 from baselines.encoders.clap import ClapEncoder
 from baselines.encoders.open_clip import OpenClipEncoder
 from baselines.encoders.pretrained import PretrainedEncoder
-from harness import compute
-from harness.dataset import Contents, Pairs, texts
+from harness.contract.dataset import Contents, Pairs, texts
+from harness.machine import compute
 
 CANDIDATES, QUERIES, ROUNDS = 5000, 128, 3
 WORDS = ["a", "the", "dog", "man", "barks", "runs", "rain", "falls", "red", "blue", "car", "street", "while", "then"]

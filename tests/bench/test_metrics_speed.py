@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from ir_measures import AP, RR, R, Success, nDCG
 
-from harness.dataset import Links
-from harness.metrics import per_query, summary
+from harness.contract.dataset import Links
+from harness.score.metrics import per_query, summary
 
 QUERIES, DEPTH, GALLERY, KS, ROUNDS = 25_000, 100, 5_000, (1, 5, 10), 2
 MEASURES = {

@@ -13,8 +13,8 @@ from kit import Kit
 
 from baselines.dual_tuned import DualTuned, _turn
 from cart.retriever import CartRetriever
-from harness.dataset import Contents, texts
-from harness.retriever import Unsupported
+from harness.contract.dataset import Contents, texts
+from harness.contract.retriever import Unsupported
 
 TINY: dict[str, Any] = {"steps": 12, "batch": 32, "clusters": 4, "codes": 4, "width": 48, "layers": 1, "beams": 8}
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cart.identifiers import SCHEMES, Identifiers, Scheme, coarse, fine, load, make, save
 from cart.identifiers.unique import separate
-from harness.retriever import Unsupported
+from harness.contract.retriever import Unsupported
 
 QUICK = {"books": 2, "codes": 8, "latent": 8, "hidden": 16, "steps": 40, "batch": 128}
 SMALL: dict[str, dict[str, Any]] = {

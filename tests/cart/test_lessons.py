@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from cart import lessons
-from harness import teaching
-from harness.teaching import Posterior
+from harness.nn import teaching
+from harness.nn.teaching import Posterior
 
 RNG = np.random.default_rng
 

@@ -16,7 +16,7 @@ from cart import trie as tries
 from cart.decoding import gains, score_all, search
 from cart.identifiers import make
 from cart.model import CART, Attend, FusedAttention, Fusion, Words
-from harness import compute
+from harness.machine import compute
 
 FUSIONS: tuple[Fusion, ...] = ("both", "coarse", "fine", "last-layer")
 KINDS: tuple[geometry.Kind, ...] = ("none", "codebook", "centroid", "learned", "lse")

@@ -15,9 +15,9 @@ from transformers import BertConfig, BertModel, BertTokenizerFast, T5Config, T5E
 
 from cart.retriever import CartRetriever
 from cart.text import FIRST, LONGEST, UNKNOWN, Pretrained, Scratch, Tower, split, vocabulary
-from harness.dataset import Unavailable, texts
-from harness.registry import kinds
-from harness.suite import Component
+from harness.contract.dataset import Unavailable, texts
+from harness.suite.registry import kinds
+from harness.suite.spec import Component
 
 TINY: dict[str, Any] = {"identifiers": "random", "steps": 6, "batch": 16, "width": 48, "layers": 1, "beams": 50}
 CAPTIONS = [["a dog barks", "a bell"], ["a dog, then a bell"]]

@@ -21,7 +21,7 @@ from cart.decoding import score_all, search
 from cart.lessons import Lesson
 from cart.model import CART, Words
 from cart.training import CHECKPOINT, Meant, Plan, disagreement, losses, train
-from harness import files
+from harness.machine import files
 
 SIZES = (5, 4, 3)
 PLAN = Plan(steps=12, batch=8, lr=3e-3, checkpoint=4)

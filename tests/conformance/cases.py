@@ -29,8 +29,8 @@ from baselines.single_tower.likelihood import Likelihood
 from baselines.single_tower.match import Match
 from baselines.single_tower.pretrained import Pretrained
 from cart.retriever import CartRetriever
-from harness.dataset import Contents, Pairs
-from harness.retriever import Retriever
+from harness.contract.dataset import Contents, Pairs
+from harness.contract.retriever import Retriever
 
 sys.path.append(str(Path(__file__).parents[1] / "fixtures" / "outside"))
 

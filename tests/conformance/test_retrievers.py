@@ -1,4 +1,4 @@
-"""The contract of `harness.retriever.Retriever`, which every retriever, ours or anybody's, keeps. Cases: cases.py."""
+"""The contract of `harness.contract.Retriever`, which every retriever, ours or anybody's, keeps. Cases: cases.py."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from cases import CASES, Case
 from kit import FEW, Kit
 
-from harness import files
-from harness.answers import agreement
-from harness.dataset import Contents, Waveform, texts
-from harness.metrics import check_ranking
-from harness.retriever import PAD, Ranking, Retriever, Unsupported
+from harness.contest.answers import agreement
+from harness.contract.dataset import Contents, Waveform, texts
+from harness.contract.retriever import PAD, Ranking, Retriever, Unsupported
+from harness.machine import files
+from harness.score.metrics import check_ranking
 
 K = 10
 WAYS = [pytest.param((name, way), id=f"{name}-{way}") for name, case in CASES.items() for way in case.directions]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from disk import DASHED, HEADER, PLAIN, audiocaps, audiocaps_repository, contents, touch, write
 
-from harness.dataset import Unavailable
-from harness.datasets.audiocaps import AudioCaps
-from harness.problems import SuiteError
+from harness.contract.dataset import Unavailable
+from harness.contract.problems import SuiteError
+from harness.data.datasets.audiocaps import AudioCaps
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from disk import CLOTHO, ODD, clotho, contents, write
 
-from harness.dataset import Unavailable
-from harness.datasets.clotho import MD5, Clotho
+from harness.contract.dataset import Unavailable
+from harness.data.datasets.clotho import MD5, Clotho
 
 
 def test_blanks_and_entities_in_names_are_part_of_them(tmp_path: Path) -> None:

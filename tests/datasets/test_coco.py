@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from disk import coco_name, coco_official, five, karpathy, touch, write, write_json
 
-from harness.dataset import Unavailable
-from harness.datasets.coco import Coco
-from harness.problems import SuiteError
+from harness.contract.dataset import Unavailable
+from harness.contract.problems import SuiteError
+from harness.data.datasets.coco import Coco
 
 TEST = 25
 

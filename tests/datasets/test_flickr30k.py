@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from disk import flickr_csv, flickr_token, write
 
-from harness.dataset import Unavailable
-from harness.datasets.flickr30k import Flickr30k
-from harness.problems import SuiteError
+from harness.contract.dataset import Unavailable
+from harness.contract.problems import SuiteError
+from harness.data.datasets.flickr30k import Flickr30k
 
 
 def test_lists_that_do_not_say_whose_they_are_are_not_taken(tmp_path: Path) -> None:

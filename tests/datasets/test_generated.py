@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import label
 
-from harness.dataset import Waveform
-from harness.datasets.chance import Dice, permute
-from harness.datasets.generated import BLOCKS, CAPTIONS, Generated, Names, Scenes, ceiling
-from harness.datasets.motions import Motions
-from harness.datasets.shapes import Shapes
-from harness.datasets.soundscapes import RATE, Soundscapes
+from harness.contract.dataset import Waveform
+from harness.data.datasets.chance import Dice, permute
+from harness.data.datasets.generated import BLOCKS, CAPTIONS, Generated, Names, Scenes, ceiling
+from harness.data.datasets.motions import Motions
+from harness.data.datasets.shapes import Shapes
+from harness.data.datasets.soundscapes import RATE, Soundscapes
 
 KINDS = [Soundscapes, Shapes, Motions]
 SPLITS = tuple(BLOCKS)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from media_files import ODD_NAMES, write_picture
 
-from harness.dataset import Unavailable
-from harness.datasets.manifest import Manifest
-from harness.problems import SuiteError
+from harness.contract.dataset import Unavailable
+from harness.contract.problems import SuiteError
+from harness.data.datasets.manifest import Manifest
 
 
 def manifest(folder: Path, text: str, name: str = "mine.csv", **arguments: Any) -> Manifest:

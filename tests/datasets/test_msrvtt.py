@@ -23,9 +23,9 @@ from disk import (
     write_json,
 )
 
-from harness.dataset import Unavailable
-from harness.datasets.msrvtt import MsrVtt
-from harness.problems import SuiteError
+from harness.contract.dataset import Unavailable
+from harness.contract.problems import SuiteError
+from harness.data.datasets.msrvtt import MsrVtt
 
 BUILDS = {"CLIP4Clip": clip4clip, "Frozen in Time": frozen, "official": official}
 LEARNED = {

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from disk import MSVD, MSVD_NAMES, contents, msvd_csv, msvd_lines, msvd_pickle, write
 
-from harness.dataset import Unavailable
-from harness.datasets.msvd import Msvd
-from harness.problems import SuiteError
+from harness.contract.dataset import Unavailable
+from harness.contract.problems import SuiteError
+from harness.data.datasets.msvd import Msvd
 
 
 def test_a_video_may_go_by_its_number(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from disk import write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.dataset import Unavailable
-from harness.datasets import reading
-from harness.problems import SuiteError
+from harness.contract.dataset import Unavailable
+from harness.contract.problems import SuiteError
+from harness.reading import text_files
 
 FIELDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=12)
 
@@ -29,13 +29,13 @@ def test_what_was_written_is_read(tmp_path_factory, rows, newline, delimiter):
     writer = csv.writer(stream, lineterminator=newline, delimiter=delimiter)
     writer.writerows([("name", "text"), *rows])
     path = write(tmp_path_factory.mktemp("csv") / "rows.csv", stream.getvalue())
-    found = reading.table(path, ("text", "name"))
+    found = text_files.table(path, ("text", "name"))
     assert [line.values for line in found] == [(text, name) for name, text in rows]
 
 
 def test_rows_know_the_line_that_they_begin_on(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", 'a,b\n1,"over\ntwo lines"\n\n2,x')
-    assert [(line.number, line.values) for line in reading.table(path, ("a",))] == [(2, ("1",)), (5, ("2",))]
+    assert [(line.number, line.values) for line in text_files.table(path, ("a",))] == [(2, ("1",)), (5, ("2",))]
 
 
 @pytest.mark.parametrize(
@@ -57,21 +57,21 @@ def test_what_is_wrong_with_a_table_is_said_with_its_line(
 ) -> None:
     path = write(tmp_path / "a.csv", content)
     with pytest.raises(SuiteError) as told:
-        reading.table(path, ("a", "b"))
+        text_files.table(path, ("a", "b"))
     assert f"{path}:{line}: " in str(told.value) and words in str(told.value)
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "a,b\n1\n1,2\n1,2,3\n")
     with pytest.raises(SuiteError) as told:
-        reading.table(path, ("a", "b"))
+        text_files.table(path, ("a", "b"))
     assert [problem.line for problem in told.value.problems] == [2, 4]
 
 
 def test_a_mark_of_byte_order_is_no_part_of_the_first_column(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", b"\xef\xbb\xbfa,b\r\n1,2")
-    assert reading.table(path, ("a",))[0].values == ("1",)
-    assert reading.listed(write(tmp_path / "a.txt", b"\xef\xbb\xbfone\r\n\r\n two ")) == ["one", "two"]
+    assert text_files.table(path, ("a",))[0].values == ("1",)
+    assert text_files.listed(write(tmp_path / "a.txt", b"\xef\xbb\xbfone\r\n\r\n two ")) == ["one", "two"]
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Rows:
 
 def test_a_document_is_typed_and_what_it_has_besides_is_passed_over(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", '{"rows": [{"name": "a", "number": 1, "tokens": ["x"]}], "more": {}}')
-    assert reading.document(path, Rows) == Rows([Row("a", 1)])
+    assert text_files.document(path, Rows) == Rows([Row("a", 1)])
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ def test_a_document_is_typed_and_what_it_has_besides_is_passed_over(tmp_path: Pa
 def test_what_is_wrong_with_a_document_is_said_with_its_key(tmp_path: Path, content: str, words: str) -> None:
     path = write(tmp_path / "a.json", content)
     with pytest.raises(SuiteError) as told:
-        reading.document(path, Rows)
+        text_files.document(path, Rows)
     assert f"{path}{words}".lower() in str(told.value).lower() and "again" in str(told.value)
 
 
 def test_a_pickle_of_plain_values_is_read_and_no_other(tmp_path: Path) -> None:
     plain = {"-4wsuPCjDBc_5_15": [["a", "squirrel"], ["1", "nut"]], "n": 3}
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        assert reading.plain_pickle(write(tmp_path / "a.pkl", pickle.dumps(plain, protocol))) == plain
+        assert text_files.plain_pickle(write(tmp_path / "a.pkl", pickle.dumps(plain, protocol))) == plain
 
 
 class Runs:
@@ -127,12 +127,12 @@ class Runs:
 def test_a_pickle_that_would_run_something_is_refused(tmp_path: Path, protocol: int) -> None:
     harmful = pickle.dumps({"a": Runs(f"touch {tmp_path}/done")}, protocol)
     with pytest.raises(SuiteError, match="no pickle of plain values"):
-        reading.plain_pickle(write(tmp_path / "a.pkl", harmful))
+        text_files.plain_pickle(write(tmp_path / "a.pkl", harmful))
     assert not (tmp_path / "done").exists()
     with pytest.raises(SuiteError, match="no pickle of plain values"):
-        reading.plain_pickle(write(tmp_path / "cut.pkl", pickle.dumps([1, 2, 3], protocol)[:-2]))
+        text_files.plain_pickle(write(tmp_path / "cut.pkl", pickle.dumps([1, 2, 3], protocol)[:-2]))
 
 
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="can't be read"):
-        reading.text(tmp_path)
+        text_files.text(tmp_path)

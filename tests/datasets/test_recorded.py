@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from disk import COPIES, Copy, contents, write
 
-from harness.dataset import Unavailable
-from harness.datasets import audiocaps, clotho, coco, flickr30k, msrvtt, msvd
-from harness.datasets.recorded import SUFFIXES, Clip, carve
-from harness.problems import BadInput
-from harness.registry import kinds
+from harness.contract.dataset import Unavailable
+from harness.contract.problems import BadInput
+from harness.data.datasets import audiocaps, clotho, coco, flickr30k, msrvtt, msvd
+from harness.data.datasets.recorded import SUFFIXES, Clip, carve
+from harness.suite.registry import kinds
 
 
 @pytest.fixture(params=sorted(COPIES))
@@ -144,7 +144,7 @@ def test_the_literatures_counts_are_those_of_the_papers() -> None:
 def test_what_was_found_is_said_once(copy: Copy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy.build(tmp_path)
     said: list[str] = []
-    monkeypatch.setattr("harness.datasets.recorded.say", said.append)
+    monkeypatch.setattr("harness.data.datasets.recorded.say", said.append)
     dataset = copy.at(tmp_path)
     dataset.split("train")
     dataset.split("train")

@@ -1,0 +1,1 @@
+"""The contest: prepares contestants, times them side by side, resumes, and survives whoever fails."""

@@ -1,0 +1,298 @@
+"""Makes what a suite names: datasets, instruments, prepared retrievers. Everything expensive goes through the store.
+
+The runner asks; nothing else builds a contestant. What isn't here comes out as `Unavailable`, with what to do.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.contest.contamination import refuse_leaks
+from harness.contest.task import Task
+from harness.contract.dataset import Contents, Dataset, Pairs, Unavailable
+from harness.contract.instruments import Captioner, Encoder, Instrument
+from harness.contract.retriever import Retriever, Unsupported
+from harness.contract.store import Recipe
+from harness.data.audit import Audit, audit, leaks
+from harness.data.media.screened import Screened
+from harness.machine import files
+from harness.machine.progress import say
+from harness.store import embeddings
+from harness.store.artifacts import Store
+from harness.suite.spec import Cell, Component
+
+OPTIONAL = ("seed", "store", "scratch")  # given to a constructor that has parameters of these names
+
+
+class Prepared(NamedTuple):
+    """A retriever ready to search, and the name of its artifact."""
+
+    retriever: Retriever
+    digest: str
+
+
+class Workshop:
+    def __init__(self, store: Store, data: Path) -> None:
+        self.store = store
+        self.data = data
+        self._datasets: dict[str, Dataset] = {}
+        self._absent: dict[tuple[str, str], str] = {}  # splits that aren't there, by dataset, and why
+        self._instruments: dict[tuple[str, int], Instrument] = {}
+        self._leaks: dict[tuple[str, str], dict[str, int]] = {}
+        self.audits: dict[tuple[str, str], Audit] = {}  # by captioner (its digest) and task, of captions from elsewhere
+
+    def dataset(self, component: Component) -> Dataset:
+        if component.digest not in self._datasets:
+            self._datasets[component.digest] = Screened(open_dataset(component, self.data), self.store.root)
+        return self._datasets[component.digest]
+
+    def pairs(self, component: Component, direction: str, needed: bool = False) -> tuple[Pairs, Pairs]:
+        """What may be learned from a dataset: its train and validation splits.
+
+        Of a split that isn't there nothing can be learned, which not every retriever has to: it is empty, unless it is
+        `needed`.
+        """
+        train, validation = (self._pairs(component, split, direction, needed) for split in ("train", "validation"))
+        return train, validation
+
+    def _pairs(self, component: Component, split: Any, direction: str, needed: bool) -> Pairs:
+        dataset, place = self.dataset(component), (component.digest, split)
+        try:
+            if place in self._absent:
+                raise Unavailable(self._absent[place])
+            found = dataset.split(split)
+            return found.questions(direction) if split == "validation" else found.pairs(direction)
+        except Unavailable as reason:
+            if needed:
+                raise
+            if place not in self._absent:
+                say(f"    nothing is learned from {component.name}/{split}: {reason}")
+            self._absent[place] = str(reason)
+            asked, _, answered = direction.partition("-")
+            return Pairs.empty(asked, answered)  # type: ignore[arg-type]
+
+    def leaks(self, component: Component, split: Any) -> dict[str, int]:
+        """What a split that is asked shares with those that are learned from, as far as they are here."""
+        place = (component.digest, split)
+        if place not in self._leaks:
+            dataset, learned = self.dataset(component), []
+            for name in ("train", "validation"):
+                if name != split.partition("/")[0]:
+                    with suppress(Unavailable):
+                        learned.append(dataset.split(name))
+            self._leaks[place] = leaks(dataset.split(split), learned)
+        return self._leaks[place]
+
+    def encoder(self, component: Component, seed: int) -> Encoder:
+        encoder = self._instrument(component, seed)
+        assert isinstance(encoder, Encoder), f"{component.entry.target} is no harness.contract.Encoder"
+        encoder.stored = self._stored
+        return encoder
+
+    def captioner(self, component: Component, seed: int) -> Captioner:
+        captioner = self._instrument(component, seed)
+        assert isinstance(captioner, Captioner), f"{component.entry.target} is no harness.contract.Captioner"
+        captioner.stored = self._captions
+        return captioner
+
+    def _instrument(self, component: Component, seed: int) -> Instrument:
+        """Trained or loaded through the store, once for all who are handed it."""
+        check_available(component)
+        seed = seed if component.entry.seeded else 0
+        key = (component.digest, seed)
+        train, validation = self._lessons(component)
+        handed = self._inside(component, seed)
+        recipe = Recipe(
+            component.section.removesuffix("s"),
+            component.name,
+            {"component": component.digest, "about": component.config, "seed": seed}
+            | {name: instrument.digest for name, instrument in handed.items()}
+            | {"train": train.digest, "validation": validation.digest},
+        )
+
+        def build(folder: Path) -> None:
+            instrument = self._construct(component, seed, **handed)
+            instrument.fit(train, validation)
+            instrument.save(folder)
+
+        artifact = self.store.make(recipe, build)  # asked for every time: whoever uses it books its cost
+        if key not in self._instruments:
+            instrument = self._construct(component, seed, **handed)
+            instrument.load(artifact.folder)
+            instrument.digest = recipe.digest
+            self._instruments[key] = instrument
+        return self._instruments[key]
+
+    def _inside(self, component: Component, seed: int) -> dict[str, Any]:
+        """The instruments that a component was given by name, as an argument of its own."""
+        make = {"encoders": self.encoder, "captioners": self.captioner}
+        given = {name: value for name, value in component.arguments.items() if isinstance(value, Component)}
+        return {name: make[value.section](value, seed) for name, value in given.items() if value.section in make}
+
+    def _lessons(self, component: Component) -> tuple[Pairs, Pairs]:
+        """What an instrument learns from: the dataset it names, or else that of an instrument inside it."""
+        for value in component.arguments.values():
+            if isinstance(value, Component) and value.section == "datasets":
+                return self.pairs(value, f"text-{value.modality}", needed=True)
+        for value in component.arguments.values():
+            if isinstance(value, Component):
+                return self._lessons(value)
+        return Pairs.empty("text", "text"), Pairs.empty("text", "text")
+
+    def _captions(self, captioner: Captioner, contents: Contents) -> list[list[str]]:
+        """The captions of contents, from the store."""
+        recipe = Recipe("captions", _label(contents), {"captioner": captioner.digest, "contents": contents.digest})
+
+        def build(folder: Path) -> None:
+            (folder / "captions.json.gz").write_bytes(files.pack_json(captioner.describe(contents)))
+
+        return files.unpack_json((self.store.make(recipe, build).folder / "captions.json.gz").read_bytes())
+
+    def _audit(self, captioner: Captioner, task: Task) -> None:
+        """Captions that were written elsewhere: say how many equal the real ones, once for each task."""
+        place = (captioner.digest, task.name)
+        if not captioner.audited or task.queries.modality != "text" or place in self.audits:
+            return
+        with self.store.ledger():  # whoever uses the captions has their cost in its own book
+            captions = self._captions(captioner, task.gallery)
+        self.audits[place] = audit(captions, list(task.queries), task.links)
+        say(f"    audit: {self.audits[place]}")
+
+    def _stored(self, encoder: Encoder, contents: Contents) -> np.ndarray:
+        """The vectors of contents, memory-mapped from the store."""
+        label = _label(contents)
+        recipe = Recipe("embeddings", label, {"encoder": encoder.digest, "contents": contents.digest})
+
+        def build(folder: Path) -> None:
+            self.store.carry(embeddings.write(folder, self.store.scratch(recipe), encoder, contents, label))
+
+        needs = embeddings.needed(len(contents), encoder.dim)
+        return np.load(self.store.make(recipe, build, needs).folder / embeddings.FILE, mmap_mode="r")
+
+    def retriever(self, cell: Cell, task: Task) -> Retriever:
+        """Fitted, indexed and ready to search."""
+        component = cell.retriever.component
+        refuse_leaks(cell, self.dataset)
+        lessons = self.pairs(cell.task.dataset, cell.task.direction)
+        tools = {"encoder": cell.encoder, "captioner": cell.captioner}
+        prepared = self._prepared(component, cell.retriever.name, tools, task, lessons, cell.seed, task.later)
+        if "links" in component.entry.needs:
+            prepared.retriever.peek(task.queries, task.links)  # type: ignore[attr-defined]  # the oracle's door
+        return prepared.retriever
+
+    def details(self, cell: Cell) -> dict[str, Any]:
+        """What the instruments of a prepared cell say of how they were made."""
+        found = {}
+        for name, used in (("encoder", cell.encoder), ("captioner", cell.captioner)):
+            if used and (used.digest, seed := cell.seed if used.entry.seeded else 0) in self._instruments:
+                found[name] = dict(self._instruments[used.digest, seed].details())
+        return {name: details for name, details in found.items() if details}
+
+    def _prepared(
+        self,
+        component: Component,
+        label: str,
+        tools: Mapping[str, Component | None],
+        task: Task,
+        lessons: tuple[Pairs, Pairs],
+        seed: int,
+        later: Contents,
+    ) -> Prepared:
+        """Always as loaded from its artifact, so that a resumed run is no other; whoever is inside it comes first.
+
+        `later` is added once the task's other candidates are indexed. Nothing is added to who is inside another.
+        """
+        check_available(component)
+        if task.queries.modality not in component.entry.asks:
+            raise Unavailable(
+                f"{component.kind} answers {' and '.join(component.entry.asks)} queries, and this task asks in "
+                f"{task.queries.modality}"
+            )
+        tools = {**tools, **component.instruments}
+        handed: dict[str, Any] = {}
+        parents: dict[str, str] = {}
+        for name, make in (("encoder", self.encoder), ("captioner", self.captioner)):
+            used = tools.get(name)
+            if used is not None and name in component.entry.needs:
+                handed[name] = make(used, seed)
+                parents[name] = handed[name].digest
+        for name, value in component.arguments.items():
+            if isinstance(value, Component) and value.section == "retrievers":
+                inner = self._prepared(value, value.name, tools, task, lessons, seed, later[:0])
+                handed[name], parents[name] = inner.retriever, inner.digest
+        train, validation = lessons
+        seed = seed if component.entry.seeded else 0
+        recipe = Recipe(
+            "retriever",
+            label,
+            {"component": component.digest, "about": component.config, "seed": seed}
+            | parents
+            | {"train": train.digest, "validation": validation.digest, "gallery": task.indexed.digest}
+            | ({"added": later.digest} if len(later) else {}),
+        )
+
+        def build(folder: Path) -> None:
+            scratch = self.store.scratch(recipe)
+            retriever = self._construct(component, seed, **handed, scratch=scratch)
+            retriever.fit(train, validation)
+            with self.store.phase("index"):
+                retriever.index(task.indexed)
+                if len(later):
+                    self._add(retriever, later, component)
+                retriever.save(folder)
+
+        artifact = self.store.make(recipe, build)
+        if "captioner" in handed:
+            self._audit(handed["captioner"], task)
+        retriever: Retriever = self._construct(component, seed, **handed)
+        retriever.load(artifact.folder)
+        return Prepared(retriever, recipe.digest)
+
+    def _add(self, retriever: Retriever, later: Contents, component: Component) -> None:
+        try:
+            retriever.add(later)
+        except Unsupported as reason:
+            raise Unavailable(f"{component.kind}: {reason}") from reason
+
+    def _construct(self, component: Component, seed: int, scratch: Path | None = None, **handed: Any) -> Any:
+        """Plain arguments from the suite, whatever it is handed as it is, and what its signature asks for besides."""
+        target: Callable[..., Any] = component.entry.load(component.section)
+        plain = {key: value for key, value in component.arguments.items() if not isinstance(value, Component)}
+        optional = dict(zip(OPTIONAL, (seed, self.store, scratch), strict=True))
+        asked = inspect.signature(target).parameters
+        return target(**plain, **handed, **{name: value for name, value in optional.items() if name in asked})
+
+
+def open_dataset(component: Component, data: Path) -> Dataset:
+    entry = component.entry
+    reason = entry.absent(data)
+    if reason:
+        raise Unavailable(reason)
+    arguments = {"root": data / entry.folder} if entry.folder else {}
+    dataset: Dataset = entry.load("datasets")(**arguments, **component.arguments)
+    return dataset
+
+
+def _label(contents: Contents) -> str:
+    """Which contents, for people: the end of a source such as `soundscapes v1.1 seed 0:test:items`."""
+    return " ".join(contents.source.split(":")[-2:])
+
+
+def check_available(component: Component) -> None:
+    """Raise `Unavailable` if this machine or this version can't build this instrument or retriever."""
+    entry = component.entry
+    reason = entry.missing()
+    if reason:
+        raise Unavailable(reason)
+    if not entry.target:
+        raise Unavailable(f"{component.kind}: {entry.about or 'this version can not build it yet'}")
+    try:
+        entry.module()
+    except ModuleNotFoundError as error:
+        raise Unavailable(f"{component.kind}: {entry.target} can't be imported ({error}); install it") from error

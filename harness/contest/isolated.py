@@ -1,0 +1,98 @@
+"""Prepares cells with outside code in a process of their own, before the runner loads them from the store.
+
+Outside code is what a suite's `kind: python` or another package's entry point brings: it may hang, exit or crash. The
+child fits and indexes through the store and tries the retriever out; what it made is found there afterwards.
+"""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.contest import child
+from harness.contest.builder import Workshop
+from harness.machine import compute
+from harness.machine.disk import in_words
+from harness.suite.spec import Cell, Suite
+
+TRIED = 4  # queries of the trial
+
+
+class Failed(Exception):
+    """The child's traceback, or how it ended."""
+
+
+class Outcome(NamedTuple):
+    made: set[str]  # artifacts that it made or found
+    failed: dict[str, str]  # those that couldn't be built, and why
+    failure: str | None = None  # the traceback, where one of these ended it
+
+
+class Job(NamedTuple):
+    cell: Cell
+    cache: Path
+    fresh: bool
+    current: frozenset[str]  # artifacts that this run made already
+    failed: dict[str, str]  # and those that it can't build
+    data: Path
+    k: int
+    compute: compute.Compute
+
+
+def prepare(cell: Cell, suite: Suite, workshop: Workshop, k: int) -> None:
+    """Nothing for a cell of our own kinds, unless it has a limit of its own."""
+    own = cell.retriever.component.limit_s
+    if own is None and not any(part.entry.foreign for part in cell.parts()):
+        return
+    store = workshop.store
+    current = frozenset(store.current | store.verified.keys())
+    failed = {digest: _why(error) for digest, (error, _) in store.failed.items()}
+    job = Job(cell, store.root, store.fresh, current, failed, workshop.data, k, compute.current())
+    hint = "; raise `limit_s`, beside the retriever or at the top of the suite, if it needs longer"
+    for answer in child.answers("harness.contest.isolated:work", [job], own or suite.limit_s, hint):
+        if answer.failure is not None:
+            raise (answer.raised or Failed)(answer.failure)
+        outcome: Outcome = answer.value
+        store.current |= outcome.made
+        store.failed |= {digest: (Failed(text), None) for digest, text in outcome.failed.items()}
+        if outcome.failure is not None:
+            raise Failed(outcome.failure)
+
+
+def _why(error: BaseException) -> str:
+    return str(error) if isinstance(error, Failed) else in_words(error)
+
+
+def work(job: Job) -> Outcome:
+    """The child's side: all that the runner would do with the cell but the timing."""
+    from harness.contest.task import open_task
+    from harness.store.artifacts import Store
+
+    compute.configure(job.compute.device, job.compute.threads, job.compute.choices)
+    store, spec = Store(job.cache, job.fresh), job.cell.task
+    store.current |= job.current
+    store.failed |= {digest: (Failed(text), None) for digest, text in job.failed.items()}
+    workshop = Workshop(store, job.data)
+    task = open_task(spec.name, workshop.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
+    try:
+        _try_out(workshop.retriever(job.cell, task), task, job.k)
+    except (Exception, SystemExit) as error:
+        failed = {digest: _why(cause) for digest, (cause, _) in store.failed.items() if digest not in job.failed}
+        if not failed or isinstance(error, child.telling()):
+            raise
+        return Outcome(set(store.verified), failed, traceback.format_exc())
+    return Outcome(set(store.verified), {})
+
+
+def _try_out(retriever: Any, task: Any, k: int) -> None:
+    """One by one and in a batch, and everything else that is asked of it between the timed rounds."""
+    from harness.contest.timing import in_memory
+    from harness.score.metrics import check_ranking
+
+    queries = in_memory(task.queries[:TRIED])
+    retriever.reset_counts()
+    for asked in [queries[place : place + 1] for place in range(len(queries))] + [queries]:
+        ranking = retriever.search(asked, k)
+        check_ranking(ranking.ids, ranking.scores, task.items, (len(asked), k))
+    retriever.footprint(), retriever.counts(), retriever.details()

@@ -1,0 +1,81 @@
+"""What a suite would do, without doing it: what `checks` found out, and what the run's folder and the store hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.contest.checks import Findings
+from harness.suite import sources
+from harness.suite.spec import Cell, Component, Suite
+
+
+def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]:
+    """Line by line: every cell with what would become of it, then what has to be made and what that took last time."""
+    cells = suite.cells()
+    counts = {"done": 0, "to do": 0, "unavailable": 0, "will fail": 0}
+    yield f"suite {suite.name}: {len(cells)} cells, {len(suite.tasks)} tasks, seeds {', '.join(map(str, suite.seeds))}"
+    wanted: dict[tuple[str, int], tuple[Component, int]] = {}
+    contest: tuple[str, int] | None = None
+    for cell in cells:
+        missing = found.unavailable.get(cell.task.dataset.digest)
+        if contest != (cell.task.name, cell.seed):
+            contest = (cell.task.name, cell.seed)
+            yield f"{cell.task.name}, seed {cell.seed}"
+            if missing:
+                yield f"  unavailable: {missing}"
+            for remark in (found.remarks.get(part.digest) for part in cell.task.dataset.parts()):
+                yield from [f"  {remark}"] if remark else []
+        state, why = _state(suite, cell, found, out)
+        counts[state] += 1
+        if not missing:
+            yield f"  {cell.retriever.name:28} {state}{f': {why}' if why else ''}"
+        for used in (cell.encoder, cell.captioner):
+            if used is not None and state == "to do":
+                seed = cell.seed if used.entry.seeded else 0
+                wanted[(used.digest, seed)] = (used, seed)
+    yield ", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "will fail")
+    for used, seed in wanted.values():
+        yield f"needs {used.section.removesuffix('s')} {used.name}, seed {seed}: {_made(used, seed, cache)}"
+
+
+def _state(suite: Suite, cell: Cell, found: Findings, out: Path) -> tuple[str, str]:
+    for part in cell.parts():
+        if part.digest in found.unavailable:
+            return "unavailable", found.unavailable[part.digest]
+    asked = cell.task.direction.partition("-")[0]
+    if asked not in cell.retriever.component.entry.asks:
+        return "unavailable", f"it can't be asked in {asked}"
+    state, why = _recorded(suite, cell, out)
+    failing = next((found.fails[part.digest] for part in cell.parts() if part.digest in found.fails), None)
+    return ("will fail", failing) if failing and state != "done" else (state, why)
+
+
+def _recorded(suite: Suite, cell: Cell, out: Path) -> tuple[str, str]:
+    """What its record says, where there is one."""
+    try:
+        record: Any = json.loads((out / "records" / f"{cell.file}.json").read_bytes())
+    except (OSError, ValueError):
+        return "to do", ""
+    if not isinstance(record, dict) or record.get("key") != suite.key(cell):
+        changed = sources.changed(record, cell.sources) if isinstance(record, dict) else []
+        if changed:
+            return "to do", f"the source of {', '.join(changed)} changed: run again"
+        return "to do", "configured otherwise than last time"
+    if record.get("status") == "failed":
+        return "to do", "failed last time"
+    return ("done", "") if record.get("status") == "ok" else ("to do", "")
+
+
+def _made(component: Component, seed: int, cache: Path) -> str:
+    """Whether the store holds it, and what it cost."""
+    for path in (cache / component.section.removesuffix("s")).glob("*/manifest.json"):
+        try:
+            manifest = json.loads(path.read_bytes())
+            if manifest["config"]["component"] == component.digest and manifest["config"]["seed"] == seed:
+                return f"in the store (it took {sum(manifest['seconds'].values()):.0f} s)"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # the run will set it aside
+            continue
+    return "to be made"

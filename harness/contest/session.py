@@ -1,0 +1,110 @@
+"""One call of `run`: settles the machine, keeps the journal, runs the cells, reports, chooses the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from harness import report
+from harness.contest.runner import Outcome, Session, run
+from harness.contract.problems import BadInput
+from harness.machine import compute, environment, files
+from harness.machine.progress import say
+from harness.store.artifacts import Store
+from harness.store.run_folder import FolderBusy, RunFolder
+from harness.suite.spec import Suite
+
+NONE: Mapping[str, str] = MappingProxyType({})
+
+
+def run_suite(
+    suite: Suite, out: Path, data: Path, cache: Path, options: argparse.Namespace, fails: Mapping[str, str] = NONE
+) -> int:
+    folder = RunFolder(out)
+    stranger = folder.stranger()
+    if stranger:
+        raise BadInput(
+            f"--out {out}: {stranger!r} is in it, and no run.json of an earlier run; expected a new or empty folder, "
+            "or that of an earlier run; name another, so that nothing of yours is overwritten"
+        )
+    _writable(out, "--out")
+    _writable(cache, "HARNESS_CACHE")
+    try:
+        with folder.locked():
+            return _locked(suite, folder, data, cache, options, fails)
+    except (FolderBusy, compute.NoDevice) as problem:
+        raise BadInput(str(problem)) from problem
+
+
+def _locked(
+    suite: Suite, folder: RunFolder, data: Path, cache: Path, options: argparse.Namespace, fails: Mapping[str, str]
+) -> int:
+    compute.configure(options.device, options.threads, options.choices)
+    begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    session = Session(
+        id=f"{begun}-{os.getpid()}",
+        suite=suite,
+        folder=folder,
+        store=Store(cache, options.fresh),
+        data=data,
+        environment=environment.describe(),
+        fresh=options.fresh,
+        fails=fails,
+    )
+    journal = folder.journal()
+    entry: dict[str, Any] = {
+        "id": session.id,
+        "started": begun,
+        "ended": None,
+        "exit": None,
+        "command": sys.argv,
+        "only": options.only,
+        "environment": session.environment,
+    }
+    about = {"suite": suite.name, "cells": [cell.file for cell in suite.cells()]}
+    folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})  # first: it says whose the folder is
+    files.write(folder.root / "suite.yaml", suite.text.encode())
+    outcome = run(session)
+    code = _verdict(outcome, options.strict)
+    found = [folder.record(cell.file) for cell in suite.cells()]  # what this call asked for, in the suite's order
+    records = [each for each in found if each is not None]
+    rows = report.write(folder, suite.name, records, session.id)
+    entry |= {
+        "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "exit": code,
+        "reused": outcome.reused,
+        "broken": list(outcome.broken),
+    }
+    folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})
+    report.show(rows, report.cutoffs(records), session.id)  # last: whoever reads it may go away
+    for problem in outcome.broken:
+        say(f"BROKEN: {problem}")
+    say(f"{folder.root}: tables/main.md, paired.md, costs.md, plots/recall-rate.svg; {_sums(outcome)}")
+    return code
+
+
+def _verdict(outcome: Outcome, strict: bool) -> int:
+    if outcome.failed or outcome.broken:
+        return 1
+    return 3 if strict and outcome.unavailable else 0
+
+
+def _sums(outcome: Outcome) -> str:
+    parts = [(outcome.reused, "reused"), (outcome.failed, "failed"), (outcome.unavailable, "unavailable")]
+    return ", ".join(f"{count} {word}" for count, word in parts if count) or "all cells measured"
+
+
+def _writable(folder: Path, name: str) -> None:
+    """A place that can't be written is found out now, not after an hour."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write(folder / ".writable", b"")
+        (folder / ".writable").unlink(missing_ok=True)
+    except OSError as error:
+        raise BadInput(f"{name} {folder}: can't write there ({error.strerror}); name another folder") from error

@@ -1,0 +1,108 @@
+"""What contestants may be handed: encoders and captioners, each named once in a suite and shared by all."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from harness.contract.dataset import Contents, Modality, Pairs
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Instrument(ABC):
+    """Something trained or loaded once, then used by many."""
+
+    digest: str = ""  # names it and everything that shaped it; set by who prepared it
+    parameters: int = 0
+
+    def fit(self, train: Pairs, validation: Pairs) -> None:  # noqa: B027  a pretrained one has nothing to learn
+        """Learn from text-to-media pairs; choose on `validation` what has to be chosen."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Plain tensors and JSON, never pickled code."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None: ...
+
+    def details(self) -> Mapping[str, Any]:
+        """What it has to say of how it was made, as plain values: for the records of all who use it."""
+        return {}
+
+
+class Encoder(Instrument):
+    """Maps contents of several modalities into one space, where a high inner product means a match."""
+
+    dim: int
+    modalities: tuple[Modality, ...]
+    # Given by the runner: finds or makes the stored vectors of contents that are embedded ahead of time.
+    stored: Callable[[Encoder, Contents], np.ndarray] | None = None
+
+    @abstractmethod
+    def encode(self, contents: Contents) -> np.ndarray:
+        """float32 [n, dim], rows of unit length. Computed at every call: this is what a search may use."""
+
+    def embed(self, contents: Contents) -> np.ndarray:
+        """The same, remembered: for galleries and training sets, never for the queries of a search."""
+        return self.stored(self, contents) if self.stored else self.encode(contents)
+
+    def text_tower(self) -> TextTower:
+        """A copy of the text side as a module, for who wants to start from it. Not every encoder has one."""
+        raise NotImplementedError(f"{type(self).__name__} can't hand out its text side")
+
+
+class TokenEncoder(Encoder):
+    """An encoder whose states before pooling can be had too."""
+
+    @abstractmethod
+    def tokens(self, contents: Contents) -> tuple[np.ndarray, np.ndarray]:
+        """float32 [n, length, width] and bool [n, length], true where a state stands."""
+
+
+class TextTower(Protocol):
+    """The text side of an encoder as a module: a copy that its taker may go on training."""
+
+    layers: int
+    width: int  # of the states
+    dim: int  # of the vector
+
+    def tokens(self, texts: Sequence[str]) -> torch.Tensor:
+        """int64 [n, length], 0 where nothing stands; the first is never 0."""
+
+    def layered(self, tokens: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """The states after each layer, [n, length, width] each, and the vectors of unit length, [n, dim]."""
+
+
+class Captioner(Instrument):
+    """Describes media in words; it sees the media alone, so that no real caption of theirs comes through it."""
+
+    samples: int  # texts for each of the contents
+    audited: bool = False  # its texts were written elsewhere: whoever has the real captions compares them
+    # Given by the runner: finds or makes the stored captions of contents.
+    stored: Callable[[Captioner, Contents], list[list[str]]] | None = None
+
+    @abstractmethod
+    def describe(self, contents: Contents) -> list[list[str]]:
+        """`samples` texts for each of the contents."""
+
+    def captions(self, contents: Contents) -> list[list[str]]:
+        """The same, remembered."""
+        return self.stored(self, contents) if self.stored else self.describe(contents)
+
+    def prepare(self, contents: Contents) -> Any:
+        """Whatever `likelihood` needs of media, made once for many queries."""
+        raise NotImplementedError(f"{type(self).__name__} can't say how likely a text is")
+
+    def likelihood(self, texts: Sequence[str], prepared: Any, pairs: np.ndarray) -> np.ndarray:
+        """float32 [pairs]: log p(text | media), for int64 [pairs, 2] of (text, prepared medium)."""
+        raise NotImplementedError(f"{type(self).__name__} can't say how likely a text is")
+
+    def text_tower(self, dim: int) -> TextTower:
+        """A copy of its text side as a module that gives vectors of this size, for who wants to start from it."""
+        raise NotImplementedError(f"{type(self).__name__} can't hand out its text side")

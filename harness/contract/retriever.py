@@ -1,0 +1,97 @@
+"""THE interface. A contestant learns, indexes a gallery and answers queries; the referee knows nothing else of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.contract.dataset import Contents, Pairs
+
+PARADIGMS = ("single-tower", "dual-tower", "generative", "hybrid", "control")
+PAD = -1  # the id that stands where fewer than k candidates were found
+
+
+class Ranking(NamedTuple):
+    """Answers to a batch of queries, best first."""
+
+    ids: np.ndarray  # int64 [Q, k]: positions in the gallery, none twice, PAD where fewer than k were found
+    scores: np.ndarray  # float32 [Q, k]: non-increasing; -inf beside PAD
+    trace: Mapping[str, np.ndarray] = MappingProxyType({})  # how it was found, for who wants to look: [Q, …] each
+
+
+class Footprint(NamedTuple):
+    index_bytes: int  # everything that grows with the gallery
+    parameters: int  # of the models, which don't
+    constant_bytes: int = 0  # what the index holds that doesn't grow either: codebooks, centroids, projections
+
+
+class Unsupported(Exception):
+    """The retriever can't do this, by its nature; the message says what to do instead."""
+
+
+class Retriever(ABC):
+    """Constructed from plain typed arguments and the instruments it is handed; it never sees YAML.
+
+    The order of calls: `fit` once, `index` once, then `search`, `add`, `save` as often as one likes. `load` on a
+    freshly constructed one stands in for `fit` and `index`.
+    """
+
+    def fit(self, train: Pairs, validation: Pairs) -> None:  # noqa: B027  zero-shot retrievers have nothing to learn
+        """Learn from linked pairs, and choose here, on `validation`, whatever has to be chosen. Both may be empty."""
+
+    @abstractmethod
+    def index(self, gallery: Contents) -> None:
+        """Make these candidates searchable. What belongs to what is not in it."""
+
+    @abstractmethod
+    def search(self, queries: Contents, k: int) -> Ranking:
+        """The best k candidates of each query. In a batch or one by one: the same, up to near-ties."""
+
+    def add(self, contents: Contents) -> None:
+        """Make more candidates searchable, at the positions that follow, without a new `fit`."""
+        raise Unsupported(f"{type(self).__name__} can't add candidates to an index: index the whole gallery again")
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Plain tensors and JSON, never pickled code. Shared instruments stay where they are."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """The mirror of `save`."""
+
+    @abstractmethod
+    def footprint(self) -> Footprint: ...
+
+    def counts(self) -> Mapping[str, int]:
+        """Operations since the last `reset_counts`: they don't flicker as seconds do."""
+        return {}
+
+    def reset_counts(self) -> None:  # noqa: B027  who counts nothing has nothing to reset
+        """Start counting anew."""
+
+    def details(self) -> Mapping[str, Any]:
+        """What it has to say of its own inside, as plain values: for the record, after `index` or `load`."""
+        return {}
+
+
+def best(scores: np.ndarray, k: int) -> Ranking:
+    """The top k of dense scores [Q, N]: best first, ties by position, padded to k."""
+    count, found = scores.shape[0], min(k, scores.shape[1])
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :found]
+    return padded(order, np.take_along_axis(scores, order, axis=1), count, k)
+
+
+def padded(ids: np.ndarray, scores: np.ndarray, count: int, k: int) -> Ranking:
+    """A ranking of width k from answers that may be narrower; candidates of id < 0 count as padding."""
+    wide_ids = np.full((count, k), PAD, dtype=np.int64)
+    wide_scores = np.full((count, k), -np.inf, dtype=np.float32)
+    found = min(k, ids.shape[1]) if ids.size else 0
+    if found:
+        wide_ids[:, :found] = ids[:, :found]
+        wide_scores[:, :found] = np.where(ids[:, :found] < 0, -np.inf, scores[:, :found])
+    return Ranking(wide_ids, wide_scores)

@@ -1,0 +1,1 @@
+"""Datasets and media files: their loaders, and whether they are what they should be."""

@@ -1,0 +1,1 @@
+"""What every other room stands on: files, processes, threads, memory, messages. It knows none of them."""

@@ -1,0 +1,1 @@
+"""Bricks lent to everyone who learns: layers, the optimiser, checkpoints, distillation."""

@@ -1,0 +1,175 @@
+"""Any text is a query if a teacher says which candidates it fits: the teacher's posterior over a gallery.
+
+    dual        softmax of scaled cosines between the text and some candidates
+    likelihood  softmax of log p(text | candidate) over the same candidates: the posterior under a uniform prior
+    start       what a tuned dual tower makes of it, for those who start from one
+
+For retrievers that take `teacher:`. A contestant and its controls share one posterior, made once and booked with
+whoever uses it. Half of the texts are queries of the *train* split, which describe other items than the gallery's, half
+are generated captions of the gallery. Judged are the candidates nearest to a text in the dual tower's space, mostly
+near misses, and a few strangers: together they tell what every word of the text says.
+
+Provenance: of the gallery a teacher perceives the media, and no caption of a test item comes near it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from harness.contract.dataset import Contents, texts
+from harness.contract.instruments import Captioner, Encoder
+from harness.contract.store import Recipe, Store
+from harness.machine import compute
+from harness.machine.progress import track
+
+Teacher = Literal["none", "dual", "likelihood", "start"]
+VERSION = 2  # raise it whenever the same settings give another posterior
+NEAREST, STRANGERS = 12, 4  # candidates of a text that a teacher judges
+SCALE = 20.0  # of cosines: what contrastive training of the small encoder ends near
+LIKELIEST = 50  # candidates of a text that a tuned dual tower thinks of; all others count as impossible
+SCORES_AT_ONCE = 1 << 24
+PAIRS_AT_ONCE = 256  # small enough for a processor's cache: half the time of 2048
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What a teacher thinks of each of T texts."""
+
+    texts: tuple[str, ...]
+    ids: np.ndarray  # int32 [T, n]: positions in the gallery
+    odds: np.ndarray  # float32 [T, n]: a row sums to 1
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """The numbers of texts drawn evenly."""
+        return rng.integers(max(1, len(self)), size=count)
+
+
+NOTHING = Posterior((), np.empty((0, 1), np.int32), np.empty((0, 1), np.float32))
+
+
+class Judge(Protocol):
+    """A retriever that has learnt the gallery."""
+
+    def thinks(self, texts: Contents, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k likeliest candidates of each text, int32 [T, k], and log-probabilities up to a constant [T, k]."""
+
+
+def posterior(
+    teacher: Teacher,
+    lessons: Contents | None,
+    gallery: Contents,
+    encoder: Encoder,
+    captioner: Captioner,
+    count: int,
+    store: Store | None = None,
+    start: Judge | None = None,
+) -> Posterior:
+    """What a teacher thinks of `count` texts; without a store it is made anew every time."""
+    if teacher == "none":
+        return NOTHING
+    chosen, own = material(teacher, lessons, captioner.captions(gallery), count)
+    if teacher == "start":
+        if start is None:
+            raise ValueError("teacher: start needs a tuned dual tower to start from: name one with `start:`")
+        with compute.half_precision():  # it is training that this is for
+            ids, scores = start.thinks(texts(chosen), min(LIKELIEST, len(gallery)))
+        return Posterior(chosen, ids, shares(scores))
+    if store is None:
+        return Posterior(chosen, *_judge(teacher, chosen, own, gallery, encoder, captioner))
+    settings = {"teacher": teacher, "texts": count, "nearest": [NEAREST, STRANGERS], "scale": SCALE, "version": VERSION}
+    parents = {"encoder": encoder.digest, "captioner": captioner.digest}
+    assert lessons is not None  # there would be no material
+    data = {"train": lessons.digest, "gallery": gallery.digest}
+
+    def build(folder: Path) -> None:
+        ids, odds = _judge(teacher, chosen, own, gallery, encoder, captioner)
+        np.save(folder / "ids.npy", ids)
+        np.save(folder / "odds.npy", odds)
+
+    folder = store.make(Recipe("posterior", teacher, settings | parents | data), build).folder
+    ids, odds = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("ids", "odds"))
+    return Posterior(chosen, ids, odds)
+
+
+def material(
+    teacher: Teacher, lessons: Contents | None, captions: list[list[str]], count: int
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """The texts: half of them the train split's, half the candidates' captions, and whose each of them is: -1 for
+    nobody's. Which ones: by nobody's seed, so that retrievers share them.
+    """
+    if lessons is None or lessons.modality != "text" or not len(lessons):
+        raise ValueError(f"teacher: {teacher} needs the texts of a train split, and there are none; use teacher: none")
+    described = [(text, item) for turn in zip_longest(*captions) for item, text in enumerate(turn) if text is not None]
+    described = described[: max(count // 2, count - len(lessons))]
+    rows = np.sort(np.random.default_rng(0).permutation(len(lessons))[: count - len(described)])
+    own = np.array([-1] * len(rows) + [item for _, item in described], np.int64)
+    return (*lessons[rows], *(text for text, _ in described)), own
+
+
+def _judge(
+    teacher: Teacher,
+    chosen: tuple[str, ...],
+    own: np.ndarray,
+    gallery: Contents,
+    encoder: Encoder,
+    captioner: Captioner,
+) -> tuple[np.ndarray, np.ndarray]:
+    ids, cosines = _candidates(encoder.encode(texts(chosen)), encoder.embed(gallery), own)
+    return ids, shares(SCALE * cosines if teacher == "dual" else _likelihoods(chosen, ids, captioner, gallery))
+
+
+def shares(scores: np.ndarray) -> np.ndarray:
+    """What log-probabilities (T, n), up to a constant, make of a row: float32, sums to 1."""
+    odds = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
+    return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _candidates(queries: np.ndarray, candidates: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions int32 [T, n] and cosines [T, n] of candidates worth judging, in no order: a text's own first of all."""
+    near = min(NEAREST, len(candidates))
+    kept = min(NEAREST + STRANGERS, len(candidates))
+    ids, cosines = np.empty((len(queries), kept), np.int32), np.empty((len(queries), kept), np.float32)
+    rng = np.random.default_rng(0)
+    step = max(1, SCORES_AT_ONCE // len(candidates))
+    for start in range(0, len(queries), step):
+        scores = queries[start : start + step] @ candidates.T
+        rows = np.arange(len(scores))
+        worth = scores.copy()
+        described = own[start : start + step] >= 0
+        worth[rows[described], own[start : start + step][described]] = np.inf
+        best = np.argpartition(-worth, near - 1, axis=1)[:, :near]
+        if kept > near:
+            chance = rng.random(scores.shape, dtype=np.float32)
+            np.put_along_axis(chance, best, -1, axis=1)
+            best = np.concatenate([best, np.argpartition(-chance, kept - near - 1, axis=1)[:, : kept - near]], axis=1)
+        ids[start : start + step] = best
+        cosines[start : start + step] = np.take_along_axis(scores, best, axis=1)
+    return ids, cosines
+
+
+def _likelihoods(chosen: tuple[str, ...], ids: np.ndarray, captioner: Captioner, gallery: Contents) -> np.ndarray:
+    """float32 [T, n]: log p(text | candidate). Texts of a length together, so that little is padded."""
+    prepared = captioner.prepare(gallery)
+    scores = np.empty(ids.shape, np.float32)
+    parts = list(_parts(chosen, max(1, PAIRS_AT_ONCE // ids.shape[1])))
+    for part in track(parts, "teacher's likelihoods"):
+        asked = np.repeat(np.arange(len(part)), ids.shape[1])
+        pairs = np.stack([asked, ids[part].ravel()], axis=1).astype(np.int64)
+        with compute.half_precision():
+            found = captioner.likelihood([chosen[row] for row in part], prepared, pairs)
+        scores[part] = found.reshape(len(part), -1)
+    return scores
+
+
+def _parts(chosen: tuple[str, ...], size: int) -> Iterator[np.ndarray]:
+    order = np.argsort([len(text.split()) for text in chosen], kind="stable")
+    return (order[start : start + size] for start in range(0, len(order), size))

@@ -1,0 +1,1 @@
+"""What rankings are worth: metrics, their uncertainty, what is written of them."""

@@ -1,0 +1,1 @@
+"""What outlives a run: artifacts, embeddings, and the folder with its records."""

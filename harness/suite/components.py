@@ -1,0 +1,205 @@
+"""Components of a suite, named or in place, with all that they refer to: built and checked. For `suite_reading`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.contract.problems import Problems, meant
+from harness.machine.files import objection
+from harness.suite import sources
+from harness.suite.paths import Paths
+from harness.suite.registry import Argument, Entry, Section, kinds
+from harness.suite.schema import WRONG, fields, found, mapping
+from harness.suite.spec import INSTRUMENTS, Component
+from harness.suite.yaml_tree import Node
+
+MOST_PARTS = 60  # components in one component; more is a mistake, or made to exhaust memory
+PARADIGMS = ("single-tower", "dual-tower", "generative", "hybrid", "control")
+Medium = Literal["image", "audio", "video"]
+
+# `kind: python`: a class that no registry knows. It is imported when it is built, not before.
+_OUTSIDE = {"target": Argument(str), "arguments": Argument(dict[str, Any], {}), "version": Argument(int, 1, at_least=1)}
+_MEDIA = {"modalities": Argument(list[Medium], ["image", "audio", "video"])}
+_NEEDS = {"needs": Argument(list[Literal["encoder", "captioner", "store", "links"]], [])}
+PYTHON: Mapping[Section, Mapping[str, Argument]] = {
+    "datasets": {**_OUTSIDE, "modality": Argument(Medium), "generated": Argument(bool, False)},
+    "encoders": {**_OUTSIDE, **_MEDIA},
+    "captioners": {**_OUTSIDE, **_MEDIA, **_NEEDS},
+    "retrievers": {**_OUTSIDE, **_MEDIA, **_NEEDS, "paradigm": Argument(Literal[PARADIGMS])},
+}
+OVERRIDES = {name: Argument(name, None) for name in INSTRUMENTS}
+LIMIT = Argument(float, None, above=0, at_most=31_536_000)  # seconds for preparing a cell; a year is enough
+FOR_TASKS = {
+    "tasks": Argument(list[str] | str, None),
+    "queries": Argument(int, None, at_least=1, at_most=50_000_000),  # so many of a task's queries, where all are dear
+    "limit_s": LIMIT,  # to prepare it in a process of its own that ends after so many seconds
+}
+
+
+def keys_of(section: Section, node: Node) -> Mapping[str, Argument]:
+    """What may be written for a component beside its kind; nothing where the kind isn't known."""
+    name = kind_of(node)
+    own = {**OVERRIDES, **FOR_TASKS} if section == "retrievers" else {}
+    if name == "python":
+        return {**own, **PYTHON[section]}
+    entry = kinds(section).get(name or "")
+    return {**own, **entry.arguments} if entry else own
+
+
+def kind_of(node: Node) -> str | None:
+    kind = node.value.get("kind") if isinstance(node.value, dict) else None
+    return kind.text if kind else None
+
+
+class Components:
+    def __init__(self, named: Mapping[Section, Mapping[str, Node]], problems: Problems) -> None:
+        self.named = named
+        self.problems = problems
+        self.home = Path(problems.file).parent
+        self.variants: dict[str, list[str]] = {}  # a retriever's name → those of its variants
+        self._built: dict[tuple[Section, str], Any] = {}
+        self._parts: dict[int, int] = {}  # id of a component → how many it is made of
+        self._building: list[tuple[Section, str]] = []
+
+    def get(self, section: Section, name: str) -> Any:
+        """The component of that name, WRONG when something in it is."""
+        place = (section, name)
+        if place in self._building or len(self._building) > MOST_PARTS:
+            node = self.named[section][name]
+            chain = " needs ".join(f"'{step}'" for _, step in [*self._building[-5:], place])
+            problem = "a cycle" if place in self._building else f"a chain of more than {MOST_PARTS} components"
+            self.problems.add(node.line, f"{chain}: {problem}; expected an end; let one of them need something else")
+            return WRONG
+        if place not in self._built:
+            self._building.append(place)
+            where = f"{section}.{name.partition('@')[0]}"  # variants share their lines, and their mistakes
+            self._built[place] = self.build(section, name, self.named[section][name], where)
+            self._building.pop()
+        return self._built[place]
+
+    def refer(self, section: Section, node: Node, where: str) -> Any:
+        """What a reference stands for: a name of the suite, a kind with its defaults, or a component in place."""
+        if node.broken:
+            return WRONG
+        if isinstance(node.value, dict):
+            return self.build(section, kind_of(node) or "", node, where)
+        name = node.text or ""
+        if name in self.named[section]:
+            return self.get(section, name)
+        if name in kinds(section):
+            alone = Node({"kind": Node(name, node.line, name)}, node.line)
+            return self.build(section, name, alone, where)
+        known = [*self.named[section], *kinds(section)]
+        hint = f"correct the name, or define it under {section}{meant(name, known)}"
+        if name in self.variants:
+            hint = f"it has variants: name one of {', '.join(self.variants[name][:6])}"
+        told = f"'{name[:80]}', which names none of the {section}" if name else found(node)
+        listed = ", ".join(dict.fromkeys(known[:20])) or "a name (none is defined)"
+        self.problems.add(node.line, f"{where} is {told}; expected {listed}; {hint}")
+        return WRONG
+
+    def build(self, section: Section, name: str, node: Node, where: str) -> Any:
+        entry = self._entry(section, node, where)
+        if entry is None:
+            return WRONG
+        table = keys_of(section, node)
+        values = fields(node, table, f"{where}.", self.problems, self.refer, ignore=("kind",))
+        if values is None:
+            return WRONG
+        instruments: dict[str, Component] = {}
+        extra: dict[str, Any] = {}
+        if section == "retrievers":
+            extra = {key: values.pop(key) for key in FOR_TASKS}
+            tasks = extra["tasks"]
+            extra["tasks"] = (tasks,) if isinstance(tasks, str) else tasks and tuple(tasks)
+            instruments = {key: values.pop(key) for key in INSTRUMENTS if key not in entry.arguments}
+            instruments = {key: used for key, used in instruments.items() if used is not None}
+        if entry.kind == "python":
+            entry = _outside(section, values, self.home.absolute())
+            values = values["arguments"]
+            extra["sources"] = sources.digests(entry.target, self.home.absolute())
+            if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", entry.target):
+                self.problems.add(
+                    node.line,
+                    f"{where}.target is '{entry.target[:80]}'; expected package.module:Class; name the module, a colon "
+                    "and the class",
+                )
+                return WRONG
+        written: dict[str, Any] = {}
+        for key, value in list(values.items()):
+            if isinstance(value, Path) or entry.kind == "python":
+                paths = Paths(self.home, self.problems, _line(node, key), f"{where}.{key}")
+                values[key] = paths.seen(value)
+                if values[key] != value:
+                    written[key] = value
+                if entry.kind == "python":
+                    extra["sources"] |= paths.files
+        if any(not self._readable(key, value, node, where) for key, value in values.items()):
+            return WRONG
+        component = Component(
+            name, section, entry.kind, values, node.line, entry, instruments, written=written, **extra
+        )
+        return self._weighed(component, where)
+
+    def _readable(self, key: str, value: Any, node: Node, where: str) -> bool:
+        """Whether a path leads to something that can be read and is not too much, or to nothing yet."""
+        wrong = objection(value) if isinstance(value, Path) else None
+        if wrong:
+            self.problems.add(_line(node, key), f"{where}.{key} is {str(value)[:80]!r}, which {wrong}")
+        return not wrong
+
+    def _entry(self, section: Section, node: Node, where: str) -> Entry | None:
+        given = mapping(node, where, self.problems)
+        if given is None or ("kind" in given and given["kind"].broken):
+            return None
+        known = [*kinds(section), "python"]
+        name = kind_of(node)
+        if "kind" not in given or not name:
+            told = f"{where}.kind is {'missing' if 'kind' not in given else found(given['kind'])}"
+            hint = f"write `kind: {known[0]}` or another one"
+        elif name in known:
+            return kinds(section).get(name) or Entry("python", "")
+        else:
+            told, hint = f"{where}.kind is '{name[:80]}'", f"correct it{meant(name, known)}"
+        line = given["kind"].line if "kind" in given else node.line
+        self.problems.add(line, f"{told}; expected one of {', '.join(known)}; {hint}")
+        return None
+
+    def _weighed(self, component: Component, where: str) -> Any:
+        """Refuse what refers to so much, again and again, that writing it out would not end."""
+        inside = [*component.arguments.values(), *component.instruments.values()]
+        parts = 1 + sum(self._parts[id(value)] for value in inside if isinstance(value, Component))
+        if parts > MOST_PARTS:
+            self.problems.add(
+                component.line,
+                f"{where} is made of {parts:,} components, each counted as often as it is used; expected at most "
+                f"{MOST_PARTS}; refer to fewer",
+            )
+            return WRONG
+        self._parts[id(component)] = parts
+        return component
+
+
+def _line(node: Node, key: str) -> int:
+    """Where an argument stands."""
+    inside = node.value if isinstance(node.value, dict) else {}
+    if "arguments" in inside and isinstance(inside["arguments"].value, dict):
+        inside = inside["arguments"].value
+    return inside[key].line if key in inside else node.line
+
+
+def _outside(section: Section, values: Mapping[str, Any], home: Path) -> Entry:
+    return Entry(
+        "python",
+        values["target"],
+        version=values["version"],
+        modalities=tuple([values["modality"]] if section == "datasets" else values["modalities"]),
+        needs=tuple(values.get("needs", ())),
+        paradigm=values.get("paradigm", ""),
+        generated=values.get("generated", False),
+        foreign=True,
+        home=home,
+    )

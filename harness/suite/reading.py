@@ -1,0 +1,218 @@
+"""From a suite's YAML to its typed form, for `suite.load`: it complains once, of every problem of the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.contract.problems import Problems, meant
+from harness.suite.components import LIMIT, Components, keys_of
+from harness.suite.registry import Argument, Section
+from harness.suite.schema import WRONG, fields, found, mapping
+from harness.suite.spec import Component, RetrieverSpec, Suite
+from harness.suite.tasks import check_instruments, tasks_of
+from harness.suite.variants import MOST_VARIANTS, expand
+from harness.suite.yaml_source import read
+from harness.suite.yaml_tree import Node
+
+MOST_CELLS = 100_000
+LONGEST = 60  # characters of a name that becomes part of a file's name
+
+PLAIN = {
+    "about": Argument(str, ""),
+    "k": Argument(list[int], [1, 5, 10], at_least=1, at_most=10_000),
+    "seeds": Argument(list[int], [0], at_least=0, at_most=2**32 - 1),
+    "limit_s": replace(LIMIT, default=3600.0),
+}
+NAMED: tuple[Section, ...] = ("datasets", "encoders", "captioners")
+KEYS = ("name", *PLAIN, "scenarios", *NAMED, "tasks", "retrievers")
+
+# What may be timed, and how. A new scenario is one line here and one in `measure`.
+SCENARIOS: Mapping[str, Mapping[str, Argument]] = {
+    "offline": {  # all queries at once: throughput
+        "rounds": Argument(int, 5, at_least=1, at_most=1000),
+        "cap_s": Argument(float, 60.0, above=0, at_most=86_400),
+    },
+    "single": {  # one query after the other: latency
+        "queries": Argument(int, 200, at_least=1, at_most=10_000_000),
+        "cap_s": Argument(float, 30.0, above=0, at_most=86_400),
+    },
+}
+
+
+def load(path: str | Path) -> Suite:
+    text, root, problems = read(path)
+    if not isinstance(root.value, dict):  # a tag in front of everything
+        problems.raise_if_any()
+    given: dict[str, Node] = root.value if isinstance(root.value, dict) else {}
+    for key, node in given.items():
+        if key not in KEYS:
+            problems.add(
+                node.line,
+                f"unknown key {key[:80]}; expected {', '.join(KEYS)}; correct or remove it{meant(key, KEYS)}",
+            )
+    name = _name(given, problems)
+    plain = _plain(given, problems)
+    scenarios = _scenarios(given.get("scenarios"), problems)
+    components = Components(_named(given, problems), problems)
+    retrievers = _retrievers(_members(given, "retrievers", dict, problems), components, problems)
+    tasks = tasks_of(_members(given, "tasks", list, problems), components, problems)
+    for section in NAMED:
+        for each in components.named[section]:
+            components.get(section, each)
+    count = len(tasks) * len(retrievers) * len(plain.get("seeds", ()))
+    if count > MOST_CELLS:
+        problems.add(
+            None,
+            f"tasks, seeds and retrievers make {count:,} cells; expected at most {MOST_CELLS:,}; split the suite",
+        )
+    else:
+        check_instruments(tasks, retrievers, problems)
+    problems.raise_if_any()
+    k, seeds = tuple(sorted(set(plain["k"]))), tuple(plain["seeds"])
+    return Suite(name, k, seeds, scenarios, tuple(tasks), tuple(retrievers), Path(path), text, plain["limit_s"])
+
+
+def read_dataset(path: str | Path, name: str) -> Component | None:
+    """One of the suite's `datasets` alone, whatever may be wrong with the rest; None where none is called so."""
+    _, root, _ = read(path)
+    problems = Problems(path)
+    named = _named(root.value if isinstance(root.value, dict) else {}, Problems(path))
+    if name not in named["datasets"]:
+        return None
+    component = Components(named, problems).get("datasets", name)
+    problems.raise_if_any()
+    return component if isinstance(component, Component) else None
+
+
+def _name(given: Mapping[str, Node], problems: Problems) -> str:
+    node = given.get("name")
+    if node is None:
+        problems.add(1, "name is missing; expected the suite's name; write for instance `name: audio`")
+    elif not node.broken:
+        return _safe(node.text or "", node, "name", problems)
+    return ""
+
+
+def _safe(name: str, node: Node, where: str, problems: Problems) -> str:
+    """Names become parts of file names, so they are made of what is safe in one."""
+    if not re.fullmatch(f"[A-Za-z0-9_+-]{{1,{LONGEST}}}", name):
+        told = repr(name[:80]) if name else found(node)
+        problems.add(
+            node.line,
+            f"{where} is {told}; expected letters, digits, _ + and - (at most {LONGEST}), for it becomes part of file "
+            "names; rename it",
+        )
+    return name
+
+
+def _plain(given: Mapping[str, Node], problems: Problems) -> dict[str, Any]:
+    """The keys that hold numbers and text. What is wrong is left out, so that the others can be used all the same."""
+    values: dict[str, Any] = {}
+    for key, argument in PLAIN.items():
+        alone = Node({key: given[key]} if key in given else {}, 1)
+        values |= fields(alone, {key: argument}, "", problems, _no_reference) or {}
+    for key in ("k", "seeds"):
+        chosen = values.get(key)
+        if chosen is None:
+            continue
+        if not chosen:
+            problems.add(given[key].line, f"{key} is an empty list; expected at least one number; remove the key")
+        if key == "seeds" and len(set(chosen)) < len(chosen):
+            twice = next(seed for seed in chosen if chosen.count(seed) > 1)
+            problems.add(given[key].line, f"seeds has {twice} twice; expected each seed once; remove one")
+    return values
+
+
+def _scenarios(node: Node | None, problems: Problems) -> dict[str, dict[str, Any]]:
+    if node is None:
+        node = Node({name: Node({}, 1) for name in SCENARIOS}, 1)
+    given = mapping(node, "scenarios", problems) or {}
+    if not given and not node.broken and (node.value is None or isinstance(node.value, dict)):
+        problems.add(
+            node.line, f"scenarios is empty; expected one of {', '.join(SCENARIOS)}; remove the key to have them all"
+        )
+    chosen = {}
+    for name, member in given.items():
+        if name not in SCENARIOS:
+            problems.add(
+                member.line,
+                f"unknown scenario {name[:80]}; expected one of {', '.join(SCENARIOS)}; correct or remove "
+                f"it{meant(name, SCENARIOS)}",
+            )
+        else:
+            chosen[name] = fields(member, SCENARIOS[name], f"scenarios.{name}.", problems, _no_reference) or {}
+    if chosen and "offline" not in chosen and len(chosen) == len(given) and not node.broken:
+        problems.add(
+            node.line,
+            "scenarios has no offline; expected it, for its answers are those that are scored; add `offline: {}`",
+        )
+    return chosen
+
+
+def _no_reference(section: Section, node: Node, where: str) -> Any:
+    raise AssertionError(f"{where} refers to {section}: only components and tasks do")
+
+
+def _named(given: Mapping[str, Node], problems: Problems) -> dict[Section, dict[str, Node]]:
+    named: dict[Section, dict[str, Node]] = {"retrievers": {}}
+    for section in NAMED:
+        members = (mapping(given[section], section, problems) if section in given else None) or {}
+        named[section] = {_safe(name, node, f"a name in {section}", problems): node for name, node in members.items()}
+    return named
+
+
+def _members(given: Mapping[str, Node], key: str, kind: type, problems: Problems) -> Any:
+    """The members of `tasks` or `retrievers`: there must be some."""
+    node = given.get(key)
+    example = "`- {dataset: soundscapes}`" if kind is list else "`random: {kind: random}`"
+    form = "a list of mappings" if kind is list else "a mapping from names to {kind: …}"
+    if node is not None and isinstance(node.value, kind) and (node.value or node.broken):
+        return node.value
+    if node is None or not node.broken:
+        told = "is missing" if node is None else f"is {found(node) if node.value not in ([], {}) else 'empty'}"
+        line = node.line if node else 1
+        problems.add(line, f"{key} {told}; expected {form}; write for instance {example}")
+    return kind()
+
+
+def _retrievers(members: Mapping[str, Node], components: Components, problems: Problems) -> list[RetrieverSpec]:
+    bases: dict[str, str] = {}
+    lower: dict[str, tuple[str, int]] = {}
+    named: dict[str, Node] = {}
+    for base, node in members.items():
+        _safe(base, node, "a name in retrievers", problems)
+        other = lower.setdefault(base.casefold(), (base, node.line))
+        if other[0] != base:
+            problems.add(
+                node.line,
+                f"the retriever '{base[:80]}' differs from '{other[0][:80]}' (line {other[1]}) in case alone; expected "
+                "names whose files differ everywhere; rename one",
+            )
+        variants = expand(base, node, keys_of("retrievers", node), MOST_VARIANTS - len(named), problems)
+        components.variants[base] = [variant.name for variant in variants]
+        named |= {variant.name: variant.node for variant in variants}
+        bases |= {variant.name: base for variant in variants}
+    components.named = {**components.named, "retrievers": named}
+    specs = []
+    for name in named:
+        component = components.get("retrievers", name)
+        if component is not WRONG:
+            specs.append(_spec(component, bases[name], problems))
+    return specs
+
+
+def _spec(component: Component, base: str, problems: Problems) -> RetrieverSpec:
+    own = component.instruments
+    bare = replace(component, instruments={})
+    for instrument in own:
+        if instrument not in bare.wants and not ("captioner" in bare.wants and instrument == "encoder"):
+            problems.add(
+                component.line,
+                f"retrievers.{base} has an {instrument}, but {component.kind} needs none; expected no such key; "
+                "remove it",
+            )
+    return RetrieverSpec(bare, own.get("encoder"), own.get("captioner"), component.name, base)

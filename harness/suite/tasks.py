@@ -1,0 +1,113 @@
+"""The tasks of a suite, and whether each has the instruments that its retrievers need. For `suite_reading`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from itertools import product
+from typing import Any, Literal
+
+from harness.contract.problems import Problems, meant
+from harness.suite.components import Components
+from harness.suite.registry import Argument
+from harness.suite.schema import fields, found
+from harness.suite.spec import INSTRUMENTS, Component, RetrieverSpec, TaskSpec
+from harness.suite.yaml_tree import Node
+
+TASK = {
+    "dataset": Argument("dataset"),
+    "split": Argument(Literal["train", "validation", "test"], "test"),
+    "direction": Argument(list[str] | str, None),
+    "encoder": Argument("encoder", None),
+    "captioner": Argument("captioner", None),
+    "hold_out": Argument(float, 0.0, at_least=0, at_most=0.99),  # the share of the gallery that is added afterwards
+}
+
+
+def tasks_of(members: list[Node], components: Components, problems: Problems) -> list[TaskSpec]:
+    tasks: dict[str, TaskSpec] = {}
+    for number, node in enumerate(members):
+        where = f"tasks[{number}]"
+        if not isinstance(node.value, dict):
+            if not node.broken:
+                problems.add(
+                    node.line,
+                    f"{where} is {found(node)}; expected a mapping; write for instance {{dataset: soundscapes}}",
+                )
+            continue
+        values = fields(node, TASK, f"{where}.", problems, components.refer)
+        if values is None:
+            continue
+        directions = _directions(values, node, where, problems)
+        for direction, fold in product(directions, values["dataset"].folds):
+            task = TaskSpec(**{**values, "direction": direction}, line=node.line, fold=fold)
+            same = tasks.setdefault(task.name.casefold(), task)  # some systems take both cases for one file
+            if same is not task:
+                problems.add(
+                    node.line,
+                    f"the task {task.name} again; expected each once, and line {same.line} has it; remove "
+                    "one, or give its dataset a name of its own under datasets",
+                )
+    return list(tasks.values())
+
+
+def _directions(values: Mapping[str, Any], node: Node, where: str, problems: Problems) -> Iterator[str]:
+    medium = values["dataset"].modality
+    possible = (f"text-{medium}", f"{medium}-text")
+    given = values["direction"]
+    line = node.value["direction"].line if isinstance(node.value, dict) and "direction" in node.value else node.line
+    if given == []:
+        problems.add(line, f"{where}.direction is an empty list; expected {' or '.join(possible)}; write one")
+    for direction in [given] if isinstance(given, str) else [possible[0]] if given is None else given:
+        if direction in possible:
+            yield direction
+        else:
+            problems.add(
+                line,
+                f"{where}.direction is '{direction[:80]}'; the dataset {values['dataset'].name} holds {medium}, so "
+                f"expected {' or '.join(possible)}; choose one{meant(direction, possible)}",
+            )
+
+
+def check_instruments(tasks: list[TaskSpec], retrievers: list[RetrieverSpec], problems: Problems) -> None:
+    """Whether every task has the instruments that its retrievers need, for the right medium; every retriever a task."""
+    for spec in retrievers:
+        for glob in spec.component.tasks or ():
+            if tasks and not any(fnmatchcase(task.name, glob) for task in tasks):
+                names = [task.name for task in tasks]
+                problems.add(
+                    spec.line,
+                    f"retrievers.{spec.base}.tasks is '{glob[:80]}', which names no task; expected a glob of one of "
+                    f"{', '.join(names[:12])}; correct it{meant(glob, names)}",
+                )
+    for task in tasks:
+        lacking: dict[str, list[str]] = {}
+        for spec in (spec for spec in retrievers if spec.answers(task)):
+            for instrument in INSTRUMENTS:
+                own = getattr(spec, instrument)
+                used = own or getattr(task, instrument)
+                if own is not None:
+                    _check_medium(own, task, spec.line, f"retrievers.{spec.base}", problems)
+                if used is None and instrument in spec.component.wants:
+                    lacking.setdefault(instrument, []).append(spec.base)
+        for instrument, names in lacking.items():
+            who = ", ".join(dict.fromkeys(names))
+            problems.add(
+                task.line,
+                f"the task {task.name} names no {instrument}, which {who} needs; expected one from the task or the "
+                f"retriever; add `{instrument}: NAME` here",
+            )
+        for used in (task.encoder, task.captioner):
+            if used is not None:
+                _check_medium(used, task, task.line, f"the task {task.name}", problems)
+
+
+def _check_medium(instrument: Component, task: TaskSpec, line: int | None, where: str, problems: Problems) -> None:
+    medium = task.dataset.modality
+    bound = (instrument.modality,) if instrument.modality else instrument.entry.modalities
+    if medium not in bound:
+        problems.add(
+            line,
+            f"{where} uses '{instrument.name}', made for {' and '.join(bound)}, on the dataset {task.dataset.name}, "
+            f"which holds {medium}; expected one for {medium}; choose another",
+        )
