@@ -31,7 +31,7 @@ test-clip:
 	  $(PYTHON) -m venv .venv-clip && \
 	  .venv-clip/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,clip]' && \
 	  touch .venv-clip/ready; }
-	.venv-clip/bin/python -m pytest tests/test_open_clip_encoder.py tests/conformance -k 'clip'
+	.venv-clip/bin/python -m pytest tests/baselines/test_open_clip_encoder.py tests/conformance -k 'clip'
 
 # laion-clap wants a numpy before 2.
 test-clap:
@@ -39,7 +39,7 @@ test-clap:
 	  $(PYTHON) -m venv .venv-clap && \
 	  .venv-clap/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-clap.txt -e '.[test,clap]' && \
 	  touch .venv-clap/ready; }
-	.venv-clap/bin/python -m pytest tests/test_laion_clap_encoder.py
+	.venv-clap/bin/python -m pytest tests/baselines/test_laion_clap_encoder.py
 
 lint: setup
 	$(BIN)/ruff check .

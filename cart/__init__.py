@@ -1,1 +1,1 @@
-"""Generative retrieval: candidates get identifiers, a model writes that of what a query asks for. Begin at `retriever`."""
+"""Generative retrieval: candidates get identifiers, and a model writes the one that a query asks for: `retriever`."""

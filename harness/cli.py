@@ -120,7 +120,8 @@ def _say(text: str = "") -> None:
 
 def _load(options: argparse.Namespace) -> Any:
     """The suite that was asked for, or None after saying what is wrong with it."""
-    from harness.suite import SuiteError, load
+    from harness.contract.problems import SuiteError
+    from harness.suite import load
 
     try:
         suite = load(options.suite)
@@ -133,7 +134,7 @@ def _load(options: argparse.Namespace) -> Any:
 def _checked(suite: Any, options: argparse.Namespace, limit_s: float) -> Any:
     """What can be known before anything is made, or None after saying what is wrong with it."""
     from harness.contest.checks import check
-    from harness.suite.spec import SuiteError
+    from harness.contract.problems import SuiteError
 
     found = check(suite, _data_root(options), limit_s)
     if found.wrong:

@@ -1,6 +1,6 @@
 """By hand: how far memory rises while files are embedded, in this process and in all the workers.
 
-    PYTHONPATH=.:tests python tests/bench/media_memory.py 20000 image|audio
+    PYTHONPATH=.:tests/helpers python tests/bench/media_memory.py 20000 image|audio
 
 Every file is decoded in a worker and embedded by a small encoder, as the workshop does it, after a tenth to warm up.
 """

@@ -1,6 +1,6 @@
 """By hand: manifests of so many media files, in real formats, a tenth of them broken, run to a verdict.
 
-PYTHONPATH=.:tests python tests/bench/own_media.py 500
+PYTHONPATH=.:tests/helpers:tests/data python tests/bench/own_media.py 500
 """
 
 from __future__ import annotations

@@ -9,9 +9,10 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-HERE = Path(__file__).parent
+from runs import ROOT
+
+HELPERS = ROOT / "tests" / "helpers"
 PLAIN = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 # What training is made of. Anything else that takes a larger share than this is something that fell off its fast path.
 EXPECTED = (
@@ -32,9 +33,9 @@ LARGEST = 0.1
 
 
 def test_training_on_a_plain_processor() -> None:
-    paths = os.pathsep.join([str(HERE.parent), str(HERE)])
+    paths = os.pathsep.join([str(ROOT), str(HELPERS), str(HELPERS.parent)])
     done = subprocess.run(
-        [sys.executable, str(HERE / "plain_processor.py")],
+        [sys.executable, str(HELPERS / "plain_processor.py")],
         env={**os.environ, **PLAIN, "PYTHONPATH": paths},
         capture_output=True,
         text=True,

@@ -15,11 +15,12 @@ from harness import report
 from harness.contest.runner import Outcome, Session, run
 from harness.contest.task import open_task
 from harness.contract.dataset import Links
+from harness.contract.problems import SuiteError
 from harness.machine.environment import describe
 from harness.score.scoring import score
 from harness.store.artifacts import Store
 from harness.store.run_folder import RunFolder
-from harness.suite import SuiteError, load
+from harness.suite import load
 
 SUITE = """\
 name: growing

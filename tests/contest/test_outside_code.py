@@ -14,9 +14,10 @@ from outside_code import HEAD, write
 from runs import command, environment, harness, records
 
 from harness.contest import child
+from harness.contract.problems import SuiteError
 from harness.machine import interruption
 from harness.machine.disk import NoRoom
-from harness.suite import SuiteError, load, registry, sources
+from harness.suite import load, registry, sources
 
 ENDINGS = {  # where and how → the end of what its record says
     "index-exit": "SystemExit: 0",

@@ -12,10 +12,11 @@ import pytest
 from runs import TINY, harness
 
 from harness import cli
+from harness.contract.problems import SuiteError
 from harness.machine import files
 from harness.machine.files import BadPath, objection, path_digest
 from harness.store.run_folder import RunFolder
-from harness.suite import SuiteError, load
+from harness.suite import load
 
 
 def pipe(folder: Path) -> Path:

@@ -7,15 +7,13 @@ folder on the path of a fresh process.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
-from runs import ROOT, python_path
+from installed import harness, install
+from runs import ROOT
 
 OUTSIDE = ROOT / "tests" / "fixtures" / "outside"
 
@@ -68,19 +66,6 @@ class Odd(Constant):
 }
 
 
-def install(site: Path, name: str, groups: dict[str, dict[str, str]]) -> None:
-    """What an installer writes beside the modules."""
-    info = site / f"{name}-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    lines = [
-        line
-        for group, points in groups.items()
-        for line in (f"[{group}]", *(f"{key} = {value}" for key, value in points.items()))
-    ]
-    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one sound package and one in which everything is broken."""
@@ -93,12 +78,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (site / "broken" / f"{name}.py").write_text(text)
     install(site, "broken", {"harness.retrievers": BROKEN, "harness.datasets": {"absent": BROKEN["absent"]}})
     return site
-
-
-def harness(site: Path, tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": python_path(site), "HARNESS_CACHE": str(tmp_path / "cache")}
-    command = [sys.executable, "-m", "harness", *map(str, arguments)]
-    return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
 
 
 def test_a_package_brings_a_dataset_an_encoder_and_a_retriever(site, tmp_path):

@@ -16,7 +16,7 @@ import faiss
 import numpy as np
 import pytest
 import torch
-from test_entry_points import harness, install
+from installed import harness, install
 
 from baselines.controls import Oracle
 from harness.contest import guard
@@ -188,7 +188,7 @@ retrievers:
 
 
 def test_a_run_says_what_was_changed_and_its_record_and_table_too(tmp_path: Path) -> None:
-    outside = Path(__file__).parent / "fixtures" / "outside"
+    outside = Path(__file__).parents[1] / "fixtures" / "outside"
     site = tmp_path / "site"
     entries = {"datasets": {"tones": "outside.entries:TONES"}, "encoders": {"pitch": "outside.entries:PITCH"}}
     install(site, "outside", {f"harness.{group}": points for group, points in entries.items()})

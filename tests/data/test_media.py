@@ -414,7 +414,7 @@ def test_workers_end_with_whom_they_work_for_even_if_it_is_killed(tmp_path: Path
     import soundfile
 
     soundfile.write(tmp_path / "long.flac", np.zeros(48_000 * 500, np.int16), 48_000)  # it is at it for a while
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
     script = [sys.executable, "-c", BUSY, str(tmp_path / "long.flac")]
     parent = subprocess.Popen(script, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
     assert parent.stdout is not None

@@ -12,7 +12,7 @@ from harness.machine import files
 from harness.store import record
 from harness.store.run_folder import RunFolder, cell_name
 
-FIRST = Path(__file__).parent / "fixtures" / "record-v1.json"
+FIRST = Path(__file__).parents[1] / "fixtures" / "record-v1.json"
 TASK = "sounds/test/text-audio"
 ANSWERS = {0: [0, 1, 2, 3], 1: [0, 1, 3, 2], 2: [1, 0, 3, 2]}  # best candidate of each query, by seed: 4, 2, 0 right
 

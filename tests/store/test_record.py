@@ -14,7 +14,7 @@ from harness.machine import files
 from harness.store import record
 from harness.store.record import REQUIRED, SCHEMA_VERSION, Record, RecordError
 
-FIRST = Path(__file__).parent / "fixtures" / "record-v1.json"  # of a real run: never to be edited or made again
+FIRST = Path(__file__).parents[1] / "fixtures" / "record-v1.json"  # of a real run: never to be edited or made again
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from malformed import CASES, HEAD, Case
+from runs import ROOT
 
-from harness.contract.problems import MOST_PROBLEMS
+from harness.contract.problems import MOST_PROBLEMS, SuiteError
 from harness.machine.escaping import line
-from harness.suite import SuiteError, load, yaml_source
+from harness.suite import load, yaml_source
 from harness.suite import reading as suite_reading
 
-SUITES = Path(__file__).parents[1] / "suites"
+SUITES = ROOT / "suites"
 
 
 @pytest.fixture(params=yaml_source.LOADERS, ids=lambda loader: loader.__name__)

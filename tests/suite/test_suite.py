@@ -11,15 +11,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from runs import ROOT
 
 from harness.contest import timing as measure
+from harness.contract.problems import SuiteError
 from harness.contract.retriever import PARADIGMS
-from harness.suite import Suite, SuiteError, load, registry, yaml_source
+from harness.suite import Suite, load, registry, yaml_source
 from harness.suite.components import PARADIGMS as PARADIGMS_OF_SUITES
 from harness.suite.reading import SCENARIOS
 from harness.suite.registry import Argument, Entry
 
-SUITES = Path(__file__).parents[1] / "suites"
+SUITES = ROOT / "suites"
 SMALL = """
 name: small
 datasets:
