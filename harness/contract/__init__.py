@@ -1,11 +1,20 @@
-"""All that a contestant imports: what it has to be, what it is handed, how it says what is wrong."""
+"""All that a contestant imports: what it has to be, what it is handed, how it says what is wrong.
 
-from harness.contract.dataset import Contents, Dataset, Pairs, Split, Unavailable, Waveform, texts
-from harness.contract.entry import Argument, Entry
-from harness.contract.instruments import Captioner, Encoder, Instrument, TextTower, TokenEncoder
-from harness.contract.problems import BadInput, Problems
-from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported, best
-from harness.contract.store import Recipe, Store
+A name is imported when it is asked for: planning a suite needs the problems, and neither numpy nor the rest.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.contract.dataset import Contents, Dataset, Pairs, Split, Unavailable, Waveform, texts
+    from harness.contract.entry import Argument, Entry
+    from harness.contract.instruments import Captioner, Encoder, Instrument, TextTower, TokenEncoder
+    from harness.contract.problems import BadInput, Problems
+    from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported, best
+    from harness.contract.store import Recipe, Store
 
 __all__ = [
     "Argument",
@@ -32,3 +41,18 @@ __all__ = [
     "best",
     "texts",
 ]
+HOMES = {
+    "dataset": ("Contents", "Dataset", "Pairs", "Split", "Unavailable", "Waveform", "texts"),
+    "entry": ("Argument", "Entry"),
+    "instruments": ("Captioner", "Encoder", "Instrument", "TextTower", "TokenEncoder"),
+    "problems": ("BadInput", "Problems"),
+    "retriever": ("Footprint", "Ranking", "Retriever", "Unsupported", "best"),
+    "store": ("Recipe", "Store"),
+}
+HOME = {name: module for module, names in HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOME:
+        raise AttributeError(f"harness.contract has no {name}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"harness.contract.{HOME[name]}"), name)

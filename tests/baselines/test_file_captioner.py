@@ -12,15 +12,15 @@ import pytest
 from kit import Kit
 
 from baselines.captioners.file import FileCaptioner, read
+from harness import suite
 from harness.contest.builder import Workshop
 from harness.contest.task import open_task
 from harness.contest.timing import in_memory
 from harness.contract.dataset import Contents, Links, Pairs, Split, Unavailable, texts
-from harness.contract.problems import BadInput
+from harness.contract.problems import BadInput, SuiteError
 from harness.data.audit import audit
 from harness.store.artifacts import Store
-from harness.suite import spec as suite
-from harness.suite.spec import Suite
+from harness.suite import Suite
 
 
 def things(names: list[str]) -> Contents:
@@ -124,7 +124,7 @@ GOOD = b'{"item": "a", "caption": "first"}\n'
 def test_what_is_wrong_with_a_file_is_told_with_its_line(tmp_path: Path, row: bytes, told: str) -> None:
     path = tmp_path / "captions.jsonl"
     path.write_bytes(GOOD + b"\n" + row + b"\n")
-    with pytest.raises(suite.SuiteError) as error:
+    with pytest.raises(SuiteError) as error:
         fitted(path)
     assert f"{path}:3: " in str(error.value) and told in str(error.value)
 
@@ -132,14 +132,14 @@ def test_what_is_wrong_with_a_file_is_told_with_its_line(tmp_path: Path, row: by
 def test_all_that_is_wrong_comes_at_once(tmp_path: Path) -> None:
     path = tmp_path / "captions.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + GOOD + b"x\n{}\n")
-    with pytest.raises(suite.SuiteError) as error:
+    with pytest.raises(SuiteError) as error:
         fitted(path)
     assert [problem.line for problem in error.value.problems] == [2, 3]
 
 
 def test_an_empty_file_and_a_missing_one(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n\n")
-    with pytest.raises(suite.SuiteError, match="no captions in it"):
+    with pytest.raises(SuiteError, match="no captions in it"):
         read(tmp_path / "empty.jsonl")
     with pytest.raises(Unavailable, match=r"none\.jsonl can't be read \(No such file.*expected a file with a row"):
         fitted(tmp_path / "none.jsonl")
