@@ -1,4 +1,4 @@
-"""The command line: `python -m harness run|plan|report|data|list`. What a verb needs is imported when it is called."""
+"""The command line, `python -m harness VERB`. What a verb needs is imported when it is called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from harness import data_cli
+from harness import check_cli, data_cli
 from harness.machine.disk import NoRoom
 from harness.machine.escaping import line, terminal
 from harness.machine.files import BadPath, is_folder
@@ -32,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser(
         prog="python -m harness",
         description="Compare retrieval paradigms, text to image, audio and video, under one timed interface.",
-        epilog="Exit codes: 0 fine, 1 a cell failed, 2 bad input, 3 unavailable under --strict, 130 interrupted.",
+        epilog="Exit codes: 0 fine, 1 a cell failed or got worse, 2 bad input, 3 unavailable under --strict or "
+        "inconclusive, 130 interrupted.",
     )
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
@@ -53,6 +54,10 @@ def parser() -> argparse.ArgumentParser:
     report = verbs.add_parser("report", help="make a run's tables and plots again")
     report.add_argument("folder", type=Path, metavar="RUN", help="a run's folder, such as results/runs/audio")
     report.set_defaults(call=_report)
+
+    check = verbs.add_parser("check", help="the gate: is a run still as good as its reference?")
+    check_cli.add_options(check)
+    check.set_defaults(call=lambda options: check_cli.call(options, _say, _complain))
 
     data = verbs.add_parser("data", help="datasets on this disk: list, check, path, get")
     data_cli.add_options(data)

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from harness.contest import guard
-from harness.contest.answers import agreement, checked, copied, joined
+from harness.contest.answers import checked, copied, joined
 from harness.contract.dataset import Contents, unchangeable
 from harness.contract.problems import BadInput
 from harness.contract.retriever import Ranking, Retriever
 from harness.machine import compute, interruption
 from harness.machine.progress import track
+from harness.score.agreement import agreement
 
 ORDER = 20_240  # seeds the order in which queries are asked
 BLOCK = 20  # single queries that a contestant is asked before the next one is

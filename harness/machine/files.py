@@ -155,8 +155,13 @@ def read_sealed(path: Path) -> bytes:
     return data
 
 
+def json_bytes(value: Any) -> bytes:
+    """As files hold it."""
+    return _encoded(json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False)) + b"\n"
+
+
 def write_json(path: Path, value: Any) -> None:
-    write(path, _encoded(json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False)) + b"\n")
+    write(path, json_bytes(value))
 
 
 def sealed(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import pytest
 from cases import CASES, Case
 from kit import FEW, Kit
 
-from harness.contest.answers import agreement
 from harness.contract.dataset import Contents, Waveform, texts
 from harness.contract.retriever import PAD, Ranking, Retriever, Unsupported
 from harness.machine import files
+from harness.score.agreement import agreement
 from harness.score.metrics import check_ranking
 
 K = 10

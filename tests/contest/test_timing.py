@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from baselines.controls import Null
-from harness.contest.answers import agreement
 from harness.contest.timing import Contestant, Questions, contest
 from harness.contract.dataset import Contents, texts
 from harness.contract.retriever import Footprint, Ranking, Retriever
 from harness.machine import compute
+from harness.score.agreement import agreement
 
 GALLERY, COUNT, K = 30, 120, 5
 OFFLINE = {"offline": {"rounds": 4, "cap_s": 30.0}}
