@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -64,12 +63,11 @@ def train(
     plan: Plan,
     folder: Path | None = None,
     subject: str = "",
-    look: Callable[[int], None] | None = None,
 ) -> float:
     """Train in place. With a folder, checkpoints go there, and a run that was cut off goes on where it stopped.
 
     `subject` names everything else that the outcome depends on (data, identifiers): a checkpoint of another one is not
-    taken up. `look` is called after every `plan.checkpoint` steps and after the last.
+    taken up.
 
     Returns the seconds that runs which were cut off had spent on what was taken up: a cost, though not of this one.
     """
@@ -108,14 +106,9 @@ def train(
             learner.take(loss.total)
             if step % 10 == 0 or step + 1 == plan.steps:
                 shown = {"loss": loss.total.item(), "first token": loss.right.item()}
-            if (step + 1) % plan.checkpoint == 0 or step + 1 == plan.steps:
-                if folder:
-                    spent = earlier + time.perf_counter() - begun
-                    _keep(folder / CHECKPOINT, name, model, learner, {"step": step + 1, "seconds": spent})
-                if look:
-                    model.eval()
-                    look(step + 1)
-                    model.train()
+            if folder and ((step + 1) % plan.checkpoint == 0 or step + 1 == plan.steps):
+                spent = earlier + time.perf_counter() - begun
+                _keep(folder / CHECKPOINT, name, model, learner, {"step": step + 1, "seconds": spent})
     model.eval()
     return earlier
 

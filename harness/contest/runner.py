@@ -206,7 +206,7 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
         if contestant.failure is None:
             try:
                 _succeed(session, cell, task, contestant, book, noise)
-            except BaseException as error:  # odd traces, counts or sizes: its own fault, and nobody else's loss
+            except BaseException as error:  # odd counts or sizes: only this cell fails
                 interruption.let_pass(error)
                 contestant.failure = traceback.format_exc()
         if contestant.failure is not None:
