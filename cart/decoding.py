@@ -5,7 +5,7 @@ no loop over either; levels with vocabularies of their own; and two things that 
 children instead of the level's whole vocabulary (`legal` and `full`): a step without a choice has probability 1, so a
 beam above a single candidate is settled and asks the model nothing more, and the scores of all identifiers sum to 1.
 
-Any model that speaks `Model` can be searched. Shapes: Q queries, B beams, V the vocabulary of a level, M children.
+Any `Model` can be searched. Shapes: Q queries, B beams, V the vocabulary of a level, M children.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Model(Protocol):
         """
 
     def affinity(self, state: Any, level: int, nodes: Tensor) -> Tensor | None:
-        """What nodes (Q, B, M) of `level` gain beyond the logits of their tokens, where a model has such a thing."""
+        """Logits of nodes (Q, B, M) of `level`, added to those of their tokens; None where a model has none."""
 
 
 class Answers(NamedTuple):
@@ -44,7 +44,7 @@ class Answers(NamedTuple):
 
 @torch.inference_mode()
 def search(model: Model, queries: Any, trie: Trie, beams: int, k: int, normalise: Normalise = "legal") -> Answers:
-    """The best k of those candidates that a beam of this width comes to; the tree's arrays are torch tensors."""
+    """The best k candidates that a beam of this width reaches; the tree's arrays are torch tensors."""
     state, count = model.begin(queries)
     nodes = torch.zeros(count, 1, dtype=torch.int64, device=trie.rows.device)  # the root; later, padding is 0 as well
     tokens, parents, scores = nodes, nodes, nodes.float()
@@ -63,7 +63,7 @@ def search(model: Model, queries: Any, trie: Trie, beams: int, k: int, normalise
         child, real = children(trie, level, nodes)  # (Q, B, M)
         wide = asked[..., None].expand(-1, -1, child.shape[2])  # (Q, W, M)
         gained = gains(model, state, logits, trie, level, child.gather(1, wide), real.gather(1, wide), normalise)
-        steps = torch.zeros(child.shape, device=child.device).scatter_(1, wide, gained)  # 0 for who doesn't ask
+        steps = torch.zeros(child.shape, device=child.device).scatter_(1, wide, gained)  # 0 for beams that don't ask
         total = (scores[..., None] + steps).masked_fill(~real, -torch.inf).flatten(1)  # (Q, B · M)
         scores, place = total.topk(min(beams, total.shape[1]))  # best first; (Q, B) of the next level
         seats = torch.zeros_like(nodes).scatter_(1, asked, torch.arange(width, device=asked.device).expand_as(asked))
@@ -80,7 +80,7 @@ def search(model: Model, queries: Any, trie: Trie, beams: int, k: int, normalise
 def gains(
     model: Model, state: Any, logits: Tensor, trie: Trie, level: int, child: Tensor, real: Tensor, normalise: Normalise
 ) -> Tensor:
-    """What each of the children (…, M) of a beam adds to its log-probability; logits (…, V)."""
+    """What each child (…, M) of a beam adds to its log-probability; logits (…, V)."""
     extra = model.affinity(state, level, child)
     if normalise == "full":
         if extra is not None:
@@ -94,7 +94,7 @@ def gains(
 
 
 def children(trie: Trie, level: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
-    """Nodes (…, M) of `level` below each of these, and which of them are real: M is what the largest family has."""
+    """Nodes (…, M) of `level` below each of these, and which are real: M is the largest number of children."""
     first, last = (end.long()[..., None] for end in trie.children(level, nodes))
     child = first + torch.arange(int((last - first).max()), device=nodes.device)
     real = child < last

@@ -14,10 +14,10 @@ from scipy.signal import resample_poly
 
 from baselines.encoders import features, small
 from baselines.encoders.small import SmallEncoder
-from baselines.encoders.words import PAD, START, UNKNOWN, Vocabulary
 from harness.contract.dataset import Contents, Pairs, Waveform, texts
 from harness.data.datasets.soundscapes import Soundscapes
 from harness.machine import progress
+from harness.nn.words import PAD, START, UNKNOWN, Vocabulary
 
 MEDIA = tuple(DATASETS)
 SHAPES = {"audio": (48, 1), "image": (3,), "video": (24,)}  # channels, and height where it's fixed
