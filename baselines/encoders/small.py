@@ -23,18 +23,19 @@ from baselines.encoders.features import Shape
 from baselines.encoders.positives import Positives, contrast, reciprocal_ranks, right_ones
 from baselines.encoders.sampling import LookAlikes
 from baselines.encoders.towers import MediaTower, TextTower
-from baselines.encoders.words import PAD, Vocabulary, pad
 from harness.contract.dataset import Contents, Links, Modality, Pairs
 from harness.contract.instruments import TokenEncoder
 from harness.machine import compute
 from harness.machine.progress import say, track
-from harness.nn.layers import in_parts, parameter_count
+from harness.nn import batching
+from harness.nn.layers import below, parameter_count
 from harness.nn.learning import Apart, Learner
+from harness.nn.words import PAD, Vocabulary, pad
 
 TEXT_BATCH, MEDIA_BATCH = 512, 128
 FIRST_SCALE = 3.0  # exp(3) ≈ 20
-LOOKS = 10  # at validation, evenly over the steps
-LEAST_BETWEEN = 10  # steps from one look to the next
+LOOKS = 10  # validations, evenly over the steps
+LEAST_BETWEEN = 10  # steps from one validation to the next
 
 
 class SmallEncoder(TokenEncoder):
@@ -49,8 +50,8 @@ class SmallEncoder(TokenEncoder):
         seed: int = 0,
     ) -> None:
         self.steps, self.batch, self.dim, self.lr, self.seed = steps, batch, dim, lr, seed
-        self.patience = patience  # looks at validation without a gain after which training ends; 0: never
-        self.modality = modality  # what the suite says it is for; None: whatever it is trained on
+        self.patience = patience  # validations without a gain after which training ends; 0: never
+        self.modality = modality  # as the suite says; None: that of the training data
         self.learned: dict[str, Any] = {}  # how training went
 
     # -- training ---------------------------------------------------------------------------------------------------
@@ -64,7 +65,7 @@ class SmallEncoder(TokenEncoder):
         items = int((positives.captions.counts > 0).sum())
         if min(items, positives.texts) < 2:
             raise ValueError(
-                f"the small encoder learns to tell items apart by their texts and got {items} items with "
+                f"the small encoder learns to distinguish items by their texts and got {items} items with "
                 f"{positives.texts} different texts to learn from: name a larger training split"
             )
         vocabulary = Vocabulary.learn(train.queries)
@@ -97,9 +98,9 @@ class SmallEncoder(TokenEncoder):
         for step in track(range(self.steps), "training small", note=checks.words):
             items, captions = _one_caption_each(positives.captions, sampler.items(self.batch), rng)
             with compute.half_precision():
-                texts = in_parts(self.text, rows[captions], scale.device)
+                texts = batching.encode(self.text, rows[captions], scale.device)
                 media = self.media(planes[items].to(scale.device, torch.float32))
-            sampler.saw(items, media)
+            sampler.update(items, media)
             logits = scale.exp().clamp(max=100) * texts @ media.T  # (B, B)
             loss = checks.loss = contrast(logits, positives.among(captions, items))
             learner.learn(step, loss)
@@ -126,23 +127,12 @@ class SmallEncoder(TokenEncoder):
     # -- use --------------------------------------------------------------------------------------------------------
 
     def encode(self, contents: Contents) -> np.ndarray:
-        if contents.modality == "text":
-            return self._by_length(contents)
         with torch.inference_mode():
+            if contents.modality == "text":
+                rows = self.vocabulary.batch(list(contents))
+                return batching.encode(self.text, rows, compute.current().device, TEXT_BATCH).cpu().numpy()
             parts = [self.media(batch).cpu().numpy() for batch in self._media_batches(contents)]
         return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
-
-    def _by_length(self, contents: Contents) -> np.ndarray:
-        """Texts of a length together, so that little is padded."""
-        rows = [self.vocabulary.tokens(text) for text in contents]
-        order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
-        out = np.empty((len(rows), self.dim), np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(rows), TEXT_BATCH):
-                chosen = order[start : start + TEXT_BATCH]
-                batch = pad([rows[row] for row in chosen]).to(compute.current().device)
-                out[chosen] = self.text(batch).cpu().numpy()
-        return out
 
     def _media_batches(self, contents: Contents) -> Iterator[Tensor]:
         if contents.modality != self.shape.modality:
@@ -155,15 +145,13 @@ class SmallEncoder(TokenEncoder):
 
     def text_tower(self) -> WordTower:
         tower = TextTower(len(self.vocabulary), self.vocabulary.longest, self.dim)
-        named = self._trained.items()
-        tower.load_state_dict({k.removeprefix("text."): v for k, v in named if k.startswith("text.")})
+        tower.load_state_dict(below(self._trained, "text"))
         return WordTower(self.vocabulary, tower)
 
     def trainable_media(self) -> MediaTower:
         """A copy of the media tower to go on training with."""
         tower = MediaTower(self.shape, self.dim)
-        named = self._trained.items()
-        tower.load_state_dict({k.removeprefix("media."): v for k, v in named if k.startswith("media.")})
+        tower.load_state_dict(below(self._trained, "media"))
         return tower
 
     def tokens(self, contents: Contents) -> tuple[np.ndarray, np.ndarray]:
@@ -176,7 +164,7 @@ class SmallEncoder(TokenEncoder):
         return states, np.ones(states.shape[:2], bool)
 
     def details(self) -> Mapping[str, Any]:
-        """How training went: the shape of what it sees, how many items were larger, its last step, loss and figure."""
+        """How training went: the shape of its input, how many items were larger, its last step, loss and MRR."""
         return self.learned
 
     # -- keeping ----------------------------------------------------------------------------------------------------
@@ -194,13 +182,13 @@ class SmallEncoder(TokenEncoder):
         self.learned = config["learned"]
         self._assemble(Vocabulary(tuple(config["vocabulary"]), config["longest"]), Shape(**config["shape"]))
         weights = load_file(folder / "small.safetensors")
-        self.text.load_state_dict({k.removeprefix("text."): v for k, v in weights.items() if k.startswith("text.")})
-        self.media.load_state_dict({k.removeprefix("media."): v for k, v in weights.items() if k.startswith("media.")})
+        self.text.load_state_dict(below(weights, "text"))
+        self.media.load_state_dict(below(weights, "media"))
         self._finish()
 
 
 class WordTower(nn.Module):
-    """The text tower together with its vocabulary: what others may start from."""
+    """The text tower with its vocabulary: a `TextTower` for others to start from."""
 
     def __init__(self, vocabulary: Vocabulary, tower: TextTower) -> None:
         super().__init__()
@@ -216,7 +204,7 @@ class WordTower(nn.Module):
 
 
 class _Validation:
-    """Keeps the weights that ranked best on the validation split, and notices when no better ones come."""
+    """Keeps the weights that ranked best on the validation split, and ends training when no better ones come."""
 
     def __init__(self, encoder: SmallEncoder, pairs: Pairs) -> None:
         self.encoder, self.best, self.best_at, self.since, self.note = encoder, -1.0, 0, 0, ""
@@ -237,7 +225,7 @@ class _Validation:
         encoder.text.eval()
         encoder.media.eval()
         with torch.inference_mode():
-            texts = torch.from_numpy(encoder._by_length(self.pairs.queries))
+            texts = torch.from_numpy(encoder.encode(self.pairs.queries))
             device = compute.current().device
             parts = self.planes.split(MEDIA_BATCH)
             media = torch.cat([encoder.media(part.to(device, torch.float32)).cpu() for part in parts])
@@ -248,11 +236,11 @@ class _Validation:
         self.since += 1
         if reciprocal > self.best:
             self.best, self.best_at, self.since = reciprocal, step, 0
-        if reciprocal == self.best:  # of equal ones the last: they were trained longer
+        if reciprocal == self.best:  # of equals the last, which was trained longest
             self.kept = [copy.deepcopy(tower.state_dict()) for tower in (encoder.text, encoder.media)]
 
     def stands_still(self, step: int) -> bool:
-        """Whether to end training: half of it is done, and the last looks brought nothing."""
+        """Whether to end training: half of it is done, and the last validations brought no gain."""
         steps, patience = self.encoder.steps, self.encoder.patience
         if not patience or self.since < patience or not steps / 2 <= step < steps:
             return False
@@ -269,8 +257,7 @@ class _Validation:
 
 
 def _one_caption_each(captions: Links, items: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Those of the items that have captions, and one of each: two of one item in a batch would be told apart though
-    both are right."""
+    """Those of the items that have captions, and one of each: two of one item would be each other's negatives."""
     counts = captions.counts[items]
     chosen = captions.starts[items] + (rng.random(len(items)) * counts).astype(np.int64)
     return items[counts > 0], captions.targets[chosen[counts > 0]]

@@ -1,9 +1,8 @@
-"""A joint transformer over words and patches, trained here from scratch: the single tower of the two-tower recipe.
+"""A joint transformer over words and patches, trained here: the single tower of the two-tower recipe.
 
-It learns what the dual tower's cosine doesn't know: the score is the cosine plus what the words find when they look
-at the patches. Training pairs are one right and a few wrong candidates that the dual tower finds alike; and words are
-hidden, to be told from the medium, which teaches where to look much sooner than right and wrong alone (Li et al., 2021:
-the same two losses).
+It learns what the dual tower's cosine misses: the score is the cosine plus a score from the words' attention to the
+patches. Two losses, as in Li et al. (2021): matching, of one right candidate against a few hard negatives from the
+dual tower; and masked words, predicted from the item, which teach where to attend much sooner than matching alone.
 """
 
 from __future__ import annotations
@@ -20,9 +19,8 @@ from torch import Tensor
 
 from baselines.encoders import features
 from baselines.encoders.positives import Positives, reciprocal_ranks, right_ones
-from baselines.encoders.sampling import GROUP
+from baselines.encoders.sampling import GROUP, in_groups
 from baselines.encoders.small import SmallEncoder
-from baselines.encoders.words import PAD, START, UNKNOWN
 from baselines.single_tower.joint import Joint
 from baselines.single_tower.scorer import SingleTower, batches
 from harness.contract.dataset import Contents, Pairs, Unavailable
@@ -30,14 +28,16 @@ from harness.contract.dataset import texts as text_contents
 from harness.machine import compute
 from harness.machine.compute import stage
 from harness.machine.progress import track
-from harness.nn.layers import parameter_count, trim
+from harness.nn.batching import trim
+from harness.nn.layers import parameter_count
 from harness.nn.learning import Learner
+from harness.nn.words import PAD, START, UNKNOWN
 
 ITEMS_AT_ONCE = 128
-TOLD = 4  # captions of each item in a batch whose hidden words are to be told
-HIDDEN = 0.5  # the share of words that are hidden; like TOLD ours, not tuned
-LEAST_BETWEEN = 50  # steps from one look at validation to the next
-TRIED, AMONG = 200, 32  # validation queries, and how many candidates of the dual tower's each is tried on
+CAPTIONS = 4  # of each item in a batch whose masked words are predicted
+MASKED = 0.5  # the share of words that are masked; like CAPTIONS ours, not chosen by validation
+LEAST_BETWEEN = 50  # steps from one validation to the next
+TRIED, AMONG = 200, 32  # validation queries, and how many of the dual tower's candidates are scored for each
 
 
 class Match(SingleTower):
@@ -111,7 +111,7 @@ class Match(SingleTower):
 
 
 class _Training:
-    """Everything that is needed while it learns, and not afterwards."""
+    """What is needed for training alone."""
 
     def __init__(self, match: Match, train: Pairs, validation: Pairs) -> None:
         self.match, self.joint = match, match.joint
@@ -131,19 +131,21 @@ class _Training:
         self.checks.look()
         for step in track(range(steps), "training match", note=self.checks.words):
             with compute.half_precision():
-                matching, telling = self.losses()
-            self.checks.losses = (matching.item(), telling.item())
-            learner.learn(step, matching + telling)
+                matching, masked = self.losses()
+            self.checks.losses = (matching.item(), masked.item())
+            learner.learn(step, matching + masked)
             if step + 1 == steps or (step + 1) % max(LEAST_BETWEEN, steps // 6) == 0:
                 self.checks.look()
         self.checks.keep_best()
 
     def losses(self) -> tuple[Tensor, Tensor]:
-        """Of telling the right candidate from those like it, and of telling hidden words."""
+        """Of matching, and of masked words."""
         joint, device = self.joint, compute.current().device
         items = self._alike()
         patches = joint.patches(self.planes[items].to(device, torch.float32))
-        return self._matching(items, patches), self._telling(np.repeat(items, TOLD), patches.repeat_interleave(TOLD, 0))
+        return self._matching(items, patches), self._masked_words(
+            np.repeat(items, CAPTIONS), patches.repeat_interleave(CAPTIONS, 0)
+        )
 
     def _matching(self, items: np.ndarray, patches: Tensor) -> Tensor:
         joint, device = self.joint, patches.device
@@ -162,14 +164,14 @@ class _Training:
             scores = scores.masked_fill(also, -torch.inf)
         return F.cross_entropy(scores, torch.zeros_like(chosen[:, 0]))
 
-    def _telling(self, items: np.ndarray, patches: Tensor) -> Tensor:
+    def _masked_words(self, items: np.ndarray, patches: Tensor) -> Tensor:
         tokens = trim(self.rows[self._captions(items)]).to(patches.device)
         random = torch.from_numpy(self.rng.random(tuple(tokens.shape))).to(patches.device)
-        hidden = (random < HIDDEN) & (tokens != PAD) & (tokens != START)
-        if not hidden.any():
+        masked = (random < MASKED) & (tokens != PAD) & (tokens != START)
+        if not masked.any():
             return patches.new_zeros(())
-        found = self.joint.met(self.joint.words(tokens.masked_fill(hidden, UNKNOWN)), patches)
-        return F.cross_entropy(self.joint.guess(found[hidden]).float(), tokens[hidden])
+        found = self.joint.attended(self.joint.words(tokens.masked_fill(masked, UNKNOWN)), patches)
+        return F.cross_entropy(self.joint.guess(found[masked]).float(), tokens[masked])
 
     def _captions(self, items: np.ndarray) -> np.ndarray:
         """One of each item's, drawn evenly."""
@@ -178,15 +180,9 @@ class _Training:
 
     def _alike(self) -> np.ndarray:
         """Different items with captions, in groups of neighbours, so that a batch holds its own hard negatives."""
-        size, count = len(self.vectors), self.match.items
-        strangers = self.rng.permutation(size)
-        anchors = strangers[: -(-count // GROUP)]
-        near = torch.topk(self.vectors[anchors] @ self.vectors.T, min(2 * GROUP, size)).indices.numpy()
-        chosen = self.rng.permuted(near, axis=1)[:, : GROUP - 1]
-        members = np.concatenate([anchors, chosen.ravel(), strangers[len(anchors) :]])
-        members = members[self.captions.counts[members] > 0]
-        _, first = np.unique(members, return_index=True)
-        return members[np.sort(first)][:count]
+        count, order = self.match.items, self.rng.permutation(len(self.vectors))
+        members = in_groups(self.vectors, order, -(-count // GROUP), self.rng)
+        return members[self.captions.counts[members] > 0][:count]
 
 
 class _Validation:
@@ -218,12 +214,12 @@ class _Validation:
         reciprocal = self._reciprocal()
         self.joint.train()
         self.note = f", validation MRR {reciprocal:.3f}"
-        if reciprocal >= self.best:  # of equal ones the last: they were trained longer
+        if reciprocal >= self.best:  # of equals the last, which was trained longest
             self.best, self.kept = reciprocal, copy.deepcopy(self.joint.state_dict())
 
     @torch.inference_mode()
     def _reciprocal(self) -> float:
-        """The mean reciprocal rank of the best right one; what the dual tower didn't propose counts as not found."""
+        """The mean reciprocal rank of the best right candidate; one that the dual tower didn't propose is a miss."""
         joint, device = self.joint, compute.current().device
         parts = [joint.patches(part.to(device, torch.float32)) for part in self.planes.split(ITEMS_AT_ONCE)]
         patches, scores = torch.cat(parts), []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +20,6 @@ class Ranking(NamedTuple):
 
     ids: np.ndarray  # int64 [Q, k]: positions in the gallery, none twice, PAD where fewer than k were found
     scores: np.ndarray  # float32 [Q, k]: non-increasing; -inf beside PAD
-    trace: Mapping[str, np.ndarray] = MappingProxyType({})  # how it was found, for who wants to look: [Q, …] each
 
 
 class Footprint(NamedTuple):

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 from kit import DATASETS, Kit, untrained
+from links import single
 from scipy.signal import resample_poly
 
 from baselines.encoders import features, small
 from baselines.encoders.small import SmallEncoder
-from baselines.encoders.words import PAD, START, UNKNOWN, Vocabulary
-from harness.contract.dataset import Contents, Links, Pairs, Waveform, texts
+from harness.contract.dataset import Contents, Pairs, Waveform, texts
 from harness.data.datasets.soundscapes import Soundscapes
 from harness.machine import progress
+from harness.nn.words import PAD, START, UNKNOWN, Vocabulary
 
 MEDIA = tuple(DATASETS)
 SHAPES = {"audio": (48, 1), "image": (3,), "video": (24,)}  # channels, and height where it's fixed
@@ -75,7 +76,7 @@ def test_how_many_are_larger_than_the_shape_is_told(medium, tmp_path):
 
     progress.use(Listening())
     items = of_sizes(medium, 2, 20, *[8] * 38)
-    train = Pairs(texts([f"number {place}" for place in range(40)]), items, Links.single(np.arange(40)))
+    train = Pairs(texts([f"number {place}" for place in range(40)]), items, single(np.arange(40)))
     encoder = untrained(steps=2)
     encoder.fit(train, Pairs.empty("text", medium))
     shape = {"audio": "0.8 s", "image": "16 x 32 pixels", "video": "8 frames of 12 x 16 pixels"}[medium]
@@ -87,7 +88,7 @@ def test_how_many_are_larger_than_the_shape_is_told(medium, tmp_path):
 
 
 def test_training_ends_where_validation_no_longer_gains(monkeypatch):
-    few = Pairs(texts(["one", "two"]), of_sizes("image", 2, 2), Links.single(np.arange(2)))
+    few = Pairs(texts(["one", "two"]), of_sizes("image", 2, 2), single(np.arange(2)))
     figures = [0.1, 0.5, 0.2, 0.2, 0.3, 0.9, 0.9, 0.9, 0.9, 0.9]
     monkeypatch.setattr(small, "LEAST_BETWEEN", 2)
     for patience, ended, best in ((3, 10, 0.5), (4, 20, 0.9), (0, 20, 0.9)):  # the fifth look is the first one half way
