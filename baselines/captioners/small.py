@@ -20,7 +20,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from baselines.captioners.listener import Listener, read
-from baselines.encoders import features
 from baselines.encoders.features import Shape
 from baselines.encoders.positives import captions_of
 from baselines.encoders.small import SmallEncoder
@@ -121,7 +120,7 @@ class SmallCaptioner(Captioner):
         self.media.to(device)
         self.teller.to(device)
         rows = pad([self.vocabulary.tokens(text) for text in train.queries])
-        planes = features.planes(train.candidates, self.shape)
+        planes = self.encoder.planes(train.candidates)
         self._learn(rows, planes, captions_of(train))
         self._finish()
 
@@ -167,10 +166,10 @@ class SmallCaptioner(Captioner):
         )
 
     def _perceived(self, contents: Contents) -> Iterator[Tensor]:
+        planes, device = self.encoder.planes(contents), compute.current().device
         with torch.inference_mode():
-            for start in range(0, len(contents), ITEMS_AT_ONCE):
-                planes = features.planes(contents[start : start + ITEMS_AT_ONCE], self.shape)
-                yield self.teller.see(self.media.states(planes.to(compute.current().device, torch.float32)))
+            for part in planes.split(ITEMS_AT_ONCE):
+                yield self.teller.see(self.media.states(part.to(device, torch.float32)))
 
     def describe(self, contents: Contents) -> list[list[str]]:
         samples, generator = self.samples, torch.Generator().manual_seed(self.seed)

@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from baselines.encoders import features
 from baselines.encoders.positives import Positives, reciprocal_ranks, right_ones
 from baselines.encoders.sampling import GROUP
 from baselines.encoders.small import SmallEncoder
@@ -73,8 +72,7 @@ class Match(SingleTower):
     def prepare(self, media: Contents) -> dict[str, np.ndarray]:
         patches = [np.empty((0, self.layers, *_doubled(self.searching.media.places)), np.float32)]
         with torch.inference_mode():
-            for start in range(0, len(media), ITEMS_AT_ONCE):
-                planes = features.planes(media[start : start + ITEMS_AT_ONCE], self.encoder.shape)
+            for planes in self.encoder.planes(media).split(ITEMS_AT_ONCE):
                 seen = self.searching.patches(planes.to(compute.current().device, torch.float32))
                 patches.append(seen.cpu().numpy())
         return {"patches": np.concatenate(patches), "vectors": np.asarray(self.encoder.embed(media))}
@@ -118,7 +116,7 @@ class _Training:
         encoder = match.encoder
         self.rng = np.random.default_rng(match.seed)
         self.rows = encoder.text_tower().tokens(list(train.queries))
-        self.planes = features.planes(train.candidates, encoder.shape)
+        self.planes = encoder.planes(train.candidates)
         self.positives = Positives(train)
         self.captions = self.positives.captions
         self.texts = torch.from_numpy(np.array(encoder.embed(train.queries)))
@@ -201,7 +199,7 @@ class _Validation:
         encoder = match.encoder
         chosen = np.sort(np.random.default_rng(0).permutation(len(pairs.queries))[:TRIED])
         self.tokens = encoder.text_tower().tokens(list(pairs.queries[chosen]))
-        self.planes = features.planes(pairs.candidates, encoder.shape)
+        self.planes = encoder.planes(pairs.candidates)
         texts = torch.from_numpy(encoder.encode(pairs.queries[chosen]))
         self.cosines, self.ids = torch.topk(
             texts @ torch.from_numpy(np.array(encoder.embed(pairs.candidates))).T, min(AMONG, len(pairs.candidates))
