@@ -40,6 +40,8 @@ TRIED, AMONG = 200, 32  # validation queries, and how many candidates of the dua
 
 
 class Match(SingleTower):
+    keeps_fit = True
+
     def __init__(
         self, encoder: SmallEncoder, steps: int, items: int, negatives: int, lr: float, layers: int, seed: int = 0
     ) -> None:
@@ -99,10 +101,16 @@ class Match(SingleTower):
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        save_file({name: each.cpu().contiguous() for name, each in self._trained.items()}, folder / "match.safetensors")
+        self.save_fit(folder)
 
     def load(self, folder: Path) -> None:
         super().load(folder)
+        self.load_fit(folder)
+
+    def save_fit(self, folder: Path) -> None:
+        save_file({name: each.cpu().contiguous() for name, each in self._trained.items()}, folder / "match.safetensors")
+
+    def load_fit(self, folder: Path) -> None:
         self.joint = self._fresh()
         self.joint.load_state_dict(load_file(folder / "match.safetensors"))
         self._finish()

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,10 @@ class Retriever(ABC):
     freshly constructed one stands in for `fit` and `index`.
     """
 
+    # Whether what `fit` learns is kept as an artifact of its own, by `save_fit` and `load_fit`, and serves all galleries
+    # of the dataset: for those whose `fit` is dear.
+    keeps_fit: ClassVar[bool] = False
+
     def fit(self, train: Pairs, validation: Pairs) -> None:  # noqa: B027  zero-shot retrievers have nothing to learn
         """Learn from linked pairs, and choose here, on `validation`, whatever has to be chosen. Both may be empty."""
 
@@ -63,6 +67,14 @@ class Retriever(ABC):
     @abstractmethod
     def load(self, folder: Path) -> None:
         """The mirror of `save`."""
+
+    def save_fit(self, folder: Path) -> None:
+        """What `fit` has learnt and nothing else, plain tensors and JSON."""
+        raise NotImplementedError(f"{type(self).__name__} doesn't keep its fit apart")
+
+    def load_fit(self, folder: Path) -> None:
+        """Stands in for `fit`."""
+        raise NotImplementedError(f"{type(self).__name__} doesn't keep its fit apart")
 
     @abstractmethod
     def footprint(self) -> Footprint: ...
