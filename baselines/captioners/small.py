@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from baselines.captioners.listener import Listener, read
+from baselines.encoders import features
 from baselines.encoders.features import Shape
 from baselines.encoders.positives import captions_of
 from baselines.encoders.small import SmallEncoder
@@ -166,10 +167,9 @@ class SmallCaptioner(Captioner):
         )
 
     def _perceived(self, contents: Contents) -> Iterator[Tensor]:
-        planes, device = self.encoder.planes(contents), compute.current().device
         with torch.inference_mode():
-            for part in planes.split(ITEMS_AT_ONCE):
-                yield self.teller.see(self.media.states(part.to(device, torch.float32)))
+            for batch in features.batches(self.encoder.planes(contents), ITEMS_AT_ONCE):
+                yield self.teller.see(self.media.states(batch))
 
     def describe(self, contents: Contents) -> list[list[str]]:
         samples, generator = self.samples, torch.Generator().manual_seed(self.seed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import islice
@@ -99,14 +99,20 @@ def planes_and_cut(contents: Contents, shape: Shape, store: Store | None = None)
     return torch.from_numpy(found), int(json.loads((folder / "cut.json").read_text()))
 
 
+def batches(planes: Tensor, size: int) -> Iterator[Tensor]:
+    """Planes as a tower takes them: float32, on the device, some at a time."""
+    for start in range(0, len(planes), size):
+        yield planes[start : start + size].to(compute.current().device, torch.float32)
+
+
 def _fill(out: Tensor, contents: Contents, shape: Shape) -> int:
     """Some things at a time; how many were larger than the shape."""
     things, cut = iter(contents), 0
     see = audio if shape.modality == "audio" else pictures
     with compute.limited_threads(1):
-        for part in track(out.split(AT_ONCE), f"{contents.modality} features", -(-len(contents) // AT_ONCE)):
-            some = list(islice(things, len(part)))
-            part.copy_(see(some, shape))
+        for start in track(range(0, len(out), AT_ONCE), f"{contents.modality} features"):
+            some = list(islice(things, AT_ONCE))
+            out[start : start + AT_ONCE] = see(some, shape)
             cut += sum(_larger(_shape(shape.modality, *_size(thing)), shape) for thing in some)
     return cut
 

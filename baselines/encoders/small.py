@@ -137,7 +137,7 @@ class SmallEncoder(TokenEncoder):
         if contents.modality == "text":
             return super().ahead(contents)
         planes = self.planes(contents)
-        return lambda part: self._of_planes(planes[part].split(MEDIA_BATCH))
+        return lambda part: self._of_planes(features.batches(planes[part], MEDIA_BATCH))
 
     def planes(self, contents: Contents) -> Tensor:
         """What this encoder sees of media that are known beforehand, float16: made once for all who train or index."""
@@ -146,8 +146,7 @@ class SmallEncoder(TokenEncoder):
 
     @torch.inference_mode()
     def _of_planes(self, batches: Iterable[Tensor]) -> np.ndarray:
-        device = compute.current().device
-        parts = [self.media(batch.to(device, torch.float32)).cpu().numpy() for batch in batches]
+        parts = [self.media(batch).cpu().numpy() for batch in batches]
         return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
 
     def _by_length(self, contents: Contents) -> np.ndarray:
@@ -166,7 +165,8 @@ class SmallEncoder(TokenEncoder):
         """Of queries: made whenever they are asked."""
         self._require_known(contents)
         for start in range(0, len(contents), MEDIA_BATCH):
-            yield features.planes(contents[start : start + MEDIA_BATCH], self.shape)
+            planes = features.planes(contents[start : start + MEDIA_BATCH], self.shape)
+            yield from features.batches(planes, MEDIA_BATCH)
 
     def _require_known(self, contents: Contents) -> None:
         if contents.modality != self.shape.modality:
@@ -192,9 +192,7 @@ class SmallEncoder(TokenEncoder):
             if contents.modality == "text":
                 batch = self.vocabulary.batch(list(contents)).to(compute.current().device)
                 return self.text.states(batch)[-1].cpu().numpy(), (batch != PAD).cpu().numpy()
-            device = compute.current().device
-            batches = (batch.to(device, torch.float32) for batch in self._planes_now(contents))
-            parts = [self.media.states(batch).cpu().numpy() for batch in batches]
+            parts = [self.media.states(batch).cpu().numpy() for batch in self._planes_now(contents)]
         states = np.concatenate(parts) if parts else np.empty((0, *self.media.places.shape), np.float32)
         return states, np.ones(states.shape[:2], bool)
 
@@ -261,9 +259,8 @@ class _Validation:
         encoder.media.eval()
         with torch.inference_mode():
             texts = torch.from_numpy(encoder._by_length(self.pairs.queries))
-            device = compute.current().device
-            parts = self.planes.split(MEDIA_BATCH)
-            media = torch.cat([encoder.media(part.to(device, torch.float32)).cpu() for part in parts])
+            batches = features.batches(self.planes, MEDIA_BATCH)
+            media = torch.cat([encoder.media(batch).cpu() for batch in batches])
             reciprocal = reciprocal_ranks(texts @ media.T, self.right).mean().item()
         encoder.text.train()
         encoder.media.train()

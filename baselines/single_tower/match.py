@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from baselines.encoders import features
 from baselines.encoders.positives import Positives, reciprocal_ranks, right_ones
 from baselines.encoders.sampling import GROUP
 from baselines.encoders.small import SmallEncoder
@@ -74,9 +75,8 @@ class Match(SingleTower):
     def prepare(self, media: Contents) -> dict[str, np.ndarray]:
         patches = [np.empty((0, self.layers, *_doubled(self.searching.media.places)), np.float32)]
         with torch.inference_mode():
-            for planes in self.encoder.planes(media).split(ITEMS_AT_ONCE):
-                seen = self.searching.patches(planes.to(compute.current().device, torch.float32))
-                patches.append(seen.cpu().numpy())
+            for batch in features.batches(self.encoder.planes(media), ITEMS_AT_ONCE):
+                patches.append(self.searching.patches(batch).cpu().numpy())
         return {"patches": np.concatenate(patches), "vectors": np.asarray(self.encoder.embed(media))}
 
     @torch.inference_mode()
