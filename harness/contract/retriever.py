@@ -41,7 +41,7 @@ class Retriever(ABC):
     freshly constructed one stands in for `fit` and `index`.
     """
 
-    # Whether what `fit` learns is kept as an artifact of its own, by `save_fit` and `load_fit`, and serves all galleries
+    # Whether what `fit` learns is an artifact of its own, kept by `save_fit` and `load_fit`, that serves all galleries
     # of the dataset: for those whose `fit` is dear.
     keeps_fit: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""A dear `fit` is an artifact of its own: another gallery of the same dataset is indexed with what is learnt already."""
+"""A dear `fit` is an artifact of its own: another gallery of the dataset is indexed with what is learnt already."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def test_another_gallery_reuses_the_fit_and_books_it(tmp_path: Path) -> None:
     done = harness(tmp_path / "cache", "run", tmp_path / "apart.yaml", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     fits = [json.loads(path.read_bytes()) for path in (tmp_path / "cache/fit").glob("*/manifest.json")]
-    assert [each["label"] for each in fits] == ["match"], "one for both galleries, and none of who has nothing to learn"
+    assert [each["label"] for each in fits] == ["match"], "one for both galleries, none of who learns nothing"
     assert "gallery" not in fits[0]["config"]
-    galleries = [path for path in (tmp_path / "cache/retriever").glob("*/match.safetensors")]
+    galleries = list((tmp_path / "cache/retriever").glob("*/match.safetensors"))
     assert len(galleries) == 2
     assert galleries[0].read_bytes() == galleries[1].read_bytes()
     costs = [each["cost"] for name, each in records(tmp_path / "out").items() if ".match." in name]
