@@ -121,7 +121,7 @@ class SmallCaptioner(Captioner):
         self.media.to(device)
         self.decoder.to(device)
         rows = pad([self.vocabulary.tokens(text) for text in train.queries])
-        planes = features.planes(train.candidates, self.shape)
+        planes = self.encoder.planes(train.candidates)
         self._learn(rows, planes, captions_of(train))
         self._finish()
 
@@ -167,9 +167,8 @@ class SmallCaptioner(Captioner):
 
     def _prepared(self, contents: Contents) -> Iterator[Tensor]:
         with torch.inference_mode():
-            for start in range(0, len(contents), ITEMS_AT_ONCE):
-                planes = features.planes(contents[start : start + ITEMS_AT_ONCE], self.shape)
-                yield self.decoder.prepare(self.media.states(planes.to(compute.current().device, torch.float32)))
+            for batch in features.batches(self.encoder.planes(contents), ITEMS_AT_ONCE):
+                yield self.decoder.prepare(self.media.states(batch))
 
     def describe(self, contents: Contents) -> list[list[str]]:
         samples, generator = self.samples, torch.Generator().manual_seed(self.seed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from baselines.encoders.sampling import LookAlikes
 from baselines.encoders.towers import MediaTower, TextTower
 from harness.contract.dataset import Contents, Links, Modality, Pairs
 from harness.contract.instruments import TokenEncoder
+from harness.contract.store import Store
 from harness.machine import compute
 from harness.machine.progress import say, track
 from harness.nn import batching
@@ -47,11 +48,13 @@ class SmallEncoder(TokenEncoder):
         lr: float,
         patience: int = 0,
         modality: Modality | None = None,
+        store: Store | None = None,
         seed: int = 0,
     ) -> None:
         self.steps, self.batch, self.dim, self.lr, self.seed = steps, batch, dim, lr, seed
         self.patience = patience  # validations without a gain after which training ends; 0: never
         self.modality = modality  # as the suite says; None: that of the training data
+        self.store = store  # keeps the planes of what is trained on and of galleries
         self.learned: dict[str, Any] = {}  # how training went
 
     # -- training ---------------------------------------------------------------------------------------------------
@@ -75,7 +78,7 @@ class SmallEncoder(TokenEncoder):
         self.text.to(device)
         self.media.to(device)
         rows = pad([vocabulary.tokens(text) for text in train.queries])
-        planes, cut = features.planes_and_cut(train.candidates, self.shape)
+        planes, cut = features.planes_and_cut(train.candidates, self.shape, self.store)
         if cut > len(planes) / 100:
             say(f"    training small: {cut:,} of {len(planes):,} items are larger than {self.shape}, and are cut to it")
         self.learned = {"shape": str(self.shape), "items": len(planes), "cut": cut}
@@ -127,21 +130,40 @@ class SmallEncoder(TokenEncoder):
     # -- use --------------------------------------------------------------------------------------------------------
 
     def encode(self, contents: Contents) -> np.ndarray:
-        with torch.inference_mode():
-            if contents.modality == "text":
+        if contents.modality == "text":
+            with torch.inference_mode():
                 rows = self.vocabulary.batch(list(contents))
                 return batching.encode(self.text, rows, compute.current().device, TEXT_BATCH).cpu().numpy()
-            parts = [self.media(batch).cpu().numpy() for batch in self._media_batches(contents)]
+        return self._of_planes(self._planes_now(contents))
+
+    def ahead(self, contents: Contents) -> Callable[[slice], np.ndarray]:
+        if contents.modality == "text":
+            return super().ahead(contents)
+        planes = self.planes(contents)
+        return lambda part: self._of_planes(features.batches(planes[part], MEDIA_BATCH))
+
+    def planes(self, contents: Contents) -> Tensor:
+        """What this encoder sees of media that are known beforehand, float16: made once for all who train or index."""
+        self._require_known(contents)
+        return features.planes(contents, self.shape, self.store)
+
+    @torch.inference_mode()
+    def _of_planes(self, batches: Iterable[Tensor]) -> np.ndarray:
+        parts = [self.media(batch).cpu().numpy() for batch in batches]
         return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
 
-    def _media_batches(self, contents: Contents) -> Iterator[Tensor]:
+    def _planes_now(self, contents: Contents) -> Iterator[Tensor]:
+        """Of queries: made whenever they are asked."""
+        self._require_known(contents)
+        for start in range(0, len(contents), MEDIA_BATCH):
+            planes = features.planes(contents[start : start + MEDIA_BATCH], self.shape)
+            yield from features.batches(planes, MEDIA_BATCH)
+
+    def _require_known(self, contents: Contents) -> None:
         if contents.modality != self.shape.modality:
             raise ValueError(
                 f"this small encoder was trained on text and {self.shape.modality}; it can't encode {contents.modality}"
             )
-        for start in range(0, len(contents), MEDIA_BATCH):
-            planes = features.planes(contents[start : start + MEDIA_BATCH], self.shape)
-            yield planes.to(compute.current().device, torch.float32)
 
     def text_tower(self) -> WordTower:
         tower = TextTower(len(self.vocabulary), self.vocabulary.longest, self.dim)
@@ -159,7 +181,7 @@ class SmallEncoder(TokenEncoder):
             if contents.modality == "text":
                 batch = self.vocabulary.batch(list(contents)).to(compute.current().device)
                 return self.text.states(batch)[-1].cpu().numpy(), (batch != PAD).cpu().numpy()
-            parts = [self.media.states(batch).cpu().numpy() for batch in self._media_batches(contents)]
+            parts = [self.media.states(batch).cpu().numpy() for batch in self._planes_now(contents)]
         states = np.concatenate(parts) if parts else np.empty((0, *self.media.places.shape), np.float32)
         return states, np.ones(states.shape[:2], bool)
 
@@ -211,7 +233,7 @@ class _Validation:
         self.loss = torch.zeros(())
         self.pairs = pairs if len(pairs.queries) else None
         if self.pairs:
-            self.planes = features.planes(pairs.candidates, encoder.shape)
+            self.planes = encoder.planes(pairs.candidates)
             self.right = right_ones(pairs.links, len(pairs.candidates))
         self.kept: list[dict[str, Tensor]] = []
 
@@ -226,9 +248,8 @@ class _Validation:
         encoder.media.eval()
         with torch.inference_mode():
             texts = torch.from_numpy(encoder.encode(self.pairs.queries))
-            device = compute.current().device
-            parts = self.planes.split(MEDIA_BATCH)
-            media = torch.cat([encoder.media(part.to(device, torch.float32)).cpu() for part in parts])
+            batches = features.batches(self.planes, MEDIA_BATCH)
+            media = torch.cat([encoder.media(batch).cpu() for batch in batches])
             reciprocal = reciprocal_ranks(texts @ media.T, self.right).mean().item()
         encoder.text.train()
         encoder.media.train()

@@ -41,6 +41,8 @@ TRIED, AMONG = 200, 32  # validation queries, and how many of the dual tower's c
 
 
 class Match(SingleTower):
+    keeps_fit = True
+
     def __init__(
         self, encoder: SmallEncoder, steps: int, items: int, negatives: int, lr: float, layers: int, seed: int = 0
     ) -> None:
@@ -73,10 +75,8 @@ class Match(SingleTower):
     def prepare(self, media: Contents) -> dict[str, np.ndarray]:
         patches = [np.empty((0, self.layers, *_doubled(self.searching.media.places)), np.float32)]
         with torch.inference_mode():
-            for start in range(0, len(media), ITEMS_AT_ONCE):
-                planes = features.planes(media[start : start + ITEMS_AT_ONCE], self.encoder.shape)
-                seen = self.searching.patches(planes.to(compute.current().device, torch.float32))
-                patches.append(seen.cpu().numpy())
+            for batch in features.batches(self.encoder.planes(media), ITEMS_AT_ONCE):
+                patches.append(self.searching.patches(batch).cpu().numpy())
         return {"patches": np.concatenate(patches), "vectors": np.asarray(self.encoder.embed(media))}
 
     @torch.inference_mode()
@@ -101,10 +101,16 @@ class Match(SingleTower):
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        save_file({name: each.cpu().contiguous() for name, each in self._trained.items()}, folder / "match.safetensors")
+        self.save_fit(folder)
 
     def load(self, folder: Path) -> None:
         super().load(folder)
+        self.load_fit(folder)
+
+    def save_fit(self, folder: Path) -> None:
+        save_file({name: each.cpu().contiguous() for name, each in self._trained.items()}, folder / "match.safetensors")
+
+    def load_fit(self, folder: Path) -> None:
         self.joint = self._fresh()
         self.joint.load_state_dict(load_file(folder / "match.safetensors"))
         self._finish()
@@ -118,7 +124,7 @@ class _Training:
         encoder = match.encoder
         self.rng = np.random.default_rng(match.seed)
         self.rows = encoder.text_tower().tokens(list(train.queries))
-        self.planes = features.planes(train.candidates, encoder.shape)
+        self.planes = encoder.planes(train.candidates)
         self.positives = Positives(train)
         self.captions = self.positives.captions
         self.texts = torch.from_numpy(np.array(encoder.embed(train.queries)))
@@ -197,7 +203,7 @@ class _Validation:
         encoder = match.encoder
         chosen = np.sort(np.random.default_rng(0).permutation(len(pairs.queries))[:TRIED])
         self.tokens = encoder.text_tower().tokens(list(pairs.queries[chosen]))
-        self.planes = features.planes(pairs.candidates, encoder.shape)
+        self.planes = encoder.planes(pairs.candidates)
         texts = torch.from_numpy(encoder.encode(pairs.queries[chosen]))
         self.cosines, self.ids = torch.topk(
             texts @ torch.from_numpy(np.array(encoder.embed(pairs.candidates))).T, min(AMONG, len(pairs.candidates))

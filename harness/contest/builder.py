@@ -221,19 +221,15 @@ class Workshop:
                 injected[name], parents[name] = inner.retriever, inner.digest
         train, validation = pairs
         seed = seed if component.entry.seeded else 0
-        recipe = Recipe(
-            "retriever",
-            label,
-            {"component": component.digest, "about": component.config, "seed": seed}
-            | parents
-            | {"train": train.digest, "validation": validation.digest, "gallery": task.indexed.digest}
-            | ({"added": later.digest} if len(later) else {}),
-        )
+        learnt = {"component": component.digest, "about": component.config, "seed": seed} | parents
+        learnt |= {"train": train.digest, "validation": validation.digest}
+        added = {"added": later.digest} if len(later) else {}
+        recipe = Recipe("retriever", label, learnt | {"gallery": task.indexed.digest} | added)
 
         def build(folder: Path) -> None:
             scratch = self.store.scratch(recipe)
             retriever = self._construct(component, seed, **injected, scratch=scratch)
-            retriever.fit(train, validation)
+            self._fit(retriever, Recipe("fit", label, learnt), train, validation)
             with self.store.phase("index"):
                 retriever.index(task.indexed)
                 if len(later):
@@ -246,6 +242,18 @@ class Workshop:
         retriever: Retriever = self._construct(component, seed, **injected)
         retriever.load(artifact.folder)
         return Prepared(retriever, recipe.digest)
+
+    def _fit(self, retriever: Retriever, recipe: Recipe, train: Pairs, validation: Pairs) -> None:
+        """Anew, or found where another gallery's contest has left it."""
+        if not retriever.keeps_fit:
+            retriever.fit(train, validation)
+            return
+
+        def build(folder: Path) -> None:
+            retriever.fit(train, validation)
+            retriever.save_fit(folder)
+
+        retriever.load_fit(self.store.make(recipe, build).folder)
 
     def _add(self, retriever: Retriever, later: Contents, component: Component) -> None:
         try:

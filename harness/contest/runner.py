@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.contest import guard, isolated
+from harness.contest import guard, isolated, preview
 from harness.contest.builder import Workshop
 from harness.contest.task import Task, open_task, write_page
 from harness.contest.timing import Contestant, Questions, contest
@@ -156,9 +156,12 @@ def _prepare(
     session: Session, workshop: Workshop, task: Task, cells: list[Cell]
 ) -> dict[Cell, tuple[Contestant, Frame]]:
     """Fit and index, through the store. A failed or unavailable cell is recorded at once, and the others go on."""
-    ready = {}
-    for cell in cells:
+    ready: dict[Cell, tuple[Contestant, Frame]] = {}
+    for place, cell in enumerate(cells):
         interruption.heed()
+        if _dear(cell) and not any(map(_dear, cells[:place])) and not _finished(session, cell, task):
+            towers = [contestant for each, (contestant, _) in ready.items() if _shown_early(each)]
+            preview.show(towers, task, session.suite.k)
         component = cell.retriever.component
         begun = time.monotonic()
         changed: dict[str, None] = {}
@@ -185,6 +188,16 @@ def _prepare(
         contestant = Contestant(cell.retriever.name, retriever, component.queries, details=details, changed=changed)
         ready[cell] = (contestant, book)
     return ready
+
+
+def _dear(cell: Cell) -> bool:
+    """Whether it learns more than an encoder: minutes, where all before it took none."""
+    return cell.captioner is not None or cell.retriever.component.entry.paradigm == "single-tower"
+
+
+def _shown_early(cell: Cell) -> bool:
+    component = cell.retriever.component
+    return component.entry.paradigm == "dual-tower" and not any(part.entry.foreign for part in cell.parts())
 
 
 def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple[Cell, Contestant, Frame]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,10 @@ class Retriever(ABC):
     freshly constructed one stands in for `fit` and `index`.
     """
 
+    # Whether what `fit` learns is an artifact of its own, kept by `save_fit` and `load_fit`, that serves all galleries
+    # of the dataset: for those whose `fit` is dear.
+    keeps_fit: ClassVar[bool] = False
+
     def fit(self, train: Pairs, validation: Pairs) -> None:  # noqa: B027  zero-shot retrievers have nothing to learn
         """Learn from linked pairs, and choose here, on `validation`, whatever has to be chosen. Both may be empty."""
 
@@ -61,6 +65,14 @@ class Retriever(ABC):
     @abstractmethod
     def load(self, folder: Path) -> None:
         """The mirror of `save`."""
+
+    def save_fit(self, folder: Path) -> None:
+        """What `fit` has learnt and nothing else, plain tensors and JSON."""
+        raise NotImplementedError(f"{type(self).__name__} doesn't keep its fit apart")
+
+    def load_fit(self, folder: Path) -> None:
+        """Stands in for `fit`."""
+        raise NotImplementedError(f"{type(self).__name__} doesn't keep its fit apart")
 
     @abstractmethod
     def footprint(self) -> Footprint: ...
