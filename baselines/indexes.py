@@ -31,14 +31,14 @@ class Index(Protocol):
 
 
 class ExactIndex:
-    """Scores every candidate. The product goes through the same kernels as everybody's linear layers."""
+    """Scores every candidate, with the same kernels as all linear layers."""
 
     def __init__(self) -> None:
         self.vectors = np.empty((0, 0), np.float32)
         self.product: Callable[[Tensor], Tensor] | None = None
 
     def build(self, vectors: np.ndarray) -> None:
-        # what comes from the store is mapped read-only, which torch doesn't know: then it's copied
+        # vectors from the store are read-only, which torch doesn't support: those are copied
         self.vectors = np.require(vectors, np.float32, ["C", "W"])
         self.product = compute.product(torch.from_numpy(self.vectors)) if len(vectors) else None
 

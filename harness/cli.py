@@ -185,6 +185,9 @@ def _run(options: argparse.Namespace) -> int:
     found = _checked(suite, options, suite.limit_s)
     if found is None:
         return BAD_INPUT
+    from harness.contest import plan
+
+    progress.say(plan.duration(suite, found, _out(options, suite), _cache_root(), threads, options.fresh))
     from harness.contest.session import run_suite
     from harness.contract.problems import BadInput
 

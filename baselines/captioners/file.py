@@ -3,8 +3,8 @@
     {"item": "clip-17", "captions": ["a dog barks", "barking, then steps"]}
     {"item": "clip-18", "caption": "rain"}                      or one caption a row, as many rows as one likes
 
-`item` is what the dataset calls a candidate: the names in a run's `tasks/<task>.json.gz`. Nobody knows how such
-captions came about, so they are audited: compared with the real ones, and how many are equal is said.
+`item` is the dataset's name of a candidate, as in a run's `tasks/<task>.json.gz`. The origin of such captions is
+unknown, so they are audited: compared with the real ones, and the run says how many are equal.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class FileCaptioner(Captioner):
         self.samples = samples or 0  # at most so many of each candidate, the first ones; 0: all of them
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
-        """Nothing is learnt, but what is wrong with the file is said before anything is made from it."""
+        """Nothing is learnt; the file is checked before anything is made from it."""
         read(self.path)
         self.digest_of_file = files.file_digest(self.path)
 
@@ -110,7 +110,7 @@ def _take(row: dict[str, Any], line: int, known: dict[str, Row]) -> str | None:
 
 
 def _whole(text: str) -> bool:
-    """JSON can spell halves of characters, which no file or digest can hold."""
+    """JSON can spell half a surrogate pair, which no file or digest can hold."""
     return not any(0xD800 <= ord(letter) < 0xE000 for letter in text)
 
 

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.contest import calibration
 from harness.contest.checks import Findings
+from harness.contest.estimate import estimate
+from harness.machine import compute
 from harness.suite import sources
 from harness.suite.spec import Cell, Component, Suite
 
@@ -37,18 +40,26 @@ def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]
                 seed = cell.seed if used.entry.seeded else 0
                 wanted[(used.digest, seed)] = (used, seed)
     yield ", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "will fail")
+    if counts["to do"]:
+        yield duration(suite, found, out, cache, compute.available_threads())
     for used, seed in wanted.values():
         yield f"needs {used.section.removesuffix('s')} {used.name}, seed {seed}: {_made(used, seed, cache)}"
 
 
-def _state(suite: Suite, cell: Cell, found: Findings, out: Path) -> tuple[str, str]:
+def duration(suite: Suite, found: Findings, out: Path, cache: Path, threads: int, fresh: bool = False) -> str:
+    """About how long what is to do will take, as a sentence; `fresh`: whatever is done and stored already."""
+    todo = [cell for cell in suite.cells() if _state(suite, cell, found, None if fresh else out)[0] == "to do"]
+    return estimate(suite, todo, cache, calibration.gflops(cache, threads), fresh).sentence
+
+
+def _state(suite: Suite, cell: Cell, found: Findings, out: Path | None) -> tuple[str, str]:
     for part in cell.parts():
         if part.digest in found.unavailable:
             return "unavailable", found.unavailable[part.digest]
     asked = cell.task.direction.partition("-")[0]
     if asked not in cell.retriever.component.entry.asks:
         return "unavailable", f"it can't be asked in {asked}"
-    state, why = _recorded(suite, cell, out)
+    state, why = _recorded(suite, cell, out) if out else ("to do", "")
     failing = next((found.fails[part.digest] for part in cell.parts() if part.digest in found.fails), None)
     return ("will fail", failing) if failing and state != "done" else (state, why)
 

@@ -1,7 +1,7 @@
-"""Runs a suite: contest by contest, prepares the contestants one by one, has them timed together, writes records.
+"""Runs a suite: contest by contest, prepares the contestants one by one, times them together, writes records.
 
-Finished work is kept: artifacts in the store, cells in the run's folder. A contest that lacks a contestant is timed
-anew as a whole, since rates compare within one session only.
+Finished work is kept: artifacts in the store, cells in the run's folder. A contest with a new contestant is timed anew
+as a whole, since rates compare within one session only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.contest import guard, isolated
+from harness.contest import guard, isolated, preview
 from harness.contest.builder import Workshop
 from harness.contest.task import Task, open_task, write_page
 from harness.contest.timing import Contestant, Questions, contest
@@ -28,14 +28,14 @@ from harness.store.artifacts import Frame, Store
 from harness.store.record import Record
 from harness.store.run_folder import RunFolder, cell_name
 from harness.suite import sources
-from harness.suite.spec import Cell, Component, Suite
+from harness.suite.spec import Cell, Suite
 
 LEAST_DEPTH = 10  # MRR@10, mAP@10 and nDCG@10 need ten answers
 
 
 @dataclass(frozen=True)
 class Session:
-    """One call of `run`: what all its records say about where they were made."""
+    """One call of `run`: what all its records have in common."""
 
     id: str
     suite: Suite
@@ -80,7 +80,7 @@ def run(session: Session) -> Outcome:
 
 
 def _broken(session: Session, found: Record) -> str | None:
-    """Whether a control is not where it must be, from what was written of it."""
+    """What is wrong where a control is not where it must be, from its record."""
     if found["paradigm"] != "control" or found["status"] != "ok":
         return None
     asked = session.folder.read_ranking(cell_name(found["task"], found["retriever"], found["seed"]))[2]
@@ -88,7 +88,7 @@ def _broken(session: Session, found: Record) -> str | None:
 
 
 def _refuse(session: Session, cells: list[Cell]) -> tuple[int, list[Cell]]:
-    """Record cells whose code did not survive its check as failed. Gives how many are finished, and all others."""
+    """Record cells whose code failed its check as failed. Returns how many are finished, and all others."""
     kept, others = 0, []
     for cell in cells:
         reason = next((session.fails[part.digest] for part in cell.parts() if part.digest in session.fails), None)
@@ -155,10 +155,13 @@ def _finished(session: Session, cell: Cell, task: Task) -> bool:
 def _prepare(
     session: Session, workshop: Workshop, task: Task, cells: list[Cell]
 ) -> dict[Cell, tuple[Contestant, Frame]]:
-    """Fit and index, through the store. Who fails or can't be had is recorded at once, and the others go on."""
-    ready = {}
-    for cell in cells:
+    """Fit and index, through the store. A failed or unavailable cell is recorded at once, and the others go on."""
+    ready: dict[Cell, tuple[Contestant, Frame]] = {}
+    for place, cell in enumerate(cells):
         interruption.heed()
+        if _dear(cell) and not any(map(_dear, cells[:place])) and not _finished(session, cell, task):
+            towers = [contestant for each, (contestant, _) in ready.items() if _shown_early(each)]
+            preview.show(towers, task, session.suite.k)
         component = cell.retriever.component
         begun = time.monotonic()
         changed: dict[str, None] = {}
@@ -187,6 +190,16 @@ def _prepare(
     return ready
 
 
+def _dear(cell: Cell) -> bool:
+    """Whether it learns more than an encoder: minutes, where all before it took none."""
+    return cell.captioner is not None or cell.retriever.component.entry.paradigm == "single-tower"
+
+
+def _shown_early(cell: Cell) -> bool:
+    component = cell.retriever.component
+    return component.entry.paradigm == "dual-tower" and not any(part.entry.foreign for part in cell.parts())
+
+
 def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple[Cell, Contestant, Frame]]) -> None:
     from harness.machine import environment
 
@@ -197,7 +210,7 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
         contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
         noise = environment.noise(before, environment.busy())
         write_page(session.folder.task_path(task.name), task)
-    except BaseException as error:  # a question that can't be asked, e.g. a file that broke meanwhile: nobody's fault
+    except BaseException as error:  # a query that can't be read, e.g. a file that broke meanwhile
         interruption.let_pass(error)
         say(f"  failed: {last_line(traceback.format_exc())}")
         _give_up(session, [cell for cell, _, _ in ready], "failed", traceback.format_exc(), task)
@@ -206,7 +219,7 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
         if contestant.failure is None:
             try:
                 _succeed(session, cell, task, contestant, book, noise)
-            except BaseException as error:  # odd traces, counts or sizes: its own fault, and nobody else's loss
+            except BaseException as error:  # odd counts or sizes: only this cell fails
                 interruption.let_pass(error)
                 contestant.failure = traceback.format_exc()
         if contestant.failure is not None:
@@ -215,24 +228,19 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
 
 
 def _questions(session: Session, workshop: Workshop, task: Task, cells: list[Cell]) -> Questions:
-    """Other queries to warm up with: validation's, else train's, else there is nothing but the task's own.
+    """Other queries to warm up with: validation's, else train's, else the task's own.
 
-    Nor is there where somebody's encoder knows no others.
+    The task's own also where an encoder, or one that encodes media for it, knows no others.
     """
-    cell = cells[0]
-    if any(each.encoder and _closed(each.encoder, task.queries.modality) for each in cells):
+    cell, text = cells[0], task.queries.modality == "text"
+    used = [part for each in cells if each.encoder for part in ([each.encoder] if text else each.encoder.parts())]
+    if any(part.entry.closed for part in used):
         return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
     train, validation = workshop.pairs(cell.task.dataset, cell.task.direction)
     for name, pairs in (("validation", validation), ("train", train)):
-        if len(pairs.queries) and name != cell.task.split:  # a split that is asked itself would be known already
+        if len(pairs.queries) and name != cell.task.split:  # the task's own split would be known already
             return Questions(task.queries, pairs.queries[:1000], name, task.items, session.depth, cell.seed)
     return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
-
-
-def _closed(encoder: Component, asked: str) -> bool:
-    """Whether it, or what encodes media for it, knows no other queries than the task's."""
-    inside = [each for each in encoder.arguments.values() if isinstance(each, Component) and asked != "text"]
-    return encoder.entry.closed or any(_closed(each, asked) for each in inside if each.section == "encoders")
 
 
 def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: str | None) -> Record:

@@ -14,7 +14,6 @@ from typing import Any, Literal, NamedTuple, Protocol, overload
 import numpy as np
 
 Modality = Literal["text", "image", "audio", "video"]
-MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "video")
 
 
 class Waveform(NamedTuple):
@@ -122,20 +121,10 @@ class Links:
         object.__setattr__(self, "targets", unchangeable(self.targets))
 
     @staticmethod
-    def single(targets: np.ndarray) -> Links:
-        """Exactly one right candidate for each query."""
-        return Links(np.arange(len(targets) + 1), np.asarray(targets, dtype=np.int64))
-
-    @staticmethod
     def listed(positives: Sequence[Sequence[int]]) -> Links:
         """From a list of right candidates for each query, as a task's page has it."""
         starts = np.concatenate([[0], np.cumsum([len(targets) for targets in positives])]).astype(np.int64)
         return Links(starts, np.array([target for targets in positives for target in targets], np.int64))
-
-    @staticmethod
-    def grouped(groups: np.ndarray, count: int) -> Links:
-        """The mirror of `single`: query q is linked to every position i with `groups[i] == q`."""
-        return Links.paired(groups, np.arange(len(groups)), count)
 
     @staticmethod
     def paired(queries: np.ndarray, targets: np.ndarray, count: int) -> Links:

@@ -52,6 +52,13 @@ class Encoder(Instrument):
         """The same, remembered: for galleries and training sets, never for the queries of a search."""
         return self.stored(self, contents) if self.stored else self.encode(contents)
 
+    def ahead(self, contents: Contents) -> Callable[[slice], np.ndarray]:
+        """Encodes any part of contents that are embedded ahead of time: `embed` calls it for what isn't stored yet.
+
+        Unlike `encode` it may keep what it works out on the way, for others who need it too.
+        """
+        return lambda part: self.encode(contents[part])
+
     def text_tower(self) -> TextTower:
         """A copy of the text side as a module, for who wants to start from it. Not every encoder has one."""
         raise NotImplementedError(f"{type(self).__name__} can't hand out its text side")

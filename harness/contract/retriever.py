@@ -5,8 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -21,7 +20,6 @@ class Ranking(NamedTuple):
 
     ids: np.ndarray  # int64 [Q, k]: positions in the gallery, none twice, PAD where fewer than k were found
     scores: np.ndarray  # float32 [Q, k]: non-increasing; -inf beside PAD
-    trace: Mapping[str, np.ndarray] = MappingProxyType({})  # how it was found, for who wants to look: [Q, …] each
 
 
 class Footprint(NamedTuple):
@@ -40,6 +38,10 @@ class Retriever(ABC):
     The order of calls: `fit` once, `index` once, then `search`, `add`, `save` as often as one likes. `load` on a
     freshly constructed one stands in for `fit` and `index`.
     """
+
+    # Whether what `fit` learns is an artifact of its own, kept by `save_fit` and `load_fit`, that serves all galleries
+    # of the dataset: for those whose `fit` is dear.
+    keeps_fit: ClassVar[bool] = False
 
     def fit(self, train: Pairs, validation: Pairs) -> None:  # noqa: B027  zero-shot retrievers have nothing to learn
         """Learn from linked pairs, and choose here, on `validation`, whatever has to be chosen. Both may be empty."""
@@ -63,6 +65,14 @@ class Retriever(ABC):
     @abstractmethod
     def load(self, folder: Path) -> None:
         """The mirror of `save`."""
+
+    def save_fit(self, folder: Path) -> None:
+        """What `fit` has learnt and nothing else, plain tensors and JSON."""
+        raise NotImplementedError(f"{type(self).__name__} doesn't keep its fit apart")
+
+    def load_fit(self, folder: Path) -> None:
+        """Stands in for `fit`."""
+        raise NotImplementedError(f"{type(self).__name__} doesn't keep its fit apart")
 
     @abstractmethod
     def footprint(self) -> Footprint: ...

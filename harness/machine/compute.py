@@ -33,6 +33,7 @@ class Choices:
     spin: int = SPIN  # read when OpenMP is loaded
     packed_rows: int = 0  # from so many rows on a linear layer takes the pre-packed product
     bf16_training: bool | None = None  # None: if the processor multiplies bfloat16 natively
+    gflops: float | None = None  # no choice, but what one thread was measured at in training: costs are scaled by it
 
 
 @dataclass(frozen=True)

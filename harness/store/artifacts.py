@@ -271,6 +271,7 @@ def made_by() -> dict[str, Any]:
     return {
         "device": settled.device,
         "threads": settled.usual_threads,
+        "gflops": settled.choices.gflops,
         "training": str(compute.training_dtype()).removeprefix("torch."),
         "processor": environment.processor(),
         "versions": environment.versions(),

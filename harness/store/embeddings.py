@@ -50,13 +50,14 @@ def write(folder: Path, scratch: Path, encoder: Encoder, contents: Contents, lab
     done = _done(path, book, head, part * encoder.dim * 4, label)
     rows, spent = min(size, part * len(done)), done[-1].seconds if done else 0.0
     begun = time.perf_counter() - spent
+    encode = encoder.ahead(contents)
     with path.open("r+b" if rows else "w+b") as stream:
         if not rows:
             stream.write(head)
         stream.truncate(len(head) + rows * encoder.dim * 4)
         stream.seek(0, os.SEEK_END)
         for start in track(range(rows, size, part), f"embeddings {label} of {size:,}".replace("  ", " ")):
-            vectors = encoder.encode(contents[start : start + part])
+            vectors = encode(slice(start, start + part))
             check_vectors(vectors, min(part, size - start), encoder.dim, start)
             data = np.ascontiguousarray(vectors, "<f4").data
             stream.write(data)

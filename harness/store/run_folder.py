@@ -100,7 +100,7 @@ class RunFolder:
     def write_ranking(self, name: str, ranking: Ranking, queries: np.ndarray) -> str:
         """Written whole; the SHA-256 goes into the record."""
         buffer = io.BytesIO()
-        arrays = {"ids": ranking.ids, "scores": ranking.scores, "query": queries, **ranking.trace}
+        arrays = {"ids": ranking.ids, "scores": ranking.scores, "query": queries}
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for key, array in arrays.items():
                 part = io.BytesIO()

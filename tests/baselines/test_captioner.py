@@ -12,8 +12,8 @@ import torch
 from kit import Kit
 
 from baselines.captioners.small import END, SmallCaptioner, nll
-from baselines.encoders.words import START
 from harness.machine import compute
+from harness.nn.words import START
 
 
 def untrained(kit: Kit, steps: int = 3, seed: int = 0) -> SmallCaptioner:
@@ -46,7 +46,7 @@ def test_likelihood_is_the_sum_over_words(captioner: SmallCaptioner, tiny: Calla
     for (text, item), value in zip(asked.tolist(), found, strict=True):
         tokens = torch.tensor([[*captioner.vocabulary.tokens(texts[text]), END]])
         with torch.inference_mode():
-            odds = captioner.teller(tokens, prepared[item : item + 1]).log_softmax(-1)[0]
+            odds = captioner.decoder(tokens, prepared[item : item + 1]).log_softmax(-1)[0]
         expected = sum(float(odds[place, tokens[0, place + 1]]) for place in range(tokens.shape[1] - 1))
         assert value == pytest.approx(expected, abs=1e-3)
 
@@ -57,11 +57,11 @@ def test_word_by_word_equals_all_at_once(captioner: SmallCaptioner, tiny: Callab
     tokens = torch.randint(3, len(captioner.vocabulary), (4, 6))
     tokens[:, 0] = START
     with torch.inference_mode():
-        whole = captioner.teller(tokens, media)
-        heads, width = captioner.teller.heads, captioner.media.width
-        pasts = [tuple(media.new_zeros(2, 4, heads, 6, width // heads)) for _ in captioner.teller.blocks]
+        whole = captioner.decoder(tokens, media)
+        heads, width = captioner.decoder.heads, captioner.media.width
+        pasts = [tuple(media.new_zeros(2, 4, heads, 6, width // heads)) for _ in captioner.decoder.blocks]
         for place in range(6):
-            step = captioner.teller.step(tokens[:, place], place, pasts, media)
+            step = captioner.decoder.step(tokens[:, place], place, pasts, media)
             assert torch.allclose(step, whole[:, place], atol=1e-4)
 
 

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 from kit import Kit
+from links import single
 
 from baselines.captioners.file import FileCaptioner, read
-from harness import suite
 from harness.contest.builder import Workshop
 from harness.contest.task import open_task
 from harness.contest.timing import in_memory
-from harness.contract.dataset import Contents, Links, Pairs, Split, Unavailable, texts
+from harness.contract.dataset import Contents, Pairs, Split, Unavailable, texts
 from harness.contract.problems import BadInput, SuiteError
 from harness.data.audit import audit
 from harness.store.artifacts import Store
-from harness.suite import Suite
+from harness.suite import Suite, load
 
 
 def things(names: list[str]) -> Contents:
@@ -150,12 +150,12 @@ def test_an_empty_file_and_a_missing_one(tmp_path: Path) -> None:
 
 def test_the_audit_counts_what_equals_real_captions() -> None:
     real = ["A dog barks", "rain", "rain"]
-    links = Links.single(np.array([0, 1, 2]))
+    links = single(np.array([0, 1, 2]))
     captions = [["a  dog\tBARKS", "rain", "a cat"], ["wind"], ["rain", "Rain", "a dog barks "]]
     found = audit(captions, real, links)
     assert found == (7, 5, 3, 2)  # captions, equal to any, to their own candidate's, candidates
     assert "3 of 7 captions (42.9 %)" in str(found)
-    assert audit([], [], Links.single(np.empty(0, np.int64))) == (0, 0, 0, 0)
+    assert audit([], [], single(np.empty(0, np.int64))) == (0, 0, 0, 0)
 
 
 # -- in a suite -----------------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def loaded(folder: Path) -> Suite:
         f"tasks: [{{dataset: sounds, encoder: small, captioner: {{kind: file, path: {folder}/captions.jsonl}}}}]\n"
         "retrievers: {match: {kind: caption_match}}\n"
     )
-    return suite.load(path)
+    return load(path)
 
 
 def test_a_changed_file_gives_other_captions_and_the_audit_is_said_once(tmp_path: Path, heard: list[str]) -> None:

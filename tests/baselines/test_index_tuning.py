@@ -53,7 +53,7 @@ def test_the_least_setting_that_reaches_it(factory: str, search: dict, recall: f
     found = overlap(index.search(unseen, K).ids, exact(vectors, unseen))
     assert found >= recall - 0.01
     if told["value"] > 1:
-        index.turn(told["setting"], told["value"] - 1)
+        index.change(told["setting"], told["value"] - 1)
         assert overlap(index.search(probes, K).ids, exact(vectors, probes)) < recall
 
 

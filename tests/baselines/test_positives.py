@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from links import single
 
 from baselines.encoders.positives import Positives, contrast, reciprocal_ranks, right_ones
 from baselines.encoders.small import SmallEncoder
@@ -35,7 +36,7 @@ def borne(*items: tuple[str, ...]) -> Pairs:
     """An item each with these labels."""
     words = texts([word for each in items for word in each])
     owner = np.repeat(np.arange(len(items)), [len(each) for each in items])
-    return Pairs(words, Contents("image", lambda place: None, np.arange(len(items)), "none"), Links.single(owner))
+    return Pairs(words, Contents("image", lambda place: None, np.arange(len(items)), "none"), single(owner))
 
 
 def test_a_label_is_right_for_all_that_bear_it() -> None:

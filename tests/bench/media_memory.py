@@ -15,10 +15,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from links import single
 from media_files import write_picture, write_sound
 
 from baselines.encoders.small import SmallEncoder
-from harness.contract.dataset import Links, Pairs, texts
+from harness.contract.dataset import Pairs, texts
 from harness.data import media
 from harness.machine import compute
 
@@ -67,7 +68,7 @@ def main(count: int, modality: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         contents = media.files(modality, paths(Path(folder), modality, count), "bench:all:items")  # type: ignore[arg-type]
         encoder = SmallEncoder(steps=1, batch=16, dim=32, lr=1e-3, seed=0)
-        few = Pairs(texts([f"thing {number}" for number in range(32)]), contents[:32], Links.single(np.arange(32)))
+        few = Pairs(texts([f"thing {number}" for number in range(32)]), contents[:32], single(np.arange(32)))
         encoder.fit(few, few)
         warm = count // 10
         encoder.encode(contents[:warm])

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from score_all import score_all
 from torch import Tensor
 
 from cart import geometry
 from cart import trie as tries
-from cart.decoding import gains, score_all, search
+from cart.decoding import gains, search
 from cart.identifiers import make
 from cart.model import CART, Attend, FusedAttention, Fusion, Words
 from harness.machine import compute

@@ -1,4 +1,4 @@
-"""What hears a query: its layers, its words, what is trained of it and what of it is kept."""
+"""CART's text encoders: their layers, their words, what is trained of them and what is kept."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from safetensors import safe_open
 from transformers import BertConfig, BertModel, BertTokenizerFast, T5Config, T5EncoderModel
 
 from cart.retriever import CartRetriever
-from cart.text import FIRST, LONGEST, UNKNOWN, Pretrained, Scratch, Tower, split, vocabulary
+from cart.text import Pretrained, Scratch, Tower
 from harness.contract.dataset import Unavailable, texts
+from harness.nn.words import LONGEST, Vocabulary, split
 from harness.suite.registry import kinds
 from harness.suite.spec import Component
 
@@ -56,20 +57,20 @@ def indexed(kit: Kit, **settings: Any) -> CartRetriever:
 
 
 def test_the_vocabulary_is_that_of_the_captions() -> None:
-    words = vocabulary(CAPTIONS)
+    words = list(Vocabulary.learn((text for each in CAPTIONS for text in each), starts=False).words)
     assert words == ["a", "bell", "dog", "barks", "then"]  # by frequency, then by alphabet
     scratch = Scratch(words, 16, 0.0)
     rows = scratch.tokens(["A DOG miaows", "", "bell " * 100])
     assert rows.shape == (3, LONGEST)
-    assert rows[0, :4].tolist() == [FIRST, FIRST + 2, UNKNOWN, 0]
-    assert not rows[1].any() and (rows[2] == FIRST + 1).all()
+    assert rows[0, :4].tolist() == [2, 4, 1, 0]
+    assert not rows[1].any() and (rows[2] == 3).all()
     encoded = scratch(rows)
     assert len(encoded.states) == scratch.layers and encoded.states[0].shape == (3, LONGEST, scratch.width)
     assert all(bool(state.isfinite().all()) for state in encoded.states)
 
 
 def test_from_scratch_there_is_nothing_to_freeze(kit: Kit) -> None:
-    with pytest.raises(ValueError, match="nobody would ever teach it"):
+    with pytest.raises(ValueError, match="would never be trained"):
         CartRetriever(kit.encoder, kit.captioner, text="scratch", frozen=True)
 
 

@@ -106,6 +106,18 @@ def test_saved_and_loaded_it_answers_the_same(bench, tmp_path):
     assert _endings(tmp_path) <= {".json", ".safetensors", ".npy", ".faiss"}, "plain data, no pickled code"
 
 
+def test_a_fit_that_is_kept_apart_stands_in_for_the_fit(bench, tmp_path):
+    if not bench.shared.keeps_fit:
+        pytest.skip("its fit is part of its index")
+    bench.shared.save_fit(tmp_path)
+    loaded = bench.case.build(bench.kit)
+    loaded.load_fit(tmp_path)
+    loaded.index(bench.gallery)
+    before, after = (bench.ask(each, bench.queries) for each in (bench.shared, bench.told(loaded)))
+    assert np.array_equal(before.ids, after.ids)
+    assert np.array_equal(before.scores, after.scores)
+
+
 def test_a_loaded_one_can_be_saved_again(bench, tmp_path):
     """What comes from the store is read-only and memory-mapped: nothing may rely on having built it."""
     bench.shared.save(tmp_path)

@@ -24,13 +24,13 @@ def plan(suite: Suite, folder: Path, data: Path | None = None) -> list[str]:
     return list(show(suite, check(suite, data or folder), folder / "out", folder / "cache"))
 
 
-def write_manifest(suite: Suite, cache: Path, seconds: object) -> None:
-    encoder = suite.tasks[0].encoder
-    assert encoder is not None
-    folder = cache / "encoder" / "some"
+def write_manifest(suite: Suite, cache: Path, seconds: object, name: str = "ears", **more: object) -> None:
+    encoder = next(task.encoder for task in suite.tasks if task.encoder and task.encoder.name == name)
+    manifest = {"kind": "encoder", "label": name, "digest": name * 10, "seconds": seconds, "used": {}, "made": {}}
+    manifest["config"] = {"component": encoder.digest, "seed": 0}
+    folder = cache / "encoder" / (name * 10)[:40]
     folder.mkdir(parents=True)
-    text = json.dumps({"config": {"component": encoder.digest, "seed": 0}, "seconds": seconds})
-    (folder / "manifest.json").write_text(text)
+    (folder / "manifest.json").write_text(json.dumps(manifest | more))
 
 
 def test_what_is_in_the_store_is_told_with_what_it_took(suite: Suite, tmp_path: Path) -> None:

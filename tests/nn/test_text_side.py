@@ -75,7 +75,7 @@ def test_cart_reads_vectors_of_any_encoder(kit: Kit, tmp_path: Path) -> None:
     again.load(tmp_path)
     same(kit, again, made)
     assert made.footprint().parameters > 1000, "the encoder's are among them"
-    with pytest.raises(BadInput, match="Plain hands out none; write `text: vector`"):
+    with pytest.raises(BadInput, match="Plain offers no text side; write `text: vector`"):
         indexed(kit, cart(kit, Plain(kit.encoder), text="tower"))
 
 
