@@ -1,4 +1,4 @@
-"""All that a contestant imports: what it has to be, what it is handed, how it says what is wrong."""
+"""All that a contestant imports: the interfaces it implements, the instruments it gets, the errors it raises."""
 
 from harness.contract.dataset import Contents, Dataset, Pairs, Split, Unavailable, Waveform, texts
 from harness.contract.entry import Argument, Entry

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from harness.machine.escaping import line
 
-MOST_PROBLEMS = 100  # nobody reads more at once
+MOST_PROBLEMS = 100  # in one message
 MOST_WORDS = 300  # among which a misspelt one is looked for
 
 

@@ -33,18 +33,18 @@ class Unsupported(Exception):
 
 
 class Retriever(ABC):
-    """Constructed from plain typed arguments and the instruments it is handed; it never sees YAML.
+    """Constructed from plain typed arguments and instruments; it never sees YAML.
 
-    The order of calls: `fit` once, `index` once, then `search`, `add`, `save` as often as one likes. `load` on a
-    freshly constructed one stands in for `fit` and `index`.
+    The order of calls: `fit` once, `index` once, then `search`, `add`, `save` any number of times. `load` on a newly
+    constructed one replaces `fit` and `index`.
     """
 
     def fit(self, train: Pairs, validation: Pairs) -> None:  # noqa: B027  zero-shot retrievers have nothing to learn
-        """Learn from linked pairs, and choose here, on `validation`, whatever has to be chosen. Both may be empty."""
+        """Learn from linked pairs, and choose settings on `validation` here. Both may be empty."""
 
     @abstractmethod
     def index(self, gallery: Contents) -> None:
-        """Make these candidates searchable. What belongs to what is not in it."""
+        """Make these candidates searchable. A gallery has no links."""
 
     @abstractmethod
     def search(self, queries: Contents, k: int) -> Ranking:
@@ -66,14 +66,14 @@ class Retriever(ABC):
     def footprint(self) -> Footprint: ...
 
     def counts(self) -> Mapping[str, int]:
-        """Operations since the last `reset_counts`: they don't flicker as seconds do."""
+        """Operations since the last `reset_counts`: unlike seconds, the same in every run."""
         return {}
 
-    def reset_counts(self) -> None:  # noqa: B027  who counts nothing has nothing to reset
+    def reset_counts(self) -> None:  # noqa: B027  without counts there is nothing to reset
         """Start counting anew."""
 
     def details(self) -> Mapping[str, Any]:
-        """What it has to say of its own inside, as plain values: for the record, after `index` or `load`."""
+        """More about it, as plain values for the record, after `index` or `load`."""
         return {}
 
 

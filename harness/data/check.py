@@ -71,11 +71,11 @@ def findings(dataset: Dataset, target: str, decode: bool, cache: Path) -> Iterat
 def _counts(split: Split, expected: tuple[int, int] | None) -> Finding:
     there = {"items": len(split.items), "labels" if split.labels else "captions": len(split.captions)}
     if not expected or tuple(there.values()) == tuple(expected):
-        told = ", ".join(f"{count:,} {word}" for word, count in there.items())
-        return Finding(f"{split.name}: {told}{', as expected' if expected else ''}")
+        counted = ", ".join(f"{count:,} {word}" for word, count in there.items())
+        return Finding(f"{split.name}: {counted}{', as expected' if expected else ''}")
     pairs = zip(there.items(), expected, strict=True)
-    told = ", ".join(f"{count:,} {word} of {wanted:,}" for (word, count), wanted in pairs)
-    return Finding(f"{split.name}: {told} expected", wrong=True)
+    counted = ", ".join(f"{count:,} {word} of {wanted:,}" for (word, count), wanted in pairs)
+    return Finding(f"{split.name}: {counted} expected", wrong=True)
 
 
 def _absent(split: Split) -> list[str]:
@@ -95,8 +95,8 @@ def _duplicates(split: Split) -> Iterator[Finding]:
         yield Finding(f"  {len(names):,} names twice: {_some(names)}", wrong=True)
     if split.labels:
         return
-    told = Counter(zip(split.owner.tolist(), split.captions, strict=True))
-    again = sum(count - 1 for count in told.values())
+    captions = Counter(zip(split.owner.tolist(), split.captions, strict=True))
+    again = sum(count - 1 for count in captions.values())
     if again:
         yield Finding(f"  {again:,} captions repeat another one of the same item")
     several = leaks(split, [])["ambiguous"]

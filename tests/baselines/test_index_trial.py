@@ -18,7 +18,7 @@ from baselines.index_trial import problem
 def test_what_kills_its_process_is_told(factory: str) -> None:
     found = problem({"index": factory})
     assert found is not None
-    assert found.startswith(f"index {factory!r}: FAISS died of it in a trial with 400 vectors (signal ")
+    assert found.startswith(f"index {factory!r}: FAISS crashed in a trial with 400 vectors (signal ")
 
 
 @pytest.mark.parametrize("factory", ["HNSW0,Flat", "HNSW1", "NSG3,Flat", "IVF0,Flat"])
@@ -43,7 +43,7 @@ def test_a_trial_has_a_time_limit() -> None:
         ({"index": "exact", "search": {"nprobe": 4}}, "takes no setting"),
         ({"index": "HNSW32,Flat", "search": {"efSearch": 0}}, "from 1 up"),
         ({"index": "HNSW32,Flat", "search": {"k_factor_rf": 10**400}}, "can't be tried"),
-        ({"index": "PQ8", "tune": {"recall": 0.9}}, "no setting to turn"),
+        ({"index": "PQ8", "tune": {"recall": 0.9}}, "no setting to tune"),
         ({"index": "IDMap,Flat"}, "can't be built"),
         ({"index": "ZnLattice2x4_4"}, "can't be kept in a file"),
     ],
@@ -83,7 +83,7 @@ def test_a_trial_imports_no_torch() -> None:
 def test_a_dual_tower_tries_a_string_before_it_relies_on_it(tiny) -> None:
     kit: Kit = tiny("audio")
     retriever = DualTower(kit.encoder, "RR0,Flat")
-    with pytest.raises(ValueError, match="FAISS died of it in a trial with 40 vectors"):
+    with pytest.raises(ValueError, match="FAISS crashed in a trial with 40 vectors"):
         retriever.index(kit.test("text-audio").candidates)
     retriever = DualTower(kit.encoder, "LSH")
     retriever.index(kit.test("text-audio").candidates)

@@ -89,7 +89,7 @@ def test_those_inside_are_kept_once_something_was_added(tmp_path: Path) -> None:
 
 
 def test_who_can_not_judge_pairs_is_refused() -> None:
-    with pytest.raises(ValueError, match="second is Constant, which can't judge single pairs"):
+    with pytest.raises(ValueError, match="second is Constant, which can't score single pairs"):
         Rerank(Proposing(), Constant(), 5)
 
 
