@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,6 +82,13 @@ def best(scores: np.ndarray, k: int) -> Ranking:
     count, found = scores.shape[0], min(k, scores.shape[1])
     order = np.argsort(-scores, axis=1, kind="stable")[:, :found]
     return padded(order, np.take_along_axis(scores, order, axis=1), count, k)
+
+
+def in_blocks(search: Callable[[Contents], Ranking], queries: Contents, size: int, k: int) -> Ranking:
+    """The rankings of `size` queries at a time, as one."""
+    found = [padded(np.empty((0, 0), np.int64), np.empty((0, 0), np.float32), 0, k)]
+    found += [search(queries[start : start + size]) for start in range(0, len(queries), size)]
+    return Ranking(np.concatenate([each.ids for each in found]), np.concatenate([each.scores for each in found]))
 
 
 def padded(ids: np.ndarray, scores: np.ndarray, count: int, k: int) -> Ranking:

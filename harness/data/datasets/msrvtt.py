@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Literal
 
 from harness.contract.dataset import Unavailable
-from harness.contract.problems import Problems
+from harness.contract.problems import Problems, some
 from harness.data.datasets import msrvtt_layouts as layouts
 from harness.data.datasets.msrvtt_layouts import LISTS, Captioned
-from harness.data.datasets.recorded import Annotations, Clip, Recorded, carve, some
+from harness.data.datasets.recorded import Annotations, Clip, Recorded, carve
 from harness.reading import text_files
 
 CARVED = 500  # videos of 1k-A's train that serve as validation; of 9,000 and 7,010 so many are left to train on

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from harness.contract.dataset import Modality, Order, Split, Unavailable, texts
 from harness.contract.folds import Fold, fold_of
-from harness.contract.problems import BadInput
+from harness.contract.problems import BadInput, some
 from harness.data import media
 from harness.machine import files
 from harness.machine.progress import say
@@ -29,7 +29,6 @@ SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "audio": (".wav", ".flac", ".ogg", ".mp3"),
     "video": (".mp4", ".avi", ".webm", ".mkv"),
 }
-SHOWN = 3  # names in a message
 Counts = tuple[int, int]  # items, captions
 
 
@@ -223,11 +222,6 @@ def carve(clips: Sequence[Clip], count: int, seed: int = 0) -> tuple[list[Clip],
 
     taken = {clip.name for clip in sorted(clips, key=lot)[:count]}
     return [clip for clip in clips if clip.name not in taken], [clip for clip in clips if clip.name in taken]
-
-
-def some(names: Sequence[Any]) -> str:
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(map(repr, names[:SHOWN])) + more
 
 
 def _summary(layout: str, found: Present, expected: int | None) -> str:
