@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 from kit import Kit
@@ -26,11 +25,9 @@ def test_what_would_hang_is_refused_unread(factory: str) -> None:
     assert "asks for too few" in str(problem({"index": factory}))
 
 
+@pytest.mark.timeout(60)
 def test_a_trial_has_a_time_limit() -> None:
-    begun = time.monotonic()
-    found = problem({"index": "PLSQ2x8x8"}, limit_s=0.01)
-    assert "took more than 0.01 s" in str(found)
-    assert time.monotonic() - begun < 30
+    assert "took more than 0.01 s" in str(problem({"index": "PLSQ2x8x8"}, limit_s=0.01))
 
 
 @pytest.mark.parametrize(
