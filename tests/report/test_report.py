@@ -191,5 +191,7 @@ def test_a_plot_tells_who_was_asked_fewer_and_joins_none_of_them_with_others(fol
     for name, sampled in (("dual@a=1", None), ("dual@a=2", None), ("dual@a=3", 2)):
         add(folder, 0, name, data={**data, "sampled_queries": sampled})
     drawn = plots.recall_against_rate(tables.rows(folder, folder.records()), folder.root / "plots")
+    svg = next(path for path in drawn if path.suffix == ".svg").read_text()
+    assert "<!-- dual@a=3 (dual-tower, 2 queries) -->" in svg and "<!-- dual@a=1 (dual-tower) -->" in svg
     assert len(drawn) == 2 and [row.asked for row in tables.rows(folder, folder.records())] == [None, None, None, 2]
     assert {len(rows) for rows in plots.joined(tables.rows(folder, folder.records()))} == {1, 3}
