@@ -70,7 +70,7 @@ def estimate(suite: Suite, cells: Iterable[Cell], cache: Path, gflops: float | N
         for artifact, seconds in known.artifacts.items():
             if fresh or known.seed != need.seed or not (cache / artifact / "manifest.json").exists():
                 wanted[artifact, need.seed] = scale * seconds
-    return Estimate(sum(wanted.values()), tuple(unknown))
+    return Estimate(sum(wanted.values()), tuple(sorted(unknown, key=lambda label: label.startswith("retriever"))))
 
 
 def needs(cell: Cell) -> Iterator[tuple[Need, str]]:
@@ -120,22 +120,23 @@ def stored(cache: Path) -> dict[Need, Known]:
     found = {}
     for manifest in manifests:
         config = manifest["config"]
-        handed = [component.get(config.get(name)) if manifest["kind"] == "retriever" else None for name in INSTRUMENTS]
+        handed = config if manifest["kind"] == "retriever" else {}
+        encoder, captioner = (component.get(handed.get(name)) for name in INSTRUMENTS)
         artifacts = {_place(digest, each): _seconds(each) for digest, each in manifest["used"].items()}
         artifacts[_place(manifest["digest"], manifest)] = _seconds(manifest)
         known = Known(config["seed"], artifacts, manifest.get("made", {}).get("gflops"))
-        found[Need(config["component"], *handed, config["seed"])] = known
+        found[Need(config["component"], encoder, captioner, config["seed"])] = known
     return found
 
 
 def _manifest(path: Path) -> dict[str, Any] | None:
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
         _seconds(manifest), manifest["config"]["component"], manifest["config"]["seed"], manifest["digest"]
         [_seconds(each) for each in manifest["used"].values()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return manifest  # type: ignore[no-any-return]
+    return manifest
 
 
 def _seconds(entry: Mapping[str, Any]) -> float:
