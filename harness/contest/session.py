@@ -67,7 +67,7 @@ def _locked(
         "only": options.only,
         "environment": session.environment,
     }
-    about = {"suite": suite.name, "cells": [cell.file for cell in suite.cells()]}
+    about = {"suite": suite.name, "about": suite.about, "cells": [cell.file for cell in suite.cells()]}
     folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})  # first: it says whose the folder is
     files.write(folder.root / "suite.yaml", suite.text.encode())
     outcome = run(session)
@@ -82,7 +82,7 @@ def _locked(
         "broken": list(outcome.broken),
     }
     folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})
-    report.show(rows, report.cutoffs(records), session.id)  # last: whoever reads it may go away
+    report.show(rows, report.cutoffs(records), session.id, about=suite.about)  # last: whoever reads it may go away
     for problem in outcome.broken:
         say(f"BROKEN: {problem}")
     say(f"{folder.root}: tables/main.md, paired.md, costs.md, plots/recall-rate.svg; {_sums(outcome)}")
