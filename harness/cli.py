@@ -220,7 +220,8 @@ def _report(options: argparse.Namespace) -> int:
     if not records:
         _complain(f"{options.folder}: no sound record in it; run the suite again")
         return BAD_INPUT
-    report.show(report.write(folder, records[0]["suite"], records), report.cutoffs(records), None)
+    rows, about = report.write(folder, records[0]["suite"], records), str(folder.journal().get("about", ""))
+    report.show(rows, report.cutoffs(records), None, about=about)
     return FINE
 
 
