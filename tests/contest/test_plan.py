@@ -24,7 +24,7 @@ def plan(suite: Suite, folder: Path, data: Path | None = None) -> list[str]:
     return list(show(suite, check(suite, data or folder), folder / "out", folder / "cache"))
 
 
-def write_manifest(suite: Suite, cache: Path, seconds: object, name: str = "ears", **more: object) -> None:
+def write_manifest(suite: Suite, cache: Path, seconds: object, name: str = "audio", **more: object) -> None:
     encoder = next(task.encoder for task in suite.tasks if task.encoder and task.encoder.name == name)
     manifest = {"kind": "encoder", "label": name, "digest": name * 10, "seconds": seconds, "used": {}, "made": {}}
     manifest["config"] = {"component": encoder.digest, "seed": 0}
