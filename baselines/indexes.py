@@ -49,13 +49,10 @@ class ExactIndex:
         count, found = len(queries), min(k, len(self.vectors))
         if not count or not found or self.product is None:
             return padded(np.empty((count, 0), np.int64), np.empty((count, 0), np.float32), count, k)
-        block = max(1, BLOCK // len(self.vectors))
-        queries = np.require(queries, np.float32, ["C", "W"])
-        parts = []
+        asked = torch.from_numpy(np.require(queries, np.float32, ["C", "W"]))
         with torch.inference_mode():
-            for start in range(0, count, block):
-                asked = torch.from_numpy(queries[start : start + block]).to(compute.current().device)
-                parts.append(torch.topk(self.product(asked), found))
+            blocks = asked.to(compute.current().device).split(max(1, BLOCK // len(self.vectors)))
+            parts = [torch.topk(self.product(block), found) for block in blocks]
             ids = torch.cat([part.indices for part in parts]).cpu().numpy()
             scores = torch.cat([part.values for part in parts]).cpu().numpy()
         return padded(ids, scores, count, k)

@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.contract.dataset import Contents
 from harness.contract.instruments import Captioner
-from harness.contract.retriever import Footprint, Ranking, Retriever, best, padded
+from harness.contract.retriever import Footprint, Ranking, Retriever, best, in_blocks
 from harness.machine.compute import stage
 from harness.nn.words import split
 
@@ -45,11 +45,8 @@ class Lexical(Retriever):
             self.engine.index(documents, show_progress=False)
 
     def search(self, queries: Contents, k: int) -> Ranking:
-        found = [padded(np.empty((0, 0), np.int64), np.empty((0, 0), np.float32), 0, k)]
-        for start in range(0, len(queries), QUERIES_AT_ONCE):
-            with stage("search"):
-                found.append(best(self._scores(list(queries[start : start + QUERIES_AT_ONCE])), k))
-        return Ranking(np.concatenate([each.ids for each in found]), np.concatenate([each.scores for each in found]))
+        with stage("search"):
+            return in_blocks(lambda block: best(self._scores(list(block)), k), queries, QUERIES_AT_ONCE, k)
 
     def _scores(self, texts: list[str]) -> np.ndarray:  # float32 [q, N]; 0 where no word matches
         scores = np.zeros((len(texts), len(self.documents)), np.float32)

@@ -37,7 +37,7 @@ from cart.trie import Trie
 from harness.contract.dataset import Contents, Pairs
 from harness.contract.instruments import Captioner, Encoder, TextTower
 from harness.contract.problems import BadInput
-from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported, padded
+from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported, in_blocks, padded
 from harness.contract.store import Store
 from harness.machine import compute
 from harness.machine.compute import stage
@@ -151,10 +151,7 @@ class CartRetriever(Retriever):
         self._ready()
 
     def search(self, queries: Contents, k: int) -> Ranking:
-        found = [self._search(queries[at : at + QUERIES_AT_ONCE], k) for at in range(0, len(queries), QUERIES_AT_ONCE)]
-        ids = [part.rows.cpu().numpy() for part in found] or [np.empty((0, k), np.int64)]
-        scores = [part.scores.cpu().numpy() for part in found] or [np.empty((0, k), np.float32)]
-        return padded(np.concatenate(ids), np.concatenate(scores), len(queries), k)
+        return in_blocks(lambda block: self._search(block, k), queries, QUERIES_AT_ONCE, k)
 
     # -- its steps --------------------------------------------------------------------------------------------------
 
@@ -246,7 +243,7 @@ class CartRetriever(Retriever):
         self.leaves: Trie = self.tree.on(compute.current().device)
 
     @torch.inference_mode()
-    def _search(self, queries: Contents, k: int) -> decoding.Answers:
+    def _search(self, queries: Contents, k: int) -> Ranking:
         with stage("encode"):
             tokens = trim(self.searching.encoder.tokens(list(queries))).to(compute.current().device)
             counted = Counted(self.searching, *self.searching.begin(tokens))
@@ -254,7 +251,7 @@ class CartRetriever(Retriever):
             answers = decoding.search(counted, tokens, self.leaves, max(self.beams, k), k, self.normalise)
         self.positions += counted.positions
         self.nodes += counted.nodes
-        return answers
+        return padded(answers.rows.cpu().numpy(), answers.scores.cpu().numpy(), len(queries), k)
 
     # -- later candidates ---------------------------------------------------------------------------------------------
 

@@ -15,13 +15,11 @@ from typing import Any, NamedTuple
 
 from harness.contract.dataset import Contents, Pairs, Unavailable
 from harness.contract.instruments import Captioner
-from harness.contract.problems import BadInput, Problems
+from harness.contract.problems import BadInput, Problems, some
 from harness.machine import files
 from harness.machine.progress import say
 from harness.reading import text_files
 from harness.reading.rows import json_lines
-
-SHOWN = 3  # names in a message
 
 
 class Row(NamedTuple):
@@ -52,12 +50,12 @@ class FileCaptioner(Captioner):
         missing = [name for name in names if name not in known]
         if missing:
             raise BadInput(
-                f"{self.path}: no captions for {len(missing):,} of {len(names):,} candidates: {_some(missing)}; add a "
-                f"row for each (the file has {_some(list(known))})"
+                f"{self.path}: no captions for {len(missing):,} of {len(names):,} candidates: {some(missing)}; add a "
+                f"row for each (the file has {some(list(known))})"
             )
         surplus = known.keys() - set(names)
         if surplus:
-            say(f"    {self.path}: {len(surplus):,} items are not asked for: {_some(sorted(surplus))}")
+            say(f"    {self.path}: {len(surplus):,} items are not asked for: {some(sorted(surplus))}")
         return [known[name].texts[: self.samples or None] for name in names]
 
     def save(self, folder: Path) -> None:
@@ -121,8 +119,3 @@ def _kind(value: Any) -> str:
     if isinstance(value, str):
         return repr(value[:40]) if value.strip() else "an empty text"
     return f"an empty {names[type(value)].split()[-1]}" if value in ([], {}) else names[type(value)]
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(map(repr, names[:SHOWN])) + more

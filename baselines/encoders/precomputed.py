@@ -17,10 +17,8 @@ import numpy as np
 
 from harness.contract.dataset import WHOLE, Contents, Modality, Pairs
 from harness.contract.instruments import Encoder
-from harness.contract.problems import BadInput
+from harness.contract.problems import BadInput, some
 from harness.reading import vectors
-
-SHOWN = 3  # names in a message
 
 
 class PrecomputedEncoder(Encoder):
@@ -110,11 +108,9 @@ class Table:
             raise BadInput(f"{self.path}: vectors go by the names of items, and this {contents.modality} has none")
         missing = [key for key in keys if key not in self.places]
         if missing:
-            more = f" and {len(missing) - SHOWN:,} more" if len(missing) > SHOWN else ""
             raise BadInput(
                 f"{self.path}: no vectors for {len(missing):,} of {len(keys):,} {contents.modality} contents: "
-                f"{', '.join(map(repr, missing[:SHOWN]))}{more}; it has "
-                f"{', '.join(map(repr, list(self.places)[:SHOWN]))}, …: add what is missing, or name another encoder"
+                f"{some(missing)}; it has {some(list(self.places))}: add what is missing, or name another encoder"
             )
         return np.array([self.places[key] for key in keys], np.int64)
 

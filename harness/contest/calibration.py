@@ -23,7 +23,7 @@ from harness.machine.compute import Choices
 
 SCHEMA = 2
 SPINS = (compute.SPIN, 300_000)  # some ten microseconds, and several milliseconds
-GAIN = 1.1  # what is dearer has to be so many times as fast to be chosen
+GAIN = 1.1  # the more expensive choice has to be so many times as fast
 LIMIT_S = 120
 WIDTH, TOKENS = 192, 20  # of the networks that are trained here, and of a query
 BATCH = 64  # queries
@@ -37,13 +37,13 @@ class BadChoice(ValueError):
     """`--compute` says what can't be."""
 
 
-def settle(cache: Path, threads: int, wish: str | None, say: Callable[[str], None]) -> Choices:
-    """The choices for this run: as `wish` has it, else as measured here before, else measured now."""
-    wished = parse(wish or "")
-    if wished is None:
+def settle(cache: Path, threads: int, request: str | None, say: Callable[[str], None]) -> Choices:
+    """The choices for this run: as requested, else as measured here before, else measured now."""
+    chosen = parse(request or "")
+    if chosen is None:
         return Choices()
-    if wished.keys() >= SETTABLE:
-        return Choices(**wished)
+    if chosen.keys() >= SETTABLE:
+        return Choices(**chosen)
     busy = environment.others_take(0.2) > environment.NOISY
     path = _path(cache, threads, busy)
     measured = _known(path)
@@ -52,18 +52,18 @@ def settle(cache: Path, threads: int, wish: str | None, say: Callable[[str], Non
         measured = _measure(threads, SPINS[:1] if busy else SPINS)
         if measured is None:
             say("this machine could not be measured; the usual kernels and threads are taken")
-            return replace(Choices(), **wished)
+            return replace(Choices(), **chosen)
         say(f"measured what this machine is fast in ({time.monotonic() - begun:.1f} s): {words(Choices(**measured))}")
         files.write_json(path, files.sealed({"schema": SCHEMA, "choices": measured}))
-    return Choices(**{**measured, **wished})
+    return Choices(**{**measured, **chosen})
 
 
-def parse(wish: str) -> dict[str, Any] | None:
+def parse(request: str) -> dict[str, Any] | None:
     """`threads=1,spin=1000,bf16_training=no` as values; None for `default`, which measures nothing."""
-    if wish.strip() == "default":
+    if request.strip() == "default":
         return None
     found = {}
-    for part in filter(None, (part.strip() for part in wish.split(","))):
+    for part in filter(None, (part.strip() for part in request.split(","))):
         name, _, value = part.partition("=")
         if name not in SETTABLE or not (value.isdecimal() or (name == "bf16_training" and value in ("yes", "no"))):
             raise BadChoice(
@@ -113,7 +113,7 @@ def _known(path: Path) -> dict[str, Any] | None:
 
 
 def _measure(threads: int, spins: tuple[int, ...]) -> dict[str, Any] | None:
-    """The choices of the way to wait that gets most done, waiting for long only where it is clearly better."""
+    """The choices with the spin count of the best rate; a long one only where it is clearly better."""
     found = [each for each in (_child(threads, spin) for spin in spins) if each is not None]
     if not found:
         return None

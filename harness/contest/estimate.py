@@ -70,7 +70,7 @@ def estimate(suite: Suite, cells: Iterable[Cell], cache: Path, gflops: float | N
         for artifact, seconds in known.artifacts.items():
             if fresh or known.seed != need.seed or not (cache / artifact / "manifest.json").exists():
                 wanted[artifact, need.seed] = scale * seconds
-    return Estimate(sum(wanted.values()), tuple(unknown))
+    return Estimate(sum(wanted.values()), tuple(sorted(unknown, key=lambda label: label.startswith("retriever"))))
 
 
 def needs(cell: Cell) -> Iterator[tuple[Need, str]]:
@@ -131,7 +131,7 @@ def stored(cache: Path) -> dict[Need, Known]:
 
 def _manifest(path: Path) -> dict[str, Any] | None:
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
         _seconds(manifest), manifest["config"]["component"], manifest["config"]["seed"], manifest["digest"]
         [_seconds(each) for each in manifest["used"].values()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

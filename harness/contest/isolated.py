@@ -41,7 +41,7 @@ class Job(NamedTuple):
 
 
 def prepare(cell: Cell, suite: Suite, workshop: Workshop, k: int) -> None:
-    """Nothing for a cell of our own kinds, unless it has a limit of its own."""
+    """Prepare a cell with outside code, or with a limit of its own; other cells need no process."""
     own = cell.retriever.component.limit_s
     if own is None and not any(part.entry.foreign for part in cell.parts()):
         return
@@ -65,7 +65,7 @@ def _why(error: BaseException) -> str:
 
 
 def work(job: Job) -> Outcome:
-    """The child's side: all that the runner would do with the cell but the timing."""
+    """In the child: all that the runner does with the cell, except the timing."""
     from harness.contest.task import open_task
     from harness.store.artifacts import Store
 
@@ -79,14 +79,14 @@ def work(job: Job) -> Outcome:
         _try_out(workshop.retriever(job.cell, task), task, job.k)
     except (Exception, SystemExit) as error:
         failed = {digest: _why(cause) for digest, (cause, _) in store.failed.items() if digest not in job.failed}
-        if not failed or isinstance(error, child.telling()):
+        if not failed or isinstance(error, child.plain_errors()):
             raise
         return Outcome(set(store.verified), failed, traceback.format_exc())
     return Outcome(set(store.verified), {})
 
 
 def _try_out(retriever: Any, task: Any, k: int) -> None:
-    """One by one and in a batch, and everything else that is asked of it between the timed rounds."""
+    """One by one and in a batch, and all other calls between the timed rounds."""
     from harness.contest.timing import in_memory
     from harness.score.metrics import check_ranking
 

@@ -1,4 +1,4 @@
-"""What a suite would do, without doing it: what `checks` found out, and what the run's folder and the store hold."""
+"""What a run would do: from the findings of `checks`, the run's folder and the store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.suite.spec import Cell, Component, Suite
 
 
 def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]:
-    """Line by line: every cell with what would become of it, then what has to be made and what that took last time."""
+    """Line by line: every cell's state, then the instruments to be made and their time so far."""
     cells = suite.cells()
     counts = {"done": 0, "to do": 0, "unavailable": 0, "will fail": 0}
     yield f"suite {suite.name}: {len(cells)} cells, {len(suite.tasks)} tasks, seeds {', '.join(map(str, suite.seeds))}"
@@ -65,7 +65,7 @@ def _state(suite: Suite, cell: Cell, found: Findings, out: Path | None) -> tuple
 
 
 def _recorded(suite: Suite, cell: Cell, out: Path) -> tuple[str, str]:
-    """What its record says, where there is one."""
+    """Its state by its record, if there is one."""
     try:
         record: Any = json.loads((out / "records" / f"{cell.file}.json").read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""All that a contestant imports: what it has to be, what it is handed, how it says what is wrong.
+"""All that a contestant imports: the interfaces it implements, the instruments it gets, the errors it raises.
 
 A name is imported when it is asked for: planning a suite needs the problems, and neither numpy nor the rest.
 """

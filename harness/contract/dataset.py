@@ -1,6 +1,6 @@
-"""Contents, linked pairs, splits and datasets: what the referee and the contestants both speak of.
+"""Contents, linked pairs, splits and datasets, shared by the referee and the contestants.
 
-Nothing here is loaded before it is asked for: a `Contents` of a million clips costs its positions, no more.
+Everything is loaded lazily: a `Contents` of a million clips costs its positions, no more.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Waveform(NamedTuple):
 
 
 def unchangeable(thing: Any) -> Any:
-    """The same without a way to write into it, for what several contestants are handed."""
+    """A read-only view, for what several contestants share."""
     if isinstance(thing, Waveform):
         return Waveform(unchangeable(thing.samples), thing.rate)
     if not isinstance(thing, np.ndarray) or not thing.flags.writeable:
@@ -35,7 +35,7 @@ def unchangeable(thing: Any) -> Any:
 
 
 class Order(NamedTuple):
-    """Which row of a file of vectors is whose. Such a file has a row for all that is annotated, present or not."""
+    """The rows of contents in a file of vectors, which has one for everything annotated, present or not."""
 
     rows: np.ndarray  # int64 by source position
     size: int  # rows of the whole file
@@ -159,7 +159,7 @@ class Links:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Queries, candidates and who matches whom: what a retriever may learn from."""
+    """Queries, candidates and their links: what a retriever may learn from."""
 
     queries: Contents
     candidates: Contents
@@ -194,7 +194,7 @@ class Split:
     labels: bool = False
     prints: Sequence[str] | None = None  # of each item's bytes, where items are files: the same item under two names
     # Embedded datasets know what their captions mean: how many of these items (positions) fit each caption, int64
-    # [captions]. It gives the ceiling: no listener can do better than pick among those that fit.
+    # [captions]. It gives the ceiling: nothing can do better than choose among those that fit.
     fitting: Callable[[np.ndarray], np.ndarray] | None = None
     dropped: Sequence[str] = field(default=())  # names of items that should be here and are not
     expected: int | None = None  # items that the literature has in it

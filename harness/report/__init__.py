@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from harness.machine import files
+from harness.machine import escaping, files
 from harness.machine.escaping import line
 from harness.report import costs, folds, paired, published, tables
 from harness.store.record import Record
@@ -21,6 +21,8 @@ def write(folder: RunFolder, title: str, records: Sequence[Record], session: str
     markdown = tables.markdown(title, found, cutoffs(records), session)
     if published.of(records):
         markdown += "\nWhat others report for these datasets stands apart: published.md.\n"
+    if about := folder.journal().get("about"):
+        markdown += f"\n{escaping.markdown(str(about))}\n"
     files.write(folder.root / "tables" / "main.md", markdown.encode())
     published.write(folder, records)
     files.write(folder.root / "tables" / "main.csv", tables.comma_separated(found).encode())
@@ -35,8 +37,13 @@ def cutoffs(records: Sequence[Record]) -> list[int]:
     return sorted(int(name.removeprefix("hit@")) for name in names)
 
 
-def show(rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, stream: TextIO | None = None) -> None:
-    """The same tables on a terminal, with fewer columns; elsewhere as wide as they need."""
+def show(
+    rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, stream: TextIO | None = None, about: str = ""
+) -> None:
+    """The same tables on a terminal, with fewer columns; elsewhere as wide as they need.
+
+    `about`: what the suite says of itself.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -73,3 +80,5 @@ def show(rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, str
         console.print("\nWhat it was made of, each artifact once:", style="bold")
         for each in spent:
             console.print(line(each), soft_wrap=True)
+    if about:
+        console.print(f"\n{line(about)}", soft_wrap=True)

@@ -268,10 +268,10 @@ def caption(group: Sequence[Row]) -> str:
     data: Any = measured[0].records[0]["data"]
     words = [f"{data['items']:,} candidates", f"{data['queries']:,} queries"]
     if measured[0].folds:
-        everyone: list[Any] = [each["data"] for each in measured[0].records]
-        words = [f"mean of {measured[0].folds} folds, each of {_span(everyone, 'items')} candidates"]
-        words.append(f"{_span(everyone, 'queries')} queries")
-        absent = sum({each["digest"]: each["dropped"] for each in everyone}.values())
+        folds: list[Any] = [each["data"] for each in measured[0].records]
+        words = [f"mean of {measured[0].folds} folds, each of {_span(folds, 'items')} candidates"]
+        words.append(f"{_span(folds, 'queries')} queries")
+        absent = sum({each["digest"]: each["dropped"] for each in folds}.values())
         data = {**data, "dropped": absent, "expected": data.get("present")}
     elif data.get("present") != data.get("expected"):
         words.append(f"{data['present']:,} of the literature's {data['expected']:,} items")
@@ -300,8 +300,8 @@ def chance_note(group: Sequence[Row]) -> str | None:
     )
 
 
-def _span(everyone: Sequence[Any], key: str) -> str:
-    least, most = min(data[key] for data in everyone), max(data[key] for data in everyone)
+def _span(folds: Sequence[Any], key: str) -> str:
+    least, most = min(data[key] for data in folds), max(data[key] for data in folds)
     return f"{most:,}" if least == most else f"{least:,} to {most:,}"
 
 

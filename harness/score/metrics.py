@@ -1,4 +1,4 @@
-"""Rank metrics on integer arrays: who was found, and how far up. Called by the runner, the report and the gate.
+"""Rank metrics on integer arrays. Called by the runner, the report and the gate.
 
 Every query counts. One that got no answer, or fewer answers than k, is a miss; it never drops out of a mean.
 """
@@ -49,7 +49,7 @@ def _single_hits(ids: np.ndarray, targets: np.ndarray) -> _Hits:
 
 def _many_hits(ids: np.ndarray, links: Links, gallery: int) -> _Hits:
     """Any number of positives: each (query, id) is looked up among the sorted keys of the links."""
-    stride = gallery + 1  # ids start at -1, so that PAD has a key of its own and meets nobody's
+    stride = gallery + 1  # ids start at -1, so that PAD has a key of its own, equal to no other
     keys = np.sort(links.queries * stride + links.targets + 1)  # by query, so `starts` still holds
     if np.any(twice := keys[1:] == keys[:-1]):
         query, target = divmod(int(keys[:-1][twice][0]), stride)
@@ -146,7 +146,7 @@ def _offences(ids: np.ndarray, scores: np.ndarray, gallery: int) -> dict[str, np
 
 
 def check_ranking(ids: np.ndarray, scores: np.ndarray, gallery: int, shape: tuple[int, int] | None = None) -> None:
-    """Raise `BrokenRanking` unless this is a valid `Ranking` over `gallery` candidates (of `shape` [Q, k], if told)."""
+    """Raise `BrokenRanking` unless this is a valid `Ranking` over `gallery` candidates (and of `shape` [Q, k])."""
     problems = []
     for name, array, dtype in (("ids", ids, np.int64), ("scores", scores, np.float32)):
         if not isinstance(array, np.ndarray) or array.dtype != dtype:

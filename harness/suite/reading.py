@@ -73,7 +73,8 @@ def load(path: str | Path) -> Suite:
         check_instruments(tasks, retrievers, problems)
     problems.raise_if_any()
     k, seeds = tuple(sorted(set(plain["k"]))), tuple(plain["seeds"])
-    return Suite(name, k, seeds, scenarios, tuple(tasks), tuple(retrievers), Path(path), text, plain["limit_s"])
+    chosen = (name, k, seeds, scenarios, tuple(tasks), tuple(retrievers))
+    return Suite(*chosen, Path(path), text, plain["limit_s"], about=plain["about"])
 
 
 def read_dataset(path: str | Path, name: str) -> Component | None:

@@ -60,7 +60,7 @@ def test_names_are_those_of_items_wherever_their_source_keeps_them() -> None:
 # -- files ----------------------------------------------------------------------------------------------------------
 
 
-def test_captions_come_to_who_they_are_of(tmp_path: Path, heard: list[str]) -> None:
+def test_captions_come_to_who_they_are_of(tmp_path: Path, messages: list[str]) -> None:
     path = written(
         tmp_path / "captions.jsonl",
         {"item": "b", "captions": ["second", "another"]},
@@ -71,7 +71,7 @@ def test_captions_come_to_who_they_are_of(tmp_path: Path, heard: list[str]) -> N
     gallery = things(["a", "b"])
     assert fitted(path).describe(gallery[::-1]) == [["second", "another"], ["first", "more of it"]]
     assert fitted(path, samples=1).describe(gallery) == [["first"], ["second"]]
-    assert "1 items are not asked for: 'never asked for'" in heard[0]
+    assert "1 items are not asked for: 'never asked for'" in messages[0]
     captioner = fitted(path)
     captioner.save(tmp_path)
     again = FileCaptioner(path)
@@ -173,7 +173,7 @@ def loaded(folder: Path) -> Suite:
     return load(path)
 
 
-def test_a_changed_file_gives_other_captions_and_the_audit_is_said_once(tmp_path: Path, heard: list[str]) -> None:
+def test_a_changed_file_gives_other_captions_and_the_audit_is_said_once(tmp_path: Path, messages: list[str]) -> None:
     names = [f"soundscapes-test-{number:06d}" for number in range(4)]
     first = loaded(tmp_path).cells()[0]
     keys = [loaded(tmp_path).key(first)]
@@ -187,7 +187,7 @@ def test_a_changed_file_gives_other_captions_and_the_audit_is_said_once(tmp_path
         assert _prepare(tmp_path, fresh) == [[text]] * 4
         assert _prepare(tmp_path, loaded(tmp_path)) == [[text]] * 4
     assert len(set(keys)) == 3
-    audits = [line.strip() for line in heard if "audit" in line]
+    audits = [line.strip() for line in messages if "audit" in line]
     assert len(audits) == 4  # one for each workshop, though both retrievers of it were audited
     assert audits[0].startswith("audit: 1 of 4 captions") and audits[2].startswith("audit: 0 of 4 captions")
 

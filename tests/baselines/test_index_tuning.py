@@ -74,8 +74,8 @@ def test_what_is_rounded_may_never_reach_it() -> None:
 @pytest.mark.parametrize(
     ("factory", "search", "tune", "words"),
     [
-        ("exact", {}, {"recall": 0.9}, "'exact' has no setting to turn"),
-        ("PQ8x4", {}, {"recall": 0.9}, "'PQ8x4' has no setting to turn"),
+        ("exact", {}, {"recall": 0.9}, "'exact' has no setting to tune"),
+        ("PQ8x4", {}, {"recall": 0.9}, "'PQ8x4' has no setting to tune"),
         ("HNSW8,Flat", {}, {"k": 5}, "expected {recall: 0.99}"),
         ("HNSW8,Flat", {}, {"recall": 0.9, "speed": 3}, "expected {recall: 0.99}"),
         ("HNSW8,Flat", {}, {"recall": 1.5}, "at most 1"),

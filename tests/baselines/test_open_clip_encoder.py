@@ -51,16 +51,16 @@ def theirs(folder: Path, strings: list[str], images: list[np.ndarray]) -> tuple[
     model, _, see = open_clip.create_model_and_transforms(f"local-dir:{folder}")
     tokens = open_clip.get_tokenizer(f"local-dir:{folder}")(strings)
     pixels = torch.stack([see(Image.fromarray(image)) for image in images])
-    seen, heard, *_ = model.eval()(pixels, tokens)
-    return heard.numpy(), seen.numpy()
+    seen, text, *_ = model.eval()(pixels, tokens)
+    return text.numpy(), seen.numpy()
 
 
 def test_vectors_are_those_of_the_library(checkpoint: Path) -> None:
     encoder, images = made(OpenClipEncoder(checkpoint)), pictures()
-    heard, seen = theirs(checkpoint, list(TEXTS), list(images))
-    np.testing.assert_allclose(encoder.encode(TEXTS), heard, atol=2e-6)
+    text, seen = theirs(checkpoint, list(TEXTS), list(images))
+    np.testing.assert_allclose(encoder.encode(TEXTS), text, atol=2e-6)
     np.testing.assert_allclose(encoder.encode(images), seen, atol=2e-6)
-    assert np.abs(heard[0] - heard[1]).max() > 1e-3
+    assert np.abs(text[0] - text[1]).max() > 1e-3
 
 
 def test_one_by_one_as_in_a_batch_and_after_loading(checkpoint: Path, tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_a_file_of_weights_with_its_architecture(plain: Path, tmp_path: Path, en
     encoder = made(OpenClipEncoder(path, "RN50"))
     with torch.inference_mode():
         seen = model.eval().encode_image(see(Image.fromarray(pictures()[0]))[None], normalize=True)
-        heard = model.encode_text(open_clip.get_tokenizer("RN50")(list(TEXTS)), normalize=True)
+        text = model.encode_text(open_clip.get_tokenizer("RN50")(list(TEXTS)), normalize=True)
     np.testing.assert_allclose(encoder.encode(pictures()[:1]), seen, atol=1e-5)
-    np.testing.assert_allclose(encoder.encode(TEXTS), heard, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode(TEXTS), text, atol=1e-5)
 
 
 def test_half_precision_is_near(plain: Path) -> None:

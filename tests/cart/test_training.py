@@ -140,21 +140,21 @@ def test_checkpoints_of_other_runs_and_broken_ones_are_not_taken_up(
     again = model()
     train(again, tree(), draw, PLAN, tmp_path)
     assert_same(weights(again), undisturbed)
-    assert len(said) == 1 and "can't be taken up" in said[0]
+    assert len(said) == 1 and "can't be resumed" in said[0]
 
 
 @pytest.mark.parametrize("place", [5, 2000, -1])
 def test_a_flipped_bit_in_a_checkpoint_is_found(
-    place: int, undisturbed: dict[str, Tensor], tmp_path: Path, heard: list[str]
+    place: int, undisturbed: dict[str, Tensor], tmp_path: Path, messages: list[str]
 ) -> None:
-    """In its facts, in its tensors, in its seal: it isn't taken up, and training starts from the beginning."""
+    """In its facts, in its tensors, in its seal: it isn't resumed, and training starts from the beginning."""
     with pytest.raises(Killed):
         train(model(), tree(), killed_at(6), PLAN, tmp_path)
     flip(tmp_path / CHECKPOINT, place)
     again = model()
     train(again, tree(), draw, PLAN, tmp_path)
     assert_same(weights(again), undisturbed)
-    assert any("altered" in line and "from the beginning" in line for line in heard)
+    assert any("altered" in line and "from the beginning" in line for line in messages)
 
 
 def test_a_full_disk_costs_the_checkpoint_and_nothing_else(

@@ -65,7 +65,7 @@ class Together(Rerank):
 
 
 class Started(CartRetriever):
-    """The same of CART and the tuned dual tower that it starts from, which is kept beside it here."""
+    """The same of CART and the fine-tuned dual tower that it starts from, stored beside it here."""
 
     start: DualTuned
 

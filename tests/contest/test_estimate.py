@@ -42,7 +42,7 @@ def spent(cache: Path) -> float:
 def test_of_what_was_never_made_nothing_is_known(suite: Suite, tmp_path: Path) -> None:
     found = estimate(suite, suite.cells(), tmp_path / "cache", 50.0)
     assert found.seconds == 0 and len(found.unknown) == 6  # encoders and retrievers
-    assert "encoder ears" in found.sentence and "not known yet" in found.sentence
+    assert "encoder audio" in found.sentence and "not known yet" in found.sentence
 
 
 def test_what_is_stored_takes_no_time_and_anew_as_long_as_it_took(suite: Suite, made: Path) -> None:
@@ -67,7 +67,7 @@ def test_costs_from_elsewhere_are_scaled(
     with monkeypatch.context() as patch:
         patch.setattr(module, "stored", lambda cache: measured)
         shipped: list[dict[str, Any]] = ship([suite], made)
-    assert {each["what"] for each in shipped} >= {"encoder ears", "encoder eyes", "retriever dual", "retriever hnsw"}
+    assert {each["what"] for each in shipped} >= {"encoder audio", "encoder image", "retriever dual", "retriever hnsw"}
     (tmp_path / module.FILE).write_text(json.dumps(shipped))
     same, slow = (estimate(suite, suite.cells(), tmp_path / "empty", speed) for speed in (60.0, 20.0))
     assert same.seconds == pytest.approx(spent(made), rel=0.01)

@@ -12,10 +12,10 @@ name: apart
 k: [1]
 scenarios: {offline: {rounds: 1, cap_s: 2}}
 datasets: {sounds: {kind: soundscapes, train: 24, validation: 8, test: 20}}
-encoders: {ears: {kind: small, trained_on: sounds, steps: 3, batch: 16, dim: 16}}
+encoders: {audio: {kind: small, trained_on: sounds, steps: 3, batch: 16, dim: 16}}
 tasks:
-  - {dataset: sounds, encoder: ears}
-  - {dataset: sounds, encoder: ears, hold_out: 0.25}
+  - {dataset: sounds, encoder: audio}
+  - {dataset: sounds, encoder: audio, hold_out: 0.25}
 retrievers:
   match: {kind: match, steps: 2, items: 8}
   dual:  {kind: dual_tower}

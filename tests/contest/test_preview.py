@@ -27,9 +27,9 @@ name: early
 k: [1, 5]
 scenarios: {offline: {rounds: 2, cap_s: 2}}
 datasets: {sounds: {kind: soundscapes, train: 24, validation: 8, test: 20}}
-encoders: {ears: {kind: small, trained_on: sounds, steps: 3, batch: 16, dim: 16}}
-captioners: {teller: {kind: small, encoder: ears, steps: 2, items: 8, samples: 3}}
-tasks: [{dataset: sounds, encoder: ears, captioner: teller}]
+encoders: {audio: {kind: small, trained_on: sounds, steps: 3, batch: 16, dim: 16}}
+captioners: {words: {kind: small, encoder: audio, steps: 2, items: 8, samples: 3}}
+tasks: [{dataset: sounds, encoder: audio, captioner: words}]
 retrievers:
   random: {kind: random}
   dual:   {kind: dual_tower}

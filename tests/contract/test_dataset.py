@@ -129,6 +129,6 @@ def test_a_split_asked_with_media(split):
 
 @pytest.mark.parametrize("direction", ["text-image", "audio", "audio-audio", "text-text", ""])
 def test_a_direction_that_the_split_does_not_have(split, direction):
-    with pytest.raises(ValueError, match="text-audio or audio-text") as told:
+    with pytest.raises(ValueError, match="text-audio or audio-text") as caught:
         split.pairs(direction)
-    assert repr(direction) in str(told.value)
+    assert repr(direction) in str(caught.value)

@@ -35,7 +35,7 @@ class Kit:
         """Made when the first test asks for it."""
         captioner = SmallCaptioner(self.encoder, steps=3, items=8, texts=2, lr=1e-3, samples=4, temperature=1.0)
         captioner.fit(*self.lessons(f"text-{self.dataset.modality}"))
-        captioner.digest = f"tiny-teller-{self.dataset.modality}"
+        captioner.digest = f"tiny-captioner-{self.dataset.modality}"
         return captioner
 
     def lessons(self, direction: str) -> tuple[Pairs, Pairs]:

@@ -68,8 +68,8 @@ def same(kit: Kit, one: Retriever, other: Retriever) -> None:
 def test_cart_reads_vectors_of_any_encoder(kit: Kit, tmp_path: Path) -> None:
     made = indexed(kit, cart(kit, Plain(kit.encoder)))
     queries = kit.test("text-audio").queries
-    heard = made.model.encoder.tokens(list(queries))
-    np.testing.assert_allclose(heard, kit.encoder.encode(queries), atol=1e-6)
+    encoded = made.model.encoder.tokens(list(queries))
+    np.testing.assert_allclose(encoded, kit.encoder.encode(queries), atol=1e-6)
     made.save(tmp_path)
     again = cart(kit, Plain(kit.encoder))
     again.load(tmp_path)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from folders import add, write_page
 
+from harness import report
 from harness.contract.retriever import Ranking
 from harness.report import plots, tables
 from harness.store import record
@@ -191,5 +192,17 @@ def test_a_plot_tells_who_was_asked_fewer_and_joins_none_of_them_with_others(fol
     for name, sampled in (("dual@a=1", None), ("dual@a=2", None), ("dual@a=3", 2)):
         add(folder, 0, name, data={**data, "sampled_queries": sampled})
     drawn = plots.recall_against_rate(tables.rows(folder, folder.records()), folder.root / "plots")
+    svg = next(path for path in drawn if path.suffix == ".svg").read_text()
+    assert "<!-- dual@a=3 (dual-tower, 2 queries) -->" in svg and "<!-- dual@a=1 (dual-tower) -->" in svg
     assert len(drawn) == 2 and [row.asked for row in tables.rows(folder, folder.records())] == [None, None, None, 2]
     assert {len(rows) for rows in plots.joined(tables.rows(folder, folder.records()))} == {1, 3}
+
+
+def test_tables_end_with_what_the_suite_says_of_itself(folder: RunFolder) -> None:
+    add(folder)
+    told = "Lessons are short here; \x1b[2Jlonger ones stand elsewhere"
+    folder.write_journal({"suite": "t", "about": told, "cells": [], "sessions": []})
+    rows, shown = report.write(folder, "t", folder.records()), io.StringIO()
+    report.show(rows, [1, 5], None, shown, about=told)
+    for text in ((folder.root / "tables/main.md").read_text(), shown.getvalue()):
+        assert "longer ones stand elsewhere" in text.splitlines()[-1] and "\x1b" not in text

@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.contract.dataset import Unavailable
-from harness.contract.problems import Problems
-from harness.data.datasets.recorded import Annotations, Clip, Recorded, some
+from harness.contract.problems import Problems, some
+from harness.data.datasets.recorded import Annotations, Clip, Recorded
 from harness.reading import text_files
 
 EXPECTED = {"msvd": {"train": (1_200, 48_774), "validation": (100, 4_290), "test": (670, 27_763)}}
