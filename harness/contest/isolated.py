@@ -87,7 +87,7 @@ def work(job: Job) -> Outcome:
 
 def _try_out(retriever: Any, task: Any, k: int) -> None:
     """One by one and in a batch, and all other calls between the timed rounds."""
-    from harness.contest.timing import in_memory
+    from harness.contest.asking import in_memory
     from harness.score.metrics import check_ranking
 
     queries = in_memory(task.queries[:TRIED])

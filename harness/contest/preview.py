@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.contest import guard
+from harness.contest.asking import Contestant
 from harness.contest.task import Task
-from harness.contest.timing import Contestant
 from harness.contract.retriever import Ranking
 from harness.machine import compute, interruption
 from harness.machine.progress import say

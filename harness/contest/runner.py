@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.contest import guard, isolated, preview
+from harness.contest.asking import Contestant, Questions
 from harness.contest.builder import Workshop
 from harness.contest.task import Task, open_task, write_page
-from harness.contest.timing import Contestant, Questions, contest
+from harness.contest.timing import contest
 from harness.contract.dataset import Links, Unavailable
 from harness.contract.problems import BadInput, last_line
 from harness.contract.retriever import Footprint

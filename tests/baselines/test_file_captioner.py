@@ -13,9 +13,9 @@ from kit import Kit
 from links import single
 
 from baselines.captioners.file import FileCaptioner, read
+from harness.contest.asking import in_memory
 from harness.contest.builder import Workshop
 from harness.contest.task import open_task
-from harness.contest.timing import in_memory
 from harness.contract.dataset import Contents, Pairs, Split, Unavailable, texts
 from harness.contract.problems import BadInput, SuiteError
 from harness.data.audit import audit

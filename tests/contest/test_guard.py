@@ -21,7 +21,8 @@ from links import single
 
 from baselines.controls import Oracle
 from harness.contest import guard
-from harness.contest.timing import Contestant, Questions, contest, in_memory
+from harness.contest.asking import Contestant, Questions, in_memory
+from harness.contest.timing import contest
 from harness.contract.dataset import Contents, Waveform, texts
 from harness.contract.retriever import Ranking
 from harness.score.scoring import score

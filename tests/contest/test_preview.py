@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from harness.contest import preview
+from harness.contest.asking import Contestant
 from harness.contest.runner import Session, run
 from harness.contest.task import Task, open_task
-from harness.contest.timing import Contestant
 from harness.contract.dataset import Contents
 from harness.contract.retriever import Footprint, Ranking, Retriever
 from harness.data.datasets.soundscapes import Soundscapes

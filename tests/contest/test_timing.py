@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from baselines.controls import Null
-from harness.contest.timing import Contestant, Questions, contest
+from harness.contest.asking import Contestant, Questions
+from harness.contest.timing import contest
 from harness.contract.dataset import Contents, texts
 from harness.contract.retriever import Footprint, Ranking, Retriever
 from harness.machine import compute

@@ -10,7 +10,7 @@ import numpy as np
 
 from baselines.captioners.small import SmallCaptioner
 from baselines.encoders.small import SmallEncoder
-from harness.contest.timing import in_memory
+from harness.contest.asking import in_memory
 from harness.contract.dataset import Contents, Pairs
 from harness.contract.instruments import Encoder
 from harness.data.datasets.generated import Generated

@@ -1,0 +1,106 @@
+"""`offline`: all queries at once, in interleaved rounds over disjoint slices. Its answers are those that are scored."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from harness.contest import guard
+from harness.contest.asking import Contestant, Questions, Round, alive, ask, guarded, in_memory, shuffled
+from harness.machine.progress import track
+from harness.score.agreement import agreement
+
+STABLE = 0.10  # two warm-up rates this close are stable
+
+
+def offline(
+    contestants: list[Contestant], questions: Questions, rng: np.random.Generator, rounds: int, cap_s: float
+) -> None:
+    """All queries in disjoint slices. A contestant too slow for `cap_s`, or with a limit, gets the first few of each.
+
+    Both get the first queries of the order that all share. One with a limit gets all queries up to it, untimed after
+    `cap_s`, so that its answers don't depend on the machine's speed.
+    """
+    order = shuffled(questions)
+    rounds = max(1, min(rounds, len(order)))
+    slices = [order[number::rounds] for number in range(rounds)]
+    for contestant in alive(contestants, rng):
+        with guarded(contestant):
+            _reset(contestant)
+            most = _share(contestant, 0, slices)
+            rate = _warm_up(contestant, questions, most, cap_s / 4)
+            contestant.per_round = int(np.clip(rate * cap_s / len(slices), 1, most))
+            _reset(contestant)
+    for number, part in enumerate(track(slices, "offline rounds")):
+        queries = in_memory(questions.queries[part])
+        for contestant in alive(contestants, rng):
+            mine = slice(0, min(contestant.per_round, _share(contestant, number, slices)))
+            if mine.stop or not len(part):
+                with guarded(contestant):
+                    contestant.rounds.append(ask(contestant, part[mine], queries[mine], questions))
+    again = in_memory(questions.queries[slices[0]])
+    for contestant in alive(contestants, rng):
+        with guarded(contestant):
+            with guard.kept(contestant.name, contestant.changed):
+                contestant.counts = dict(contestant.retriever.counts())
+            first = contestant.rounds[0]
+            repeated = ask(contestant, first.queries, again[: len(first.queries)], questions)
+            contestant.speed["offline"] = _summary(contestant, repeated, questions.warm_name)
+    for contestant in alive(contestants, rng):
+        with guarded(contestant):
+            _ask_the_rest(contestant, order[: contestant.limit or 0], questions)
+
+
+def _ask_the_rest(contestant: Contestant, wanted: np.ndarray, questions: Questions) -> None:
+    left = np.setdiff1d(wanted, contestant.queries)
+    size = max(1, contestant.per_round)
+    for start in track(range(0, len(left), size), "untimed queries"):
+        part = left[start : start + size]
+        contestant.untimed.append(ask(contestant, part, in_memory(questions.queries[part]), questions))
+
+
+def _reset(contestant: Contestant) -> None:
+    with guard.kept(contestant.name, contestant.changed):
+        contestant.retriever.reset_counts()
+
+
+def _share(contestant: Contestant, number: int, slices: list[np.ndarray]) -> int:
+    """The number of queries of this slice within its limit: those of a smaller limit are always among a larger's."""
+    if contestant.limit is None:
+        return len(slices[number])
+    each, left = divmod(contestant.limit, len(slices))
+    return min(len(slices[number]), each + (number < left))
+
+
+def _warm_up(contestant: Contestant, questions: Questions, size: int, budget: float) -> float:
+    """Search until the rate is stable; the last rate, in queries a second."""
+    begun, asked, rates = time.perf_counter(), min(8, size), [0.0]
+    while True:
+        batch = in_memory(questions.warm[np.resize(np.arange(len(questions.warm)), asked)])
+        part = ask(contestant, np.arange(asked), batch, questions)
+        rates.append(asked / max(part.seconds, 1e-9))
+        spent = time.perf_counter() - begun
+        stable = asked == size and abs(rates[-1] - rates[-2]) <= STABLE * rates[-1]
+        if stable or len(rates) > 8 or spent + min(size, asked * 8) / rates[-1] > budget:
+            return rates[-1]
+        asked = min(size, asked * 8)
+
+
+def _summary(contestant: Contestant, repeated: Round, warm_name: str) -> dict[str, Any]:
+    rates = np.array([len(part.queries) / part.seconds for part in contestant.rounds])
+    asked = sum(len(part.queries) for part in contestant.rounds)
+    names = sorted({name for part in contestant.rounds for name in part.stages})
+    q25, median, q75 = np.percentile(rates, [25, 50, 75])
+    first = contestant.rounds[0]
+    return {
+        "qps": {"median": float(median), "q25": float(q25), "q75": float(q75), "rounds": rates.tolist()},
+        "stages": {name: sum(part.stages.get(name, 0.0) for part in contestant.rounds) / asked for name in names},
+        "round_queries": contestant.per_round,
+        "repeat": {
+            "agree": agreement(first.ranking, repeated.ranking),
+            "speedup": len(repeated.queries) / repeated.seconds / float(median),
+        },
+        "warm_up": warm_name,
+    }
