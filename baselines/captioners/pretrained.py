@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from baselines.captioners.settings import PretrainedCaptionerSettings
 from harness.contract.dataset import Contents, Pairs, Unavailable
 from harness.contract.instruments import Captioner
 from harness.contract.problems import BadInput
@@ -29,9 +30,9 @@ TOKENS_A_WORD = 2  # enough room for words of several tokens
 
 
 class PretrainedCaptioner(Captioner):
-    def __init__(self, checkpoint: Path | str, samples: int, temperature: float, max_words: int, seed: int = 0) -> None:
-        self.checkpoint, self.samples, self.temperature = Path(checkpoint), samples, temperature
-        self.max_words, self.seed = max_words, seed
+    def __init__(self, settings: PretrainedCaptionerSettings, seed: int) -> None:
+        self.checkpoint, self.samples, self.temperature = settings.checkpoint, settings.samples, settings.temperature
+        self.max_words, self.seed = settings.max_words, seed
         self._model: Any = None
 
     def fit(self, train: Pairs, validation: Pairs) -> None:

@@ -22,9 +22,10 @@ from baselines.encoders import features
 from baselines.encoders.features import Shape
 from baselines.encoders.positives import Positives, contrast, reciprocal_ranks, right_ones
 from baselines.encoders.sampling import LookAlikes
+from baselines.encoders.settings import SmallEncoderSettings
 from baselines.encoders.towers import MediaTower, TextTower
 from baselines.encoders.words import PAD, Vocabulary, pad
-from harness.contract.dataset import Contents, Links, Modality, Pairs
+from harness.contract.dataset import Contents, Links, Pairs
 from harness.contract.instruments import TokenEncoder
 from harness.machine import compute
 from harness.machine.progress import say, track
@@ -38,19 +39,9 @@ LEAST_BETWEEN = 10  # steps from one look to the next
 
 
 class SmallEncoder(TokenEncoder):
-    def __init__(
-        self,
-        steps: int,
-        batch: int,
-        dim: int,
-        lr: float,
-        patience: int = 0,
-        modality: Modality | None = None,
-        seed: int = 0,
-    ) -> None:
-        self.steps, self.batch, self.dim, self.lr, self.seed = steps, batch, dim, lr, seed
-        self.patience = patience  # looks at validation without a gain after which training ends; 0: never
-        self.modality = modality  # what the suite says it is for; None: whatever it is trained on
+    def __init__(self, settings: SmallEncoderSettings, seed: int) -> None:
+        self.steps, self.batch, self.dim, self.lr = settings.steps, settings.batch, settings.dim, settings.lr
+        self.patience, self.seed = settings.patience, seed
         self.learned: dict[str, Any] = {}  # how training went
 
     # -- training ---------------------------------------------------------------------------------------------------
@@ -58,8 +49,6 @@ class SmallEncoder(TokenEncoder):
     def fit(self, train: Pairs, validation: Pairs) -> None:
         if not len(train.queries):
             raise ValueError("the small encoder learns from scratch and got an empty training split: name another one")
-        if self.modality not in (None, train.candidates.modality):
-            raise ValueError(f"modality: {self.modality}, but the training data is {train.candidates.modality}")
         positives = Positives(train)
         items = int((positives.captions.counts > 0).sum())
         if min(items, positives.texts) < 2:

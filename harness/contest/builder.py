@@ -27,7 +27,7 @@ from harness.store import embeddings
 from harness.store.artifacts import Store
 from harness.suite.spec import Cell, Component
 
-OPTIONAL = ("seed", "store", "scratch")  # given to a constructor that has parameters of these names
+OWN = ("seed", "store", "scratch")  # what the builder itself has to hand in
 
 
 class Prepared(NamedTuple):
@@ -261,12 +261,15 @@ class Workshop:
             raise Unavailable(f"{component.kind}: {reason}") from reason
 
     def _construct(self, component: Component, seed: int, scratch: Path | None = None, **handed: Any) -> Any:
-        """Plain arguments from the suite, whatever it is handed as it is, and what its signature asks for besides."""
+        """Its settings, and by name what it needs. Outside code gets its arguments, and what its signature asks for."""
         target: Callable[..., Any] = component.entry.load(component.section)
-        plain = {key: value for key, value in component.arguments.items() if not isinstance(value, Component)}
-        optional = dict(zip(OPTIONAL, (seed, self.store, scratch), strict=True))
-        asked = inspect.signature(target).parameters
-        return target(**plain, **handed, **{name: value for name, value in optional.items() if name in asked})
+        own = dict(zip(OWN, (seed, self.store, scratch), strict=True))
+        if component.kind == "python":
+            asked = inspect.signature(target).parameters
+            return target(**component.arguments, **handed, **{name: own[name] for name in OWN if name in asked})
+        return target(
+            component.settings, **handed, **{name: own[name] for name in OWN if name in component.entry.needs}
+        )
 
 
 def open_dataset(component: Component, data: Path) -> Dataset:
@@ -274,8 +277,10 @@ def open_dataset(component: Component, data: Path) -> Dataset:
     reason = entry.absent(data)
     if reason:
         raise Unavailable(reason)
-    arguments = {"root": data / entry.folder} if entry.folder else {}
-    dataset: Dataset = entry.load("datasets")(**arguments, **component.arguments)
+    target, root = entry.load("datasets"), {"root": data / entry.folder} if entry.folder else {}
+    dataset: Dataset = (
+        target(**component.arguments) if component.kind == "python" else target(component.settings, **root)
+    )
     return dataset
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from kit import Kit
 
+from baselines.captioners.settings import SmallCaptionerSettings
 from baselines.captioners.small import END, SmallCaptioner, nll
 from baselines.encoders.words import START
 from harness.machine import compute
@@ -18,7 +19,9 @@ from harness.machine import compute
 
 def untrained(kit: Kit, steps: int = 3, seed: int = 0) -> SmallCaptioner:
     settings = {"items": 8, "texts": 2, "lr": 1e-3, "samples": 4, "temperature": 1.0}
-    return SmallCaptioner(kit.encoder, steps=steps, seed=seed, **settings)
+    return SmallCaptioner(
+        SmallCaptionerSettings(steps=steps, encoder="tiny", **settings), encoder=kit.encoder, seed=seed
+    )
 
 
 @pytest.fixture(scope="module")

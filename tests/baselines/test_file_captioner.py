@@ -12,6 +12,7 @@ import pytest
 from kit import Kit
 
 from baselines.captioners.file import FileCaptioner, read
+from baselines.captioners.settings import FileCaptionerSettings
 from harness.contest.builder import Workshop
 from harness.contest.task import open_task
 from harness.contest.timing import in_memory
@@ -33,7 +34,7 @@ def written(path: Path, *rows: Any) -> Path:
 
 
 def fitted(path: Path, samples: int | None = None) -> FileCaptioner:
-    captioner = FileCaptioner(path, samples)
+    captioner = FileCaptioner(FileCaptionerSettings(path=path, samples=samples))
     captioner.fit(Pairs.empty("text", "audio"), Pairs.empty("text", "audio"))
     return captioner
 
@@ -74,7 +75,7 @@ def test_captions_come_to_who_they_are_of(tmp_path: Path, heard: list[str]) -> N
     assert "1 items are not asked for: 'never asked for'" in heard[0]
     captioner = fitted(path)
     captioner.save(tmp_path)
-    again = FileCaptioner(path)
+    again = FileCaptioner(FileCaptionerSettings(path=path))
     again.load(tmp_path)
     assert again.describe(gallery) == captioner.describe(gallery)
 

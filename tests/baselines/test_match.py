@@ -10,21 +10,27 @@ import torch
 from kit import Kit
 
 from baselines.dual_tower import DualTower
+from baselines.settings import DualTowerSettings
 from baselines.single_tower import match as module
 from baselines.single_tower.match import Match, drawn
+from baselines.single_tower.settings import MatchSettings
 from harness.contract.dataset import Pairs, Unavailable
 
 NOTHING = Pairs.empty("text", "audio")
 
 
 def made(kit: Kit, steps: int = 0, **settings: int) -> Match:
-    return Match(kit.encoder, **({"steps": steps, "items": 32, "negatives": 5, "lr": 2e-3, "layers": 1} | settings))
+    return Match(
+        MatchSettings(**{"steps": steps, "items": 32, "negatives": 5, "lr": 2e-3, "layers": 1} | settings),
+        encoder=kit.encoder,
+        seed=0,
+    )
 
 
 def test_untrained_it_is_the_dual_tower(tiny: Callable[[str], Kit]) -> None:
     kit = tiny("audio")
     pairs = kit.test("text-audio")
-    match, dual = made(kit), DualTower(kit.encoder)
+    match, dual = made(kit), DualTower(DualTowerSettings(), encoder=kit.encoder, seed=0)
     match.fit(*kit.lessons("text-audio"))
     for each in (match, dual):
         each.index(pairs.candidates)

@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 
 from baselines.encoders.positives import Positives, contrast, reciprocal_ranks, right_ones
+from baselines.encoders.settings import SmallEncoderSettings
 from baselines.encoders.small import SmallEncoder
 from baselines.single_tower.match import Match, drawn
+from baselines.single_tower.settings import MatchSettings
 from harness.contest.builder import Workshop
 from harness.contract.dataset import Contents, Links, Pairs, Split, texts
 from harness.store.artifacts import Store
@@ -67,7 +69,9 @@ def test_a_query_ranks_as_its_best_right_one_does() -> None:
 
 def test_a_small_encoder_learns_labels_all_the_way() -> None:
     """With items of one label as each other's negatives the loss ends at ln 8 here, and an item's rank near 4."""
-    encoder = SmallEncoder(steps=20, batch=32, dim=16, lr=3e-3)
+    encoder = SmallEncoder(
+        SmallEncoderSettings(steps=20, batch=32, dim=16, lr=3e-3, trained_on="tiny", patience=0), seed=0
+    )
     encoder.fit(coloured("train", 0).pairs("text-image"), coloured("validation", 1).questions("text-image"))
     learned = encoder.details()
     assert learned["validation MRR"] > 0.99
@@ -79,10 +83,14 @@ def test_a_right_candidate_is_no_negative_of_match() -> None:
     chosen = drawn(torch.where(right, 20.0, -20.0), 5, np.random.default_rng(0), right)
     assert chosen[:, 0].tolist() == list(range(32))
     assert not right.gather(1, chosen)[:, 1:].any()
-    encoder = SmallEncoder(steps=2, batch=32, dim=16, lr=1e-3)
+    encoder = SmallEncoder(
+        SmallEncoderSettings(steps=2, batch=32, dim=16, lr=1e-3, trained_on="tiny", patience=0), seed=0
+    )
     train, validation = coloured("train", 0).pairs("text-image"), coloured("validation", 1).questions("text-image")
     encoder.fit(train, validation)
-    match = Match(encoder, steps=2, items=32, negatives=30, lr=1e-3, layers=1)  # more than there are wrong ones
+    match = Match(
+        MatchSettings(steps=2, items=32, negatives=30, lr=1e-3, layers=1), encoder=encoder, seed=0
+    )  # more than there are wrong ones
     match.fit(train, validation)
     match.index(validation.candidates)
     assert np.isfinite(match.search(validation.queries, 5).scores).all()

@@ -42,8 +42,8 @@ class Watch(TorchDispatchMode):
 def train() -> None:
     kit = train_tiny("audio")
     train, validation = kit.lessons("text-audio")
-    for build in (cases.started, cases.match):
-        retriever = build(kit)
+    for case in (cases.started(), cases.CASES["match"]):
+        retriever = case.build(kit)
         retriever.fit(train, validation)
         retriever.index(kit.test("text-audio").candidates)
 

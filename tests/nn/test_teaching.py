@@ -12,7 +12,9 @@ import pytest
 from kit import Kit
 
 from baselines.dual_tuned import DualTuned
+from baselines.settings import DualTunedSettings
 from cart.retriever import CartRetriever
+from cart.settings import CartSettings
 from harness.contract.dataset import Contents, texts
 from harness.machine import compute
 from harness.nn import teaching
@@ -105,8 +107,16 @@ def test_it_is_made_once_and_its_cost_is_booked_with_all_who_use_it(
     shared = {"teacher": "likelihood", "teacher_texts": COUNT, "batch": 8, "steps": 1}
     books = []
     for build in (
-        lambda: DualTuned(kit.encoder, kit.captioner, lr=1e-3, store=store, **shared),
-        lambda: CartRetriever(kit.encoder, kit.captioner, clusters=4, codes=4, width=48, store=store, **shared),
+        lambda: DualTuned(
+            DualTunedSettings(lr=1e-3, **shared), encoder=kit.encoder, captioner=kit.captioner, store=store, seed=0
+        ),
+        lambda: CartRetriever(
+            CartSettings(clusters=4, codes=4, width=48, **shared),
+            encoder=kit.encoder,
+            captioner=kit.captioner,
+            store=store,
+            seed=0,
+        ),
     ):
         with store.ledger() as book:
             retriever = build()
@@ -150,8 +160,12 @@ def contestants(kit: Kit, **settings: Any) -> dict[str, Callable[[], Any]]:
     given: dict[str, Any] = {"teacher_texts": COUNT, "batch": 16, "lr": 1e-3} | settings
     small = {"clusters": 4, "codes": 4, "width": 48, "layers": 1, "loss": "legal"}
     return {
-        "dual_tuned": lambda: DualTuned(kit.encoder, kit.captioner, **given),
-        "cart": lambda: CartRetriever(kit.encoder, kit.captioner, **given, **small),
+        "dual_tuned": lambda: DualTuned(
+            DualTunedSettings(**given), encoder=kit.encoder, captioner=kit.captioner, seed=0
+        ),
+        "cart": lambda: CartRetriever(
+            CartSettings(**given, **small), encoder=kit.encoder, captioner=kit.captioner, seed=0
+        ),
     }
 
 
@@ -203,7 +217,12 @@ def test_who_is_taught_comes_nearer_to_the_teacher(kit: Kit, monkeypatch: pytest
 
 def test_a_teacher_without_texts_says_so(kit: Kit) -> None:
     train, validation = kit.lessons("audio-text")
-    retriever = DualTuned(kit.encoder, kit.captioner, steps=1, batch=4, lr=1e-3, teacher="dual")
+    retriever = DualTuned(
+        DualTunedSettings(steps=1, batch=4, lr=1e-3, teacher="dual"),
+        encoder=kit.encoder,
+        captioner=kit.captioner,
+        seed=0,
+    )
     with pytest.raises(ValueError, match="teacher: dual needs the texts of a train split"):
         retriever.index(gallery_of(kit))
     retriever.fit(train, validation)  # asks with media
