@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -55,6 +55,8 @@ Checkpoint = Annotated[Path, HUB]  # a path, or the name of a checkpoint that li
 
 # Types that several kinds share.
 Medium = Literal["image", "audio", "video"]
+Paradigm = Literal["single-tower", "dual-tower", "generative", "hybrid", "control"]
+PARADIGMS: tuple[Paradigm, ...] = get_args(Paradigm)
 Precision = Annotated[Literal["fp32", "bf16"], Field(description="of the weights and their products")]
 Frames = Annotated[int, Field(ge=1, le=1000, description="of a video")]
 Count = Annotated[int, Field(ge=1, le=50_000_000)]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, create_model
 
 from harness.contract.problems import Problems, meant
-from harness.contract.settings import CaptionerName, Count, EncoderName, Medium, Settings
+from harness.contract.settings import CaptionerName, Count, EncoderName, Medium, Paradigm, Settings
 from harness.machine.files import objection
 from harness.suite import sources
 from harness.suite.paths import Paths
@@ -21,7 +21,6 @@ from harness.suite.spec import INSTRUMENTS, Component
 from harness.suite.yaml_tree import Node
 
 MOST_PARTS = 60  # components in one component; more is a mistake, or made to exhaust memory
-PARADIGMS = ("single-tower", "dual-tower", "generative", "hybrid", "control")
 Seconds = Annotated[float, Field(gt=0, le=31_536_000)]  # for preparing a cell; a year is enough
 
 
@@ -47,7 +46,7 @@ class OutsideCaptioner(OutsideEncoder):
 
 
 class OutsideRetriever(OutsideCaptioner):
-    paradigm: Literal[PARADIGMS]
+    paradigm: Paradigm
 
 
 PYTHON: Mapping[Section, type[Outside]] = {

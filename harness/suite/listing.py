@@ -10,7 +10,8 @@ from typing import Any
 from pydantic_core import PydanticUndefined
 
 from harness.contract.problems import BadInput, meant
-from harness.suite.components import PARADIGMS, PYTHON
+from harness.contract.settings import PARADIGMS
+from harness.suite.components import PYTHON
 from harness.suite.registry import SECTIONS, Entry, Section, kinds, offering
 from harness.suite.schema import described, kind, section_of
 

@@ -16,10 +16,8 @@ from runs import ROOT
 
 from harness.contest import timing as measure
 from harness.contract.problems import SuiteError
-from harness.contract.retriever import PARADIGMS
 from harness.contract.settings import EncoderName, RetrieverName, Settings
 from harness.suite import Suite, load, registry, yaml_source
-from harness.suite.components import PARADIGMS as PARADIGMS_OF_SUITES
 from harness.suite.reading import SCENARIOS
 from harness.suite.registry import Entry
 
@@ -385,11 +383,6 @@ def test_every_scenario_can_be_measured():
     assert set(SCENARIOS) == set(measure.SCENARIOS)
     for name, settings in SCENARIOS.items():
         assert list(inspect.signature(measure.SCENARIOS[name]).parameters)[3:] == list(settings.model_fields)
-
-
-def test_the_paradigms_are_those_of_retrievers():
-    """A copy, for the original comes with numpy."""
-    assert PARADIGMS_OF_SUITES == PARADIGMS
 
 
 def test_errors_survive_the_way_between_processes(suite_of):
