@@ -37,7 +37,7 @@ class Prepared(NamedTuple):
     digest: str
 
 
-class Workshop:
+class Builder:
     def __init__(self, store: Store, data: Path) -> None:
         self.store = store
         self.data = data

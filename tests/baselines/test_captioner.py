@@ -24,7 +24,7 @@ def untrained(kit: Kit, steps: int = 3, seed: int = 0) -> SmallCaptioner:
 @pytest.fixture(scope="module")
 def captioner(tiny: Callable[[str], Kit]) -> SmallCaptioner:
     captioner = untrained(tiny("audio"))
-    captioner.fit(*tiny("audio").lessons("text-audio"))
+    captioner.fit(*tiny("audio").training("text-audio"))
     return captioner
 
 
@@ -71,7 +71,7 @@ def test_who_goes_on_alone_says_what_it_would_have_said(
     """Without chance (a temperature near 0) each item has one text, whoever else is still speaking."""
     monkeypatch.setattr(compute, "half_precision", nullcontext)  # rounding may break a near tie either way
     cold = untrained(tiny("audio"), steps=60)
-    cold.fit(*tiny("audio").lessons("text-audio"))
+    cold.fit(*tiny("audio").training("text-audio"))
     media = cold.prepare(tiny("audio").test("text-audio").candidates[:12])
     cold.temperature = 1e-6
     together = cold._sample(media, 3, torch.Generator().manual_seed(0))
@@ -91,7 +91,7 @@ def test_padding_costs_nothing_and_the_end_costs_once() -> None:
 
 def test_learns_to_prefer_the_right_item(tiny: Callable[[str], Kit]) -> None:
     captioner = untrained(tiny("audio"), steps=40)
-    train, validation = tiny("audio").lessons("text-audio")
+    train, validation = tiny("audio").training("text-audio")
     captioner.fit(train, validation)
     texts = list(train.queries[:100])
     prepared = captioner.prepare(train.candidates[:20])

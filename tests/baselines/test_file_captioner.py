@@ -13,7 +13,7 @@ from kit import Kit
 from links import single
 
 from baselines.captioners.file import FileCaptioner, read
-from harness.contest.builder import Workshop
+from harness.contest.builder import Builder
 from harness.contest.task import open_task
 from harness.contest.timing import in_memory
 from harness.contract.dataset import Contents, Pairs, Split, Unavailable, texts
@@ -188,21 +188,21 @@ def test_a_changed_file_gives_other_captions_and_the_audit_is_said_once(tmp_path
         assert _prepare(tmp_path, loaded(tmp_path)) == [[text]] * 4
     assert len(set(keys)) == 3
     audits = [line.strip() for line in messages if "audit" in line]
-    assert len(audits) == 4  # one for each workshop, though both retrievers of it were audited
+    assert len(audits) == 4  # one for each builder, though both retrievers of it were audited
     assert audits[0].startswith("audit: 1 of 4 captions") and audits[2].startswith("audit: 0 of 4 captions")
 
 
 def _task(one: Suite, folder: Path) -> Any:
     spec = one.tasks[0]
-    dataset = Workshop(Store(folder / "store"), folder).dataset(spec.dataset)
+    dataset = Builder(Store(folder / "store"), folder).dataset(spec.dataset)
     return open_task(spec.name, dataset, spec.split, spec.direction)
 
 
 def _prepare(folder: Path, one: Suite) -> list[list[str]]:
     """The captions that its captioner gives, after its retriever was made ready twice."""
-    workshop, cell = Workshop(Store(folder / "store"), folder), one.cells()[0]
+    builder, cell = Builder(Store(folder / "store"), folder), one.cells()[0]
     task = _task(one, folder)
     for _ in range(2):
-        workshop.retriever(cell, task)
+        builder.retriever(cell, task)
     assert cell.captioner is not None
-    return workshop.captioner(cell.captioner, 0).captions(task.gallery)
+    return builder.captioner(cell.captioner, 0).captions(task.gallery)

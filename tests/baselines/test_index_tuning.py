@@ -102,10 +102,10 @@ def test_a_dual_tower_tells_what_it_chose_and_keeps_it(tiny, tmp_path) -> None:
         return DualTower(kit.encoder, "IVF4,Flat", tune={"recall": 1.0, "k": 3})
 
     first = made()
-    first.fit(*kit.lessons("text-image"))
+    first.fit(*kit.training("text-image"))
     first.index(pairs.candidates)
     told = first.details()["tuned"]
-    validation = kit.lessons("text-image")[1]
+    validation = kit.training("text-image")[1]
     assert told["setting"] == "nprobe"
     assert told["recall"] == 1.0
     assert told["queries"] == len(validation.queries)
@@ -122,7 +122,7 @@ def test_a_dual_tower_tells_what_it_chose_and_keeps_it(tiny, tmp_path) -> None:
 
 def test_without_validation_train_is_asked_and_without_either_nothing_can_be_tuned(tiny) -> None:
     kit: Kit = tiny("audio")
-    train, nothing = kit.lessons("text-audio")[0], Pairs.empty("text", "audio")
+    train, nothing = kit.training("text-audio")[0], Pairs.empty("text", "audio")
     retriever = DualTower(kit.encoder, "HNSW8,Flat", tune={"recall": 0.9})
     retriever.fit(train, nothing)
     retriever.index(kit.test("text-audio").candidates)

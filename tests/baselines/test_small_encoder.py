@@ -101,7 +101,7 @@ def of_sizes(medium: Any, *sizes: int) -> Contents:
 
 @every
 def test_things_that_are_all_alike_give_the_shape_of_any(tiny, medium):
-    items = tiny(medium).lessons(f"text-{medium}")[0].candidates
+    items = tiny(medium).training(f"text-{medium}")[0].candidates
     assert features.shape_of(items) == features.shape_of(items[:1]) == tiny(medium).encoder.shape
 
 
@@ -211,7 +211,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(tiny, tmp_p
     for number, seed in enumerate((0, 0, 1)):
         torch.manual_seed(number)  # whatever was drawn before must not matter
         encoder = untrained(seed=seed, steps=2)
-        encoder.fit(*kit.lessons("text-image"))
+        encoder.fit(*kit.training("text-image"))
         found.append(weights(encoder, tmp_path, str(number)))
     assert found[0] == found[1] != found[2]
 
@@ -262,7 +262,7 @@ def test_an_encoder_says_what_it_was_trained_on(tiny):
 def test_a_modality_that_the_data_does_not_have(tiny):
     encoder = SmallEncoder(steps=1, batch=8, dim=16, lr=1e-3, modality="video")
     with pytest.raises(ValueError, match="modality: video, but the training data is image"):
-        encoder.fit(*tiny("image").lessons("text-image"))
+        encoder.fit(*tiny("image").training("text-image"))
 
 
 def test_nothing_to_learn_from():

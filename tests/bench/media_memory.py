@@ -2,7 +2,7 @@
 
     PYTHONPATH=.:tests/helpers python tests/bench/media_memory.py 20000 image|audio
 
-Every file is decoded in a worker and embedded by a small encoder, as the workshop does it, after a tenth to warm up.
+Every file is decoded in a worker and embedded by a small encoder, as the builder does it, after a tenth to warm up.
 """
 
 from __future__ import annotations

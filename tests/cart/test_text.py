@@ -32,7 +32,7 @@ def kit(tiny: Callable[[str], Kit]) -> Kit:
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory, kit: Kit) -> dict[str, Path]:
     """A BERT and a T5 of random weights, with one tokenizer that knows the words of the captions."""
-    words = sorted({word for text in kit.lessons("text-audio")[0].queries for word in split(text)})
+    words = sorted({word for text in kit.training("text-audio")[0].queries for word in split(text)})
     made = {name: tmp_path_factory.mktemp(name) for name in ("bert", "t5")}
     torch.manual_seed(0)
     for name, folder in made.items():

@@ -34,11 +34,11 @@ class Kit:
     def captioner(self) -> SmallCaptioner:
         """Made when the first test asks for it."""
         captioner = SmallCaptioner(self.encoder, steps=3, items=8, texts=2, lr=1e-3, samples=4, temperature=1.0)
-        captioner.fit(*self.lessons(f"text-{self.dataset.modality}"))
+        captioner.fit(*self.training(f"text-{self.dataset.modality}"))
         captioner.digest = f"tiny-captioner-{self.dataset.modality}"
         return captioner
 
-    def lessons(self, direction: str) -> tuple[Pairs, Pairs]:
+    def training(self, direction: str) -> tuple[Pairs, Pairs]:
         return self.dataset.split("train").pairs(direction), self.dataset.split("validation").pairs(direction)
 
     def test(self, direction: str) -> Pairs:

@@ -41,7 +41,7 @@ class Watch(TorchDispatchMode):
 
 def train() -> None:
     kit = train_tiny("audio")
-    train, validation = kit.lessons("text-audio")
+    train, validation = kit.training("text-audio")
     for build in (cases.started, cases.match):
         retriever = build(kit)
         retriever.fit(train, validation)

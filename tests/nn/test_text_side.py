@@ -53,7 +53,7 @@ def tuned(kit: Kit, encoder: Encoder, steps: int = 5) -> DualTuned:
 
 
 def indexed(kit: Kit, retriever: Any) -> Any:
-    retriever.fit(*kit.lessons("text-audio"))
+    retriever.fit(*kit.training("text-audio"))
     retriever.index(kit.test("text-audio").candidates)
     return retriever
 
