@@ -1,1 +1,1 @@
-"""The contestants that CART is compared with, and the instruments that all are handed: a file or a folder each."""
+"""The contestants that CART is compared with, and the instruments that all share: a file or a folder each."""

@@ -1,6 +1,6 @@
 """A control: the query against generated captions of each candidate, in the dual tower's own space of texts.
 
-It owns all that captions know and nothing else. What doesn't beat it has its gain from the captioner.
+It uses captions and nothing else: a method that doesn't beat it owes its gain to the captioner.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Contestants that keep the referee honest: their results are known beforehand.
+"""Contestants whose results are known beforehand, to check the referee.
 
-`null` answers nothing and costs nothing, `random` and `constant` find by chance, `oracle` is told the answers.
+`null` answers nothing and costs nothing, `random` and `constant` find by chance, `oracle` knows the answers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.contract.settings import Settings
 
 
 class Control(Retriever):
-    """What they share: all they keep of a gallery is its size."""
+    """A control keeps of a gallery its size alone."""
 
     def __init__(self, settings: Settings) -> None:
         self.size = 0
@@ -39,7 +39,7 @@ class Control(Retriever):
 
 
 class Null(Control):
-    """Answers nothing: what it takes is what the referee takes."""
+    """Answers nothing: its time is the referee's own."""
 
     def search(self, queries: Contents, k: int) -> Ranking:
         shape = (len(queries), k)
@@ -47,9 +47,9 @@ class Null(Control):
 
 
 class Random(Control):
-    """An order drawn for each query by its place in the dataset: batches change nothing, nor do equal queries.
+    """A random order for each query, seeded by its position in the dataset, so that batches change nothing.
 
-    Drawn from what it says or shows, a caption that stands a thousand times would make one draw count a thousandfold.
+    Seeded by its content, a caption that occurs a thousand times would make one draw count a thousandfold.
     """
 
     def __init__(self, settings: Settings, seed: int) -> None:
@@ -66,7 +66,7 @@ class Random(Control):
 
 
 class Constant(Control):
-    """The same order for every query, all scores equal: what ties earn."""
+    """The same order for every query, all scores equal: what ties are worth."""
 
     def search(self, queries: Contents, k: int) -> Ranking:
         found = min(k, self.size)
@@ -75,14 +75,14 @@ class Constant(Control):
 
 
 class Oracle(Control):
-    """Is told who matches whom, through the one door that the runner has for it."""
+    """Knows the right answers, which the runner gives to this retriever alone."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.answers: dict[int, np.ndarray] = {}
 
     def peek(self, queries: Contents, links: Links) -> None:
-        """The door: the queries to come and their right answers. By position, since texts may occur twice."""
+        """Take the right answers of all queries. By position, since texts may occur twice."""
         self.answers = {place: links.of(query) for query, place in enumerate(queries.positions.tolist())}
 
     def search(self, queries: Contents, k: int) -> Ranking:

@@ -27,14 +27,14 @@ class DualTower(Retriever):
         self.tuned: dict[str, Any] | None = None
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
-        """Queries to tune with are those of validation; where there are none, those of train."""
+        """Keep the queries to tune with: those of validation, or else those of train."""
         if self.aim:
             queries = validation.queries if len(validation.queries) else train.queries
             self.probes = self.encoder.embed(queries[index_tuning.some(len(queries), self.seed)])
 
     def index(self, gallery: Contents) -> None:
         vectors = self.encoder.embed(gallery)
-        self._try(vectors)
+        self._refuse_deadly(vectors)
         self.neighbours.build(vectors)
         if self.aim and len(vectors):
             if not len(self.probes):
@@ -45,14 +45,14 @@ class DualTower(Retriever):
             self.tuned = index_tuning.tune(self.neighbours, self.probes, wanted, self.aim)
 
     def add(self, contents: Contents) -> None:
-        if self.aim and not self.tuned:  # nothing was there to tune on
+        if self.aim and not self.tuned:  # the gallery was empty so far
             self.index(contents)
         else:
             vectors = self.encoder.embed(contents)
-            self._try(vectors)
+            self._refuse_deadly(vectors)
             self.neighbours.add(vectors)
 
-    def _try(self, vectors: np.ndarray) -> None:
+    def _refuse_deadly(self, vectors: np.ndarray) -> None:
         if isinstance(self.neighbours, FaissIndex):
             index_trial.refuse_deadly(self.neighbours.factory, self.neighbours.settings, vectors.shape[1], len(vectors))
 
@@ -72,12 +72,12 @@ class DualTower(Retriever):
         if self.aim and (folder / "tuned.json").is_file():
             self.tuned = json.loads((folder / "tuned.json").read_text())
             assert isinstance(self.neighbours, FaissIndex)
-            self.neighbours.turn(self.tuned["setting"], self.tuned["value"])
+            self.neighbours.change(self.tuned["setting"], self.tuned["value"])
 
     def footprint(self) -> Footprint:
         growing, constant = self.neighbours.sizes()
         return Footprint(growing, self.encoder.parameters, constant)
 
     def details(self) -> Mapping[str, Any]:
-        told: dict[str, Any] = {"engine": self.neighbours.engine()}
-        return {**told, "tuned": self.tuned} if self.tuned else told
+        engine: dict[str, Any] = {"engine": self.neighbours.engine()}
+        return {**engine, "tuned": self.tuned} if self.tuned else engine

@@ -1,7 +1,7 @@
-"""A control: a dual tower that is given what CART is given. A vector of its own for each candidate, and the text side,
-are trained on the same generated captions of the gallery, or to order candidates as the same teacher does.
+"""A control: a dual tower fine-tuned on what CART is trained on. A vector for each candidate and the text side learn
+from the same generated captions of the gallery, or are distilled from the same teacher.
 
-A gain over the plain dual tower is the generative paradigm's only if it is a gain over this one too.
+Only what CART gains over this one is a gain of the generative paradigm.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from baselines.captioners.listener import Listener
+from baselines.captioners.text_side import CaptionerText
 from baselines.indexes import ExactIndex
 from baselines.settings import DualTunedSettings
 from harness.contract.dataset import Contents, Pairs
@@ -28,18 +28,18 @@ from harness.contract.store import Store
 from harness.machine import compute
 from harness.machine.compute import stage
 from harness.machine.progress import track
-from harness.nn import teaching
-from harness.nn.layers import by_length, in_parts, vectors
+from harness.nn import batching, distillation
+from harness.nn.distillation import Posterior
+from harness.nn.layers import below
 from harness.nn.learning import Apart, Learner
-from harness.nn.teaching import Posterior
 from harness.nn.text_side import parameters, text_side
 
 FIRST_SCALE = 3.0  # exp(3) ≈ 20: what contrastive training of the small encoder ends near
-VECTORS = 3  # how much faster than the text side the candidates' vectors move
-SOFT = 3.0  # a teacher's scores are divided by this, as are the pupil's: the less likely candidates teach too
+VECTORS = 3  # the learning rate of the candidates' vectors, in terms of the text side's
+SOFT = 3.0  # temperature of teacher and student, so that less likely candidates count too
 RIDGE = 0.1  # of the mean square of a coordinate
 
-Batch = tuple[Tensor, Callable[[Tensor], Tensor]]  # numbers of texts (B), and what scores (B, N) of them cost
+Batch = tuple[Tensor, Callable[[Tensor], Tensor]]  # positions of texts (B), and the loss of their scores (B, N)
 
 
 class DualTuned(Retriever):
@@ -49,11 +49,11 @@ class DualTuned(Retriever):
         self.encoder, self.captioner, self.store, self.seed = encoder, captioner, store, seed
         self.steps, self.batch, self.lr = settings.steps, settings.batch, settings.lr
         self.text, self.teacher, self.teacher_texts = settings.text, settings.teacher, settings.teacher_texts
-        self.lessons: Contents | None = None
+        self.train_texts: Contents | None = None  # for a teacher: they describe other items than the gallery's
         self.neighbours = ExactIndex()
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
-        self.lessons = train.queries  # texts of other items than the gallery's, for a teacher
+        self.train_texts = train.queries
 
     def index(self, gallery: Contents) -> None:
         if not len(gallery):
@@ -61,8 +61,8 @@ class DualTuned(Retriever):
         torch.manual_seed(self.seed)
         device = torch.device(compute.current().device)
         captions = self.captioner.captions(gallery)
-        taught = teaching.posterior(
-            self.teacher, self.lessons, gallery, self.encoder, self.captioner, self.teacher_texts, self.store
+        posterior = distillation.posterior(
+            self.teacher, self.train_texts, gallery, self.encoder, self.captioner, self.teacher_texts, self.store
         )
         self.tower = self._fresh_tower()
         self.tower.to(device)
@@ -78,15 +78,14 @@ class DualTuned(Retriever):
             decay=0.0,
             clip=None,
         )
-        told = [text for each in captions for text in each]
-        hear = self._ear(list(taught.texts) or told, device)
-        batches = self._taught(taught) if len(taught) else self._told(captions)
+        encode = self._encoder(list(posterior.texts) or [text for each in captions for text in each], device)
+        batches = self._distilled(posterior) if len(posterior) else self._from_captions(captions)
         loss = [0.0]
-        for step in track(range(self.steps), "tuning dual tower", note=lambda: f"loss {loss[0]:.2f}"):
+        for step in track(range(self.steps), "fine-tuning dual tower", note=lambda: f"loss {loss[0]:.2f}"):
             chosen, cost = next(batches)
             with compute.half_precision():
-                heard = hear(chosen)
-            value = cost(scale.exp().clamp(max=100) * heard @ F.normalize(items, dim=-1).T)  # (B, N)
+                texts = encode(chosen)
+            value = cost(scale.exp().clamp(max=100) * texts @ F.normalize(items, dim=-1).T)  # (B, N)
             learner.learn(step, value)
             loss[0] = value.item()
         self.vectors = F.normalize(items.detach(), dim=-1).cpu().numpy()
@@ -94,15 +93,16 @@ class DualTuned(Retriever):
         self.scale = scale.detach().exp().clamp(max=100).item()
         self._finish()
 
-    def _ear(self, texts: list[str], device: torch.device) -> Callable[[Tensor], Tensor]:
-        """Numbers of these texts → their vectors."""
+    def _encoder(self, texts: list[str], device: torch.device) -> Callable[[Tensor], Tensor]:
+        """A function from positions of these texts to their vectors."""
         rows = self.tower.tokens(texts)
-        ahead = self.tower.ahead(rows, device) if isinstance(self.tower, Listener) else None
-        if ahead is None:
-            return lambda chosen: in_parts(lambda tokens: self.tower.layered(tokens)[1], rows[chosen], device)
-        return lambda chosen: by_length(lambda part: ahead(chosen[part]), rows[chosen])
+        ready = self.tower.precomputed(rows, device) if isinstance(self.tower, CaptionerText) else None
+        if ready is None:
+            return lambda chosen: batching.encode(lambda tokens: self.tower.layered(tokens)[1], rows[chosen], device)
+        words = batching.lengths(rows)
+        return lambda chosen: batching.in_order(lambda part: ready(chosen[part]), batching.by_length(words[chosen]))
 
-    def _told(self, captions: list[list[str]]) -> Iterator[Batch]:
+    def _from_captions(self, captions: list[list[str]]) -> Iterator[Batch]:
         """Cross-entropy over the whole gallery: each caption is its own candidate's."""
         owner = torch.arange(len(captions)).repeat_interleave(torch.tensor(list(map(len, captions))))
         rng = np.random.default_rng(self.seed)
@@ -111,14 +111,14 @@ class DualTuned(Retriever):
             right = owner[chosen].to(compute.current().device)
             yield chosen, partial(F.cross_entropy, target=right)
 
-    def _taught(self, taught: Posterior) -> Iterator[Batch]:
-        """Divergence from the teacher over the candidates that it judged."""
+    def _distilled(self, posterior: Posterior) -> Iterator[Batch]:
+        """Divergence from the teacher over the candidates that it scored."""
         rng, device = np.random.default_rng(self.seed), compute.current().device
         while True:
-            heard = taught.draw(rng, self.batch)
-            ids = torch.from_numpy(taught.ids[heard]).long().to(device)  # (B, n)
-            odds = torch.from_numpy(taught.odds[heard]).to(device).clamp(min=1e-30)
-            yield torch.from_numpy(heard), partial(divergence, ids=ids, goal=(odds.log() / SOFT).log_softmax(1))
+            chosen = posterior.draw(rng, self.batch)
+            ids = torch.from_numpy(posterior.ids[chosen]).long().to(device)  # (B, n)
+            odds = torch.from_numpy(posterior.odds[chosen]).to(device).clamp(min=1e-30)
+            yield torch.from_numpy(chosen), partial(divergence, ids=ids, goal=(odds.log() / SOFT).log_softmax(1))
 
     def _finish(self) -> None:
         self._trained = self.tower.state_dict()
@@ -135,24 +135,23 @@ class DualTuned(Retriever):
             return self.neighbours.search(asked, k)
 
     def _encode(self, texts: list[str]) -> np.ndarray:
-        return vectors(self.searching, texts, compute.current().device).numpy()
+        return batching.vectors(self.searching, texts, compute.current().device).numpy()
 
-    def thinks(self, texts: Contents, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Its k likeliest candidates of each text, and their log-probabilities up to a constant."""
-        return self.judge(self._encode(list(texts)), k)
+    def score_texts(self, texts: Contents, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k likeliest candidates of each text, and their log-probabilities up to a constant."""
+        return self.score_vectors(self._encode(list(texts)), k)
 
-    def judge(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The same of texts that are vectors already."""
+    def score_vectors(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The same for texts that are vectors already."""
         found = self.neighbours.search(vectors, k)
         return found.ids.astype(np.int32), self.scale * found.scores
 
     def place(self, contents: Contents) -> np.ndarray:
-        """float32 [n, dim]: where later candidates would stand among those that it has learnt, as near as a linear map
-        from the encoder's space can tell."""
+        """float32 [n, dim]: vectors of later candidates, by a linear map from the encoder's space to the learnt one."""
         return F.normalize(torch.from_numpy(self.encoder.embed(contents) @ self.turn), dim=-1).numpy()
 
     def text_tower(self) -> TextTower:
-        """A copy of the tuned text side, for who starts from it."""
+        """A copy of the fine-tuned text side, to start from."""
         tower = self._fresh_tower()
         tower.load_state_dict(self._trained)
         return tower
@@ -173,7 +172,7 @@ class DualTuned(Retriever):
         self.vectors, self.turn = tensors.pop("vectors").numpy(), tensors.pop("turn").numpy()
         self.scale = float(tensors.pop("scale"))
         self.tower = self._fresh_tower()
-        self.tower.load_state_dict({name.removeprefix("tower."): tensor for name, tensor in tensors.items()})
+        self.tower.load_state_dict(below(tensors, "tower"))
         self._finish()
 
     def footprint(self) -> Footprint:
@@ -182,11 +181,11 @@ class DualTuned(Retriever):
 
 def divergence(scores: Tensor, ids: Tensor, goal: Tensor) -> Tensor:
     """KL(goal ‖ scores) among the candidates `ids` (B, n) of each row of scores (B, N); goal (B, n) in logarithms."""
-    judged = (scores.gather(1, ids) / SOFT).log_softmax(1)
-    return F.kl_div(judged, goal, log_target=True, reduction="batchmean")
+    student = (scores.gather(1, ids) / SOFT).log_softmax(1)
+    return F.kl_div(student, goal, log_target=True, reduction="batchmean")
 
 
 def _turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """The linear map [dim, dim] that takes vectors to where they were moved, by least squares with a little ridge."""
+    """The linear map [dim, dim] from the vectors before training to those after, by ridge regression."""
     ridge = RIDGE * len(before) / before.shape[1] * np.eye(before.shape[1], dtype=np.float32)
     return np.linalg.solve(before.T @ before + ridge, before.T @ after).astype(np.float32)

@@ -22,7 +22,7 @@ from harness.machine import compute, finite
 from harness.machine.progress import say
 
 FAULTS = (RuntimeError, MemoryError)  # what FAISS raises
-WARNING = "WARNING "  # begins FAISS's own on standard error
+WARNING = "WARNING "  # how FAISS's warnings on standard error begin
 TOO_FEW = re.compile(r"(HNSW[01]|NSG[0-3]|(IVF|PQ|PCA)0)(?!\d)")  # FAISS takes some of these, and dies or hangs later
 COMMON = {  # factory strings by their letters
     re.sub(r"\d", "", each).lower(): each
@@ -89,7 +89,7 @@ class FaissIndex:
         self._place()
 
     def _checked(self, vectors: np.ndarray) -> np.ndarray:
-        """Its files can't be looked into before they are stored: what goes in is."""
+        """The store can't check FAISS's files for NaN: vectors are checked before they go in."""
         finite.require(vectors, f"index {self.factory!r}")
         return np.ascontiguousarray(vectors, np.float32)
 
@@ -117,7 +117,7 @@ class FaissIndex:
         empty = faiss.deserialize_index(whole)
         try:
             empty.reset()
-        except RuntimeError:  # it can't forget its vectors: all of it counts as growing
+        except RuntimeError:  # it can't be emptied: all of it counts as growing
             return int(whole.nbytes), 0
         constant = int(faiss.serialize_index(empty).nbytes)
         return int(whole.nbytes) - constant, constant
@@ -126,10 +126,10 @@ class FaissIndex:
         return 0 if self.index is None else int(self.index.ntotal)
 
     def cells(self) -> int:
-        """Of an inverted file: as many as can be looked into."""
+        """Cells of an inverted file: the largest `nprobe`."""
         return int(compute.faiss().extract_index_ivf(self.index).nlist)
 
-    def turn(self, name: str, value: int) -> None:
+    def change(self, name: str, value: int) -> None:
         """Change a search setting."""
         self.settings[name] = value
         self.settle()
@@ -165,7 +165,7 @@ class FaissIndex:
 
 
 def refuse(factory: str, settings: Mapping[str, int]) -> None:
-    """Raise a ValueError for what can be told from reading."""
+    """Raise a ValueError for what is wrong with the string and settings as written."""
     if factory == "exact" and settings:
         raise ValueError(f"index exact searches everything: it takes no setting, found {dict(settings)}")
     few = TOO_FEW.search(factory)
@@ -182,7 +182,7 @@ def on_gpu() -> bool:
 
 
 def _inside(index: Any) -> Any:
-    """The index whose distances come out, below transformations and refinements."""
+    """The index that computes the distances, below transformations and refinements."""
     faiss = compute.faiss()
     index = faiss.downcast_index(index)
     if isinstance(index, faiss.IndexPreTransform):
@@ -191,7 +191,7 @@ def _inside(index: Any) -> Any:
 
 
 def _similarity(index: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """From what an index of unit vectors measures to cosines; LSH knows only how many bits differ."""
+    """From an index's distances of unit vectors to cosines; LSH has only the number of bits that differ."""
     faiss, inner = compute.faiss(), _inside(index)
     if inner.metric_type == faiss.METRIC_INNER_PRODUCT:
         return np.asarray
@@ -218,7 +218,7 @@ def _hurry(index: Any) -> None:
 
 
 def words(error: Exception) -> str:
-    """What FAISS says of the cause, without its function names and source files; often it's nothing."""
+    """FAISS's words on the cause, without its function names and source files; often there are none."""
     _, cause, said = str(error).strip().rpartition(": Error: ")
     return f" ({said.splitlines()[0][:160]})" if cause else ""
 
@@ -235,7 +235,7 @@ def _gathered_warnings(factory: str) -> Iterator[None]:
     sys.stderr.flush()
     try:
         real = os.dup(2)
-    except OSError:  # it is closed: nobody sees them anyway
+    except OSError:  # it is closed
         yield
         return
     with tempfile.TemporaryFile() as file:

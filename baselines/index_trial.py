@@ -1,4 +1,4 @@
-"""Tries an index string in a process of its own, since some strings make FAISS kill its process or never come back.
+"""Tries an index string in a process of its own, since some strings make FAISS crash or hang.
 
 `problem` is for plans, before there are vectors; the dual tower calls `refuse_deadly` before it builds an index.
 """
@@ -23,17 +23,17 @@ from harness.machine import environment
 LIMIT_S = 60.0  # for a plan
 BUILD_LIMIT_S = 300.0  # before an index is built, with more vectors
 FEW, MANY = 400, 2000  # vectors of a trial
-DIMS = (96, 512, 768, 3840)  # of encoders, and such that nearly all numbers of parts divide one of them
+DIMS = (96, 512, 768, 3840)  # as encoders have; nearly every number of sub-vectors divides one of them
 MEMORY = 16 << 30  # that a trial may ask for
-# Strings and settings of which FAISS survives everything. Whether it can build them is found out when it does.
+# Strings and settings that never crash FAISS: an error when the index is built is enough.
 SAFE = re.compile(r"Flat|(HNSW\d{1,3}|IVF\d{1,5}),Flat")
 KNOWN = {"H": {"efSearch"}, "I": {"nprobe"}, "F": set()}
-# With as many vectors as a real gallery has it may be otherwise.
+# Errors that may not occur with as many vectors as a real gallery has.
 SMALL_GALLERY = ("training points", "PCA matrix cannot output")
 
 
 def problem(arguments: Mapping[str, Any], limit_s: float = LIMIT_S) -> str | None:
-    """What is wrong with `index`, `search` and `tune` of a dual tower, with what to write instead; None: nothing."""
+    """What is wrong with a dual tower's `index`, `search` and `tune`, and what to write instead; None: nothing."""
     factory, search = arguments.get("index", "exact"), dict(arguments.get("search") or {})
     try:
         faiss_index.refuse(factory, search)
@@ -73,7 +73,7 @@ def _tried(factory: str, search: str, dims: Sequence[int], count: int, limit_s: 
         )
     if done.returncode < 0:
         return (
-            f"index {factory!r}: FAISS died of it in a trial with {count:,} vectors (signal {-done.returncode}); write "
+            f"index {factory!r}: FAISS crashed in a trial with {count:,} vectors (signal {-done.returncode}); write "
             "larger numbers in it, or another string, such as `HNSW32,Flat`"
         )
     if done.returncode:

@@ -13,14 +13,14 @@ import numpy as np
 
 from harness.machine.progress import say
 
-PROBES = 5000  # queries at most: so many that recall at 0.99 is known to about 0.0005
+PROBES = 5000  # queries at most: they estimate a recall of 0.99 to about 0.0005
 DEPTH = 10  # recall of the first so many, unless `k` says otherwise
 MOST = 1 << 16  # no search is allowed to look deeper
-SETTINGS = {"IVF": "nprobe", "HNSW": "efSearch"}  # what is turned: the first that the factory string names
+SETTINGS = {"IVF": "nprobe", "HNSW": "efSearch"}  # the setting that is tuned: of the first that the string names
 
 
 class Aim(NamedTuple):
-    """What is asked for, and the setting that is turned for it."""
+    """The recall that is wanted, and the setting that is tuned for it."""
 
     recall: float
     k: int
@@ -41,28 +41,28 @@ def aim(factory: str, search: Mapping[str, int], tune: Mapping[str, float]) -> A
         raise ValueError(f"tune: found {dict(tune)}; expected a recall above 0, at most 1, and a whole k from 1 up")
     setting = next((name for word, name in SETTINGS.items() if re.search(word + r"\d", factory)), None)
     if setting is None:
-        raise ValueError(f"tune: index {factory!r} has no setting to turn; expected one with IVF or HNSW, or no `tune`")
+        raise ValueError(f"tune: index {factory!r} has no setting to tune; expected one with IVF or HNSW, or no `tune`")
     if setting in search:
         raise ValueError(f"tune and search both settle {setting}; keep one of them")
     return Aim(recall, int(k), setting)
 
 
 def tune(index: Any, probes: np.ndarray, exact: np.ndarray, wanted: Aim) -> dict[str, Any]:
-    """Set the index to the least setting that reaches the recall, and tell what was found.
+    """Set the index to the least setting that reaches the recall; returns the setting and its recall.
 
-    `exact` int64 [probes, k] is what exact search finds. Recall hardly ever falls as a setting rises, so that halving
-    the interval finds the least one; a last look confirms what it is at.
+    `exact` int64 [probes, k] are the answers of exact search. Recall hardly ever falls as a setting rises, so the
+    least one is found by bisection.
     """
     most = min(MOST, index.cells() if wanted.setting == "nprobe" else max(1, index.size()))
     known: dict[int, float] = {}
 
     def recall(value: int) -> float:
         if value not in known:
-            index.turn(wanted.setting, value)
+            index.change(wanted.setting, value)
             known[value] = overlap(index.search(probes, wanted.k).ids, exact)
         return known[value]
 
-    low, high = 0, 1  # recall is reached at `high`, or not known there yet; it isn't at `low`
+    low, high = 0, 1  # recall isn't reached at `low`; at `high` it is, or isn't known yet
     while recall(high) < wanted.recall:
         if high == most:
             raise ValueError(
@@ -74,7 +74,7 @@ def tune(index: Any, probes: np.ndarray, exact: np.ndarray, wanted: Aim) -> dict
     while high - low > 1:
         between = (low + high) // 2
         low, high = (low, between) if recall(between) >= wanted.recall else (between, high)
-    index.turn(wanted.setting, high)
+    index.change(wanted.setting, high)
     say(f"    tuned: {wanted.setting} {high} has recall {known[high]:.4f} at {wanted.k} on {len(probes):,} queries")
     return {
         "setting": wanted.setting,
@@ -87,7 +87,7 @@ def tune(index: Any, probes: np.ndarray, exact: np.ndarray, wanted: Aim) -> dict
 
 
 def overlap(found: np.ndarray, exact: np.ndarray) -> float:
-    """The share of what exact search finds that was found: recall@k of an index, ids int64 [Q, k] each."""
+    """recall@k of an index: the share of exact search's answers that it finds; ids int64 [Q, k] each."""
     if not exact.size:
         return 1.0
     stride = int(max(found.max(), exact.max())) + 2
@@ -96,5 +96,5 @@ def overlap(found: np.ndarray, exact: np.ndarray) -> float:
 
 
 def some(count: int, seed: int) -> np.ndarray:
-    """Which of so many queries are asked: all, or as many as are needed, drawn by seed."""
+    """Positions of the queries to tune with: at most `PROBES` of `count`, drawn by seed."""
     return np.sort(np.random.default_rng(seed).permutation(count)[:PROBES])

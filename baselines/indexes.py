@@ -31,14 +31,14 @@ class Index(Protocol):
 
 
 class ExactIndex:
-    """Scores every candidate. The product goes through the same kernels as everybody's linear layers."""
+    """Scores every candidate, with the same kernels as all linear layers."""
 
     def __init__(self) -> None:
         self.vectors = np.empty((0, 0), np.float32)
         self.product: Callable[[Tensor], Tensor] | None = None
 
     def build(self, vectors: np.ndarray) -> None:
-        # what comes from the store is mapped read-only, which torch doesn't know: then it's copied
+        # vectors from the store are read-only, which torch doesn't support: those are copied
         self.vectors = np.require(vectors, np.float32, ["C", "W"])
         self.product = compute.product(torch.from_numpy(self.vectors)) if len(vectors) else None
 
@@ -49,13 +49,10 @@ class ExactIndex:
         count, found = len(queries), min(k, len(self.vectors))
         if not count or not found or self.product is None:
             return padded(np.empty((count, 0), np.int64), np.empty((count, 0), np.float32), count, k)
-        block = max(1, BLOCK // len(self.vectors))
-        queries = np.require(queries, np.float32, ["C", "W"])
-        parts = []
+        asked = torch.from_numpy(np.require(queries, np.float32, ["C", "W"]))
         with torch.inference_mode():
-            for start in range(0, count, block):
-                asked = torch.from_numpy(queries[start : start + block]).to(compute.current().device)
-                parts.append(torch.topk(self.product(asked), found))
+            blocks = asked.to(compute.current().device).split(max(1, BLOCK // len(self.vectors)))
+            parts = [torch.topk(self.product(block), found) for block in blocks]
             ids = torch.cat([part.indices for part in parts]).cpu().numpy()
             scores = torch.cat([part.values for part in parts]).cpu().numpy()
         return padded(ids, scores, count, k)

@@ -1,6 +1,6 @@
 """BM25: a search engine's words against the generated captions of each candidate, no encoder in between.
 
-The captions of a candidate are one document. What doesn't beat this has learnt no more than which words go together.
+The captions of a candidate are one document. What doesn't beat this has learnt no more than co-occurring words.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from baselines.encoders.words import split
 from baselines.settings import LexicalSettings
 from harness.contract.dataset import Contents
 from harness.contract.instruments import Captioner
-from harness.contract.retriever import Footprint, Ranking, Retriever, best, padded
+from harness.contract.retriever import Footprint, Ranking, Retriever, best, in_blocks
 from harness.machine.compute import stage
+from harness.nn.words import split
 
 QUERIES_AT_ONCE = 256
 
@@ -31,7 +31,7 @@ class Lexical(Retriever):
         self._build(self._described(gallery))
 
     def add(self, contents: Contents) -> None:
-        """How rare a word is depends on all documents, so that all are counted again: seconds for a million."""
+        """A word's weight depends on all documents, so the index is built anew: seconds for a million."""
         self._build(self.documents + self._described(contents))
 
     def _described(self, contents: Contents) -> list[list[str]]:
@@ -46,13 +46,10 @@ class Lexical(Retriever):
             self.engine.index(documents, show_progress=False)
 
     def search(self, queries: Contents, k: int) -> Ranking:
-        found = [padded(np.empty((0, 0), np.int64), np.empty((0, 0), np.float32), 0, k)]
-        for start in range(0, len(queries), QUERIES_AT_ONCE):
-            with stage("search"):
-                found.append(best(self._scores(list(queries[start : start + QUERIES_AT_ONCE])), k))
-        return Ranking(np.concatenate([each.ids for each in found]), np.concatenate([each.scores for each in found]))
+        with stage("search"):
+            return in_blocks(lambda block: best(self._scores(list(block)), k), queries, QUERIES_AT_ONCE, k)
 
-    def _scores(self, texts: list[str]) -> np.ndarray:  # float32 [q, N]; 0 for whom no word speaks
+    def _scores(self, texts: list[str]) -> np.ndarray:  # float32 [q, N]; 0 where no word matches
         scores = np.zeros((len(texts), len(self.documents)), np.float32)
         for row, text in enumerate(texts):
             known = [] if self.engine is None else self.engine.get_tokens_ids(split(text))

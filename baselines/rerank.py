@@ -1,4 +1,4 @@
-"""The hybrid: one retriever proposes n candidates, another one, which judges pairs, decides among them."""
+"""The hybrid: one retriever proposes n candidates, another one, which scores pairs, orders them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Rerank(Retriever):
     def __init__(self, settings: RerankSettings, first: Retriever, second: Retriever) -> None:
         if not isinstance(second, Scorer):
             raise ValueError(
-                f"rerank: second is {type(second).__name__}, which can't judge single pairs; name a retriever of kind "
+                f"rerank: second is {type(second).__name__}, which can't score single pairs; name a retriever of kind "
                 "likelihood, match or pretrained"
             )
         self.first, self.second, self.judge, self.n = first, second, second, settings.n
@@ -28,7 +28,7 @@ class Rerank(Retriever):
         """Both come indexed already."""
 
     def add(self, contents: Contents) -> None:
-        self.first.add(contents)  # it may refuse, and then nothing has changed; who judges pairs has no reason to
+        self.first.add(contents)  # first, as it may refuse: then nothing has changed
         self.second.add(contents)
         self.grown = True
 
@@ -42,7 +42,7 @@ class Rerank(Retriever):
         return padded(ids, np.take_along_axis(scores, order, axis=1), len(queries), k)
 
     def save(self, folder: Path) -> None:
-        """Nothing of its own; but those inside it were saved before anything was added to them."""
+        """The two inner retrievers are artifacts of their own, as they were before `add`: saved again only if grown."""
         for name, inner in self._inner().items():
             if self.grown:
                 (folder / name).mkdir()

@@ -1,1 +1,1 @@
-"""Generative retrieval: candidates get identifiers, and a model writes the one that a query asks for: `retriever`."""
+"""Generative retrieval: candidates get identifiers, and a model generates the one that fits a query: `retriever`."""

@@ -5,7 +5,7 @@ no loop over either; levels with vocabularies of their own; and two things that 
 children instead of the level's whole vocabulary (`legal` and `full`): a step without a choice has probability 1, so a
 beam above a single candidate is settled and asks the model nothing more, and the scores of all identifiers sum to 1.
 
-Any model that speaks `Model` can be searched. Shapes: Q queries, B beams, V the vocabulary of a level, M children.
+Any `Model` can be searched. Shapes: Q queries, B beams, V the vocabulary of a level, M children.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Model(Protocol):
         """
 
     def affinity(self, state: Any, level: int, nodes: Tensor) -> Tensor | None:
-        """What nodes (Q, B, M) of `level` gain beyond the logits of their tokens, where a model has such a thing."""
+        """Logits of nodes (Q, B, M) of `level`, added to those of their tokens; None where a model has none."""
 
 
 class Answers(NamedTuple):
@@ -44,7 +44,7 @@ class Answers(NamedTuple):
 
 @torch.inference_mode()
 def search(model: Model, queries: Any, trie: Trie, beams: int, k: int, normalise: Normalise = "legal") -> Answers:
-    """The best k of those candidates that a beam of this width comes to; the tree's arrays are torch tensors."""
+    """The best k candidates that a beam of this width reaches; the tree's arrays are torch tensors."""
     state, count = model.begin(queries)
     nodes = torch.zeros(count, 1, dtype=torch.int64, device=trie.rows.device)  # the root; later, padding is 0 as well
     tokens, parents, scores = nodes, nodes, nodes.float()
@@ -63,7 +63,7 @@ def search(model: Model, queries: Any, trie: Trie, beams: int, k: int, normalise
         child, real = children(trie, level, nodes)  # (Q, B, M)
         wide = asked[..., None].expand(-1, -1, child.shape[2])  # (Q, W, M)
         gained = gains(model, state, logits, trie, level, child.gather(1, wide), real.gather(1, wide), normalise)
-        steps = torch.zeros(child.shape, device=child.device).scatter_(1, wide, gained)  # 0 for who doesn't ask
+        steps = torch.zeros(child.shape, device=child.device).scatter_(1, wide, gained)  # 0 for beams that don't ask
         total = (scores[..., None] + steps).masked_fill(~real, -torch.inf).flatten(1)  # (Q, B · M)
         scores, place = total.topk(min(beams, total.shape[1]))  # best first; (Q, B) of the next level
         seats = torch.zeros_like(nodes).scatter_(1, asked, torch.arange(width, device=asked.device).expand_as(asked))
@@ -77,42 +77,10 @@ def search(model: Model, queries: Any, trie: Trie, beams: int, k: int, normalise
     return _answers(trie, nodes, scores, k)
 
 
-@torch.inference_mode()
-def score_all(
-    model: Model, queries: Any, trie: Trie, normalise: Normalise = "legal", chunk: int = 4096
-) -> Tensor:  # float32 (Q, N)
-    """The log-probability of every candidate: a walk through the whole tree, about `chunk` leaves at a time.
-
-    The reference that `search` is tested against, and what a beam as wide as the gallery would find.
-    """
-    state, count = model.begin(queries)
-    scores = torch.full((count, len(trie)), -torch.inf, device=trie.rows.device)
-    if not count:
-        return scores
-    root = torch.zeros(count, 1, dtype=torch.int64, device=trie.rows.device)
-    child, real = children(trie, 0, root)
-    logits, state = model.level(state, 0, root, root, root)
-    firsts = gains(model, state, logits, trie, 0, child, real, normalise)[:, 0]  # (Q, nodes of level 0)
-    leaves = trie.span(0, torch.arange(trie.count(0), device=root.device))[1]
-    for nodes in torch.arange(trie.count(0), device=root.device).split(_runs(leaves, chunk)):
-        total, below = firsts[:, nodes], state
-        parents = torch.zeros_like(nodes)
-        for level in range(1, trie.levels):
-            tokens = trie.tokens[level - 1][nodes].long()
-            logits, below = model.level(below, level, *(x.expand(count, -1) for x in (tokens, nodes, parents)))
-            child, real = (x.expand(count, -1, -1) for x in children(trie, level, nodes[None]))
-            total = total[..., None] + gains(model, below, logits, trie, level, child, real, normalise)
-            total = total[real].unflatten(0, (count, -1))  # children of a run of nodes are a run of nodes
-            parents = torch.arange(len(nodes), device=root.device).repeat_interleave(real[0].sum(1))
-            nodes = child[0][real[0]]
-        scores[:, trie.rows[nodes].long()] = total
-    return scores
-
-
 def gains(
     model: Model, state: Any, logits: Tensor, trie: Trie, level: int, child: Tensor, real: Tensor, normalise: Normalise
 ) -> Tensor:
-    """What each of the children (…, M) of a beam adds to its log-probability; logits (…, V)."""
+    """What each child (…, M) of a beam adds to its log-probability; logits (…, V)."""
     extra = model.affinity(state, level, child)
     if normalise == "full":
         if extra is not None:
@@ -126,16 +94,11 @@ def gains(
 
 
 def children(trie: Trie, level: int, nodes: Tensor) -> tuple[Tensor, Tensor]:
-    """Nodes (…, M) of `level` below each of these, and which of them are real: M is what the largest family has."""
+    """Nodes (…, M) of `level` below each of these, and which are real: M is the largest number of children."""
     first, last = (end.long()[..., None] for end in trie.children(level, nodes))
     child = first + torch.arange(int((last - first).max()), device=nodes.device)
     real = child < last
     return child.where(real, 0), real
-
-
-def _runs(ends: Tensor, chunk: int) -> list[int]:
-    """Lengths of runs of nodes with about `chunk` leaves each, at least a node each."""
-    return [run for run in torch.bincount((ends - 1) // chunk).tolist() if run]
 
 
 def _answers(trie: Trie, nodes: Tensor, scores: Tensor, k: int) -> Answers:

@@ -26,7 +26,7 @@ FIRST_SCALE = 2.0  # exp(2) ≈ 7: cosines count a little at the start
 
 
 class Geometry(nn.Module):
-    """Where the query's vector comes from, and what its children's vectors make of it."""
+    """The query's vector, and the logits that tokens or nodes gain by it."""
 
     def __init__(self, width: int, dim: int, levels: int) -> None:
         super().__init__()
@@ -34,15 +34,15 @@ class Geometry(nn.Module):
         self.scales = nn.Parameter(torch.full((levels,), FIRST_SCALE))
 
     def query(self, pooled: Tensor, vector: Tensor | None) -> Tensor:  # (Q, width), (Q, dim) → (Q, dim)
-        """The encoder's own vector if it has one (its space must be that of the candidates), else one learnt here."""
+        """The encoder's own vector if it has one (in the space of the candidates), else one learnt here."""
         return F.normalize(self.ask(pooled) if vector is None else vector, dim=-1)
 
     def tokens(self, query: Tensor | None, level: int) -> Tensor | None:
-        """(Q, size of the level): what each token gains, whatever the prefix."""
+        """(Q, size of the level): the gain of each token, whatever the prefix."""
         return None
 
     def nodes(self, query: Tensor | None, level: int, nodes: Tensor) -> Tensor | None:
-        """(Q, B, M): what each of these nodes gains."""
+        """(Q, B, M): the gain of each of these nodes."""
         return None
 
 
@@ -79,7 +79,7 @@ class OfNodes(Geometry):
 
 
 class OfCandidates(Geometry):
-    """`lse`. The query's compass is its score of every candidate, in the order of the tree's leaves."""
+    """`lse`. A query's vector here is its score for every candidate, in the order of the tree's leaves."""
 
     def __init__(self, width: int, vectors: np.ndarray, trie: Trie) -> None:
         super().__init__(width, vectors.shape[1], 1)

@@ -1,4 +1,4 @@
-"""CART's model: a text encoder whose every layer is heard, and a small decoder that writes an identifier.
+"""CART's model: a small decoder that generates an identifier and attends to every layer of a text encoder.
 
 The paper's (arXiv 2406.17507): a compact autoregressive decoder over the S layers E1..ES of a text encoder, whose
 cross-attention C(Y, E) is a fusion of two branches,
@@ -9,7 +9,7 @@ cross-attention C(Y, E) is a fusion of two branches,
 whose sum goes on to the next decoder layer. Ours, where the paper gives no details: the form of α_i (that of the
 Meshed-Memory Transformer, Cornia et al., 2020), one C shared by all E_i of a layer, normalisation before sublayers, a
 head and an embedding table for each level, and the cache: keys and values of the encoder's states are computed once a
-query, those of the tokens once a beam, and a beam sees its ancestors through a mask, so that nothing is ever reordered.
+query, those of the tokens once a beam, and a beam attends to its ancestors through a mask: nothing is reordered.
 
 Read from top to bottom: text → states → fusion → decoder → CART. Q queries, L words, B beams, P beams so far, d width.
 """
@@ -23,14 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from cart.geometry import Geometry
-from harness.nn.layers import Block, attend, masked_mean
+from harness.nn.layers import Attention, Block, KeysValues, masked_mean
 
 Fusion = Literal["both", "coarse", "fine", "last-layer"]
-KeysValues = tuple[Tensor, Tensor]  # (Q, h, keys, d/h) each
 
 
 class Encoded(NamedTuple):
-    """What a text encoder gives."""
+    """The output of a text encoder."""
 
     states: tuple[Tensor, ...]  # S × (Q, L, width): the states after each layer
     mask: Tensor  # bool (Q, L): where a word stands
@@ -38,7 +37,7 @@ class Encoded(NamedTuple):
 
 
 class TextEncoder(Protocol):
-    """Any module of this shape will do: from scratch, a dual tower's text side, a pretrained one, frozen or not."""
+    """Any module of this shape: from scratch, a dual tower's text side, a pretrained one, frozen or not."""
 
     layers: int  # S
     width: int
@@ -63,7 +62,7 @@ class Words(nn.Module):
 
     def forward(self, tokens: Tensor) -> Encoded:
         x = self.dropout(self.words(tokens) + self.places[: tokens.shape[1]])
-        mask = heard(tokens != 0)
+        mask = never_empty(tokens != 0)
         states = []
         for block, norm in zip(self.blocks, self.norms, strict=True):
             x = block(x, mask[:, None, None, :])
@@ -71,37 +70,20 @@ class Words(nn.Module):
         return Encoded(tuple(states), mask)
 
 
-def heard(mask: Tensor) -> Tensor:
-    """A query without a word is heard as its first padding: attention over nothing would be NaN."""
-    silent = ~mask.any(1, keepdim=True)  # (Q, 1)
-    return mask | (silent & (torch.arange(mask.shape[1], device=mask.device) == 0))
+def never_empty(mask: Tensor) -> Tensor:
+    """A query without words keeps its first padding: attention over nothing would be NaN."""
+    empty = ~mask.any(1, keepdim=True)  # (Q, 1)
+    return mask | (empty & (torch.arange(mask.shape[1], device=mask.device) == 0))
 
 
-class Attend(nn.Module):
-    """Multi-head attention in two halves: keys and values, kept; queries, asked as often as one likes."""
+class Memory(Attention):
+    """Attention over a memory of another width. Stored results rest on the order in which its weights are drawn."""
 
     def __init__(self, width: int, memory: int, heads: int) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.heads = heads
         self.query, self.out = nn.Linear(width, width), nn.Linear(width, width)
         self.keyvalue = nn.Linear(memory, 2 * width)
-
-    def prepare(self, memory: Tensor) -> KeysValues:  # (Q, L, memory)
-        keys, values = (self._split(half) for half in self.keyvalue(memory).chunk(2, -1))
-        return keys, values
-
-    def ask(self, y: Tensor) -> Tensor:  # (Q, B, d) → (Q, h, B, d/h)
-        return self._split(self.query(y))
-
-    def find(self, asked: Tensor, kept: KeysValues, mask: Tensor) -> Tensor:  # mask (Q, 1, B or 1, keys) → (Q, B, d)
-        found = attend(asked, *kept, mask)
-        return self.out(found.transpose(1, 2).flatten(2))
-
-    def forward(self, y: Tensor, kept: KeysValues, mask: Tensor) -> Tensor:
-        return self.find(self.ask(y), kept, mask)
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 class FusedAttention(nn.Module):
@@ -112,35 +94,35 @@ class FusedAttention(nn.Module):
         self.fusion = fusion
         if fusion in ("both", "coarse"):
             self.merge = nn.Linear(layers * memory, width)  # Z = W[E1;…;ES] + b
-            self.coarse = Attend(width, width, heads)
+            self.coarse = Memory(width, width, heads)
             self.gate = nn.Linear(width, width)
         if fusion in ("both", "fine", "last-layer"):
-            self.fine = Attend(width, memory, heads)
+            self.fine = Memory(width, memory, heads)
         if fusion in ("both", "fine"):
             self.alphas = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(layers))  # W_i, b_i
 
     def prepare(self, states: tuple[Tensor, ...]) -> list[KeysValues]:
-        """Everything that depends on the query alone: of Z first, then of each E_i."""
+        """Keys and values of Z, then of each E_i: they depend on the query alone."""
         kept = []
         if self.fusion in ("both", "coarse"):
-            kept.append(self.coarse.prepare(self.merge(torch.cat(states, -1))))
+            kept.append(self.coarse.keys_values(self.merge(torch.cat(states, -1))))
         if self.fusion in ("both", "fine"):
-            kept += [self.fine.prepare(layer) for layer in states]
+            kept += [self.fine.keys_values(layer) for layer in states]
         if self.fusion == "last-layer":
-            kept.append(self.fine.prepare(states[-1]))
+            kept.append(self.fine.keys_values(states[-1]))
         return kept
 
     def forward(self, y: Tensor, kept: list[KeysValues], mask: Tensor) -> Tensor:  # (Q, B, d)
         if self.fusion == "last-layer":
-            return self.fine(y, kept[0], mask)
+            return self.fine.over(self.fine.queries(y), kept[0], mask)
         total = torch.zeros_like(y)
         if self.fusion in ("both", "coarse"):
-            found = self.coarse(y, kept[0], mask)
+            found = self.coarse.over(self.coarse.queries(y), kept[0], mask)
             total = total + torch.sigmoid(self.gate(found)) * found
         if self.fusion in ("both", "fine"):
-            asked = self.fine.ask(y)
+            queries = self.fine.queries(y)
             for alpha, layer in zip(self.alphas, kept[-len(self.alphas) :], strict=True):
-                found = self.fine.find(asked, layer, mask)
+                found = self.fine.over(queries, layer, mask)
                 total = total + torch.sigmoid(alpha(torch.cat([y, found], -1))) * found
         return total
 
@@ -149,37 +131,37 @@ class DecoderLayer(nn.Module):
     def __init__(self, width: int, memory: int, layers: int, heads: int, fusion: Fusion, dropout: float) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
-        self.itself = Attend(width, width, heads)
+        self.itself = Memory(width, width, heads)
         self.text = FusedAttention(width, memory, layers, heads, fusion)
         self.feed = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, x: Tensor, past: KeysValues | None, kin: Tensor, kept: list[KeysValues], mask: Tensor
+        self, x: Tensor, past: KeysValues | None, ancestry: Tensor, kept: list[KeysValues], mask: Tensor
     ) -> tuple[Tensor, KeysValues]:
-        """x (Q, B, d) and the keys and values of all beams so far; `kin` (Q, 1, B, P + B) says who sees whom."""
+        """x (Q, B, d) and all beams' keys and values so far; each attends to its `ancestry` (Q, 1, B, P + B)."""
         y = self.norms[0](x)
-        keys, values = self.itself.prepare(y)
+        keys, values = self.itself.keys_values(y)
         if past is not None:
             keys, values = torch.cat([past[0], keys], 2), torch.cat([past[1], values], 2)
-        x = x + self.dropout(self.itself(y, (keys, values), kin))
+        x = x + self.dropout(self.itself.over(self.itself.queries(y), (keys, values), ancestry))
         x = x + self.dropout(self.text(self.norms[1](x), kept, mask))
         return x + self.dropout(self.feed(self.norms[2](x))), (keys, values)
 
 
 @dataclass(frozen=True)
 class State:
-    """A search so far. What depends on the query alone is there once, whatever the number of beams."""
+    """A search so far. What depends on the query alone is held once, not once a beam."""
 
     kept: list[list[KeysValues]]  # of the encoder's states, for every decoder layer
     mask: Tensor  # (Q, 1, 1, L)
-    compass: Tensor | None  # what the geometry knows of the query
+    compass: Tensor | None  # the geometry's vector of the query
     past: list[KeysValues] | None = None  # of all beams of all levels so far, for every decoder layer
     ancestry: Tensor | None = None  # bool (Q, B, P): of those, which the beams of the last level descend from, or are
 
 
 class CART(nn.Module):
-    """text → identifier. Speaks `decoding.Model`; `forward` is the same computation for training."""
+    """text → identifier. Searched as a `decoding.Model`; `forward` is the same computation for training."""
 
     def __init__(
         self,
@@ -212,7 +194,7 @@ class CART(nn.Module):
         return self.prepare(self.encoder(queries)), len(queries)
 
     def prepare(self, encoded: Encoded) -> State:
-        kept, mask = [layer.text.prepare(encoded.states) for layer in self.decoder], heard(encoded.mask)
+        kept, mask = [layer.text.prepare(encoded.states) for layer in self.decoder], never_empty(encoded.mask)
         compass = None
         if self.geometry is not None:
             compass = self.geometry.query(masked_mean(encoded.states[-1], mask), encoded.vector)
@@ -238,7 +220,7 @@ class CART(nn.Module):
     def forward(self, state: State, identifiers: Tensor, passes: int = 1) -> list[Tensor]:
         """All levels at once, given the true tokens (Q, levels): logits of each, (passes · Q, size).
 
-        Passes differ by their dropout. They stand beside each other as beams do: the query is heard once for them all.
+        Passes differ by their dropout. They lie side by side as beams do, so that the query is encoded once for all.
         """
         levels = len(self.sizes)
         given = identifiers.repeat(1, passes)  # (Q, passes · levels)
@@ -251,19 +233,18 @@ class CART(nn.Module):
         return [logits.transpose(0, 1).flatten(0, 1) for logits in read]
 
     @property
-    def hears_alike(self) -> bool:
-        """Whether two passes over a query differ in the decoder alone."""
-        shaken = (
-            module for module in cast(nn.Module, self.encoder).modules() if isinstance(module, nn.Dropout) and module.p
-        )
-        return self.geometry is None and not any(module.training for module in shaken)
+    def same_encoding(self) -> bool:
+        """Whether two passes over a query differ in the decoder alone: no dropout before it."""
+        modules = cast(nn.Module, self.encoder).modules()
+        dropout = any(isinstance(module, nn.Dropout) and module.p and module.training for module in modules)
+        return self.geometry is None and not dropout
 
     def affinity(self, state: State, level: int, nodes: Tensor) -> Tensor | None:
         return None if self.geometry is None else self.geometry.nodes(state.compass, level, nodes)
 
     @torch.no_grad()
     def grow(self, sizes: tuple[int, ...]) -> None:
-        """Room for the tokens of candidates added later: a new token starts as the mean of those that were learnt."""
+        """Make room for the tokens of candidates added later: a new token starts as the mean of those learnt."""
         for level, (old, new) in enumerate(zip(self.sizes, sizes, strict=True)):
             for module in (self.heads[level], *self.tokens[level : level + 1]):
                 for name, table in list(module.named_parameters()) if new > old else []:  # (size, d) or (size,)

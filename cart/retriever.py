@@ -3,12 +3,12 @@
     embed → identify → caption → train → decode
 
 The candidates' embeddings become identifiers (K-Means, RQ-VAE, a counter), a captioner's descriptions of them become
-training queries, a small decoder over a text encoder learns to write a description's identifier, and a beam search that
-can only write identifiers that exist answers real queries. What it costs to search doesn't depend on their number.
+training queries, a small decoder over a text encoder learns to generate a description's identifier, and a beam search
+restricted to identifiers that exist answers real queries. The cost of a search doesn't depend on their number.
 
 The paper's own way is the default. `start`, `loss: legal`, `geometry`, `teacher` and `blend` are ours: `start` names a
-tuned dual tower whose vectors and text side replace the plain encoder's, `teacher` who says which candidates other
-texts fit, `blend` how far from one text to another it is asked too. `text` says what hears the queries: that text side
+fine-tuned dual tower whose vectors and text side replace the plain encoder's, `teacher` scores candidates for other
+texts, and `blend` also for vectors up to that far from one text to another. `text` is the text encoder: that text side
 (`tower`), its pooled `vector` alone, a transformer from `scratch`, or a checkpoint.
 """
 
@@ -25,31 +25,34 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cart import decoding, geometry, identifiers, lessons, trie
+from cart import batches, decoding, geometry, identifiers, trie
+from cart.batches import Draw, VectorScorer
 from cart.identifiers import Identifiers, Scheme
-from cart.lessons import Draw
 from cart.model import CART, State
 from cart.settings import HEADS, CartSettings
-from cart.text import Pretrained, Scratch, Text, Tower, Vector, vocabulary
+from cart.text import Pretrained, Scratch, Text, Tower, Vector
 from cart.training import Plan, train
 from cart.trie import Trie
 from harness.contract.dataset import Contents, Pairs
 from harness.contract.instruments import Captioner, Encoder, TextTower
 from harness.contract.problems import BadInput
-from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported, padded
+from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported, in_blocks, padded
 from harness.contract.store import Store
 from harness.machine import compute
 from harness.machine.compute import stage
-from harness.nn import teaching
-from harness.nn.layers import parameter_count, trim
+from harness.nn import distillation
+from harness.nn.batching import trim
+from harness.nn.distillation import TextScorer
+from harness.nn.layers import parameter_count
 from harness.nn.text_side import Vectors, parameters, text_side
+from harness.nn.words import Vocabulary
 
 QUERIES_AT_ONCE = 128
-CHECKED = 512  # candidates of whose captions the first token is looked at after training
+CHECKED = 512  # candidates whose captions are searched after training, to see whether the first token is right
 
 
-class Tuned(teaching.Judge, lessons.Judge, Protocol):
-    """A retriever that has learnt vectors for the gallery, and a text side that fits them."""
+class Tuned(TextScorer, VectorScorer, Protocol):
+    """A retriever that has learnt vectors for the gallery, and a text side that matches them."""
 
     vectors: np.ndarray  # float32 [N, dim]
 
@@ -59,7 +62,7 @@ class Tuned(teaching.Judge, lessons.Judge, Protocol):
 
 
 class Counted:
-    """A model whose first half is done, and that counts what the second half does."""
+    """A model that has encoded its queries, and counts what decoding them takes."""
 
     def __init__(self, model: CART, state: State, queries: int) -> None:
         self.model, self.state, self.queries = model, state, queries
@@ -90,7 +93,7 @@ class CartRetriever(Retriever):
     ) -> None:
         self.encoder, self.captioner, self.start = encoder, captioner, start
         self.text, self.frozen = settings.text, settings.frozen or settings.text == "vector"
-        self.words: list[str] = []  # what a text side from scratch knows
+        self.words: list[str] = []  # the vocabulary of `text: scratch`
         self.kind = settings.identifiers
         self.codebooks = {"clusters": settings.clusters, "books": settings.books, "codes": settings.codes}
         self.fusion, self.geometry, self.normalise = settings.fusion, settings.geometry, settings.loss
@@ -98,35 +101,34 @@ class CartRetriever(Retriever):
         self.plan = Plan(settings.steps, settings.batch, settings.lr, settings.loss, settings.consistency, seed)
         self.beams, self.store, self.scratch, self.seed = settings.beams, store, scratch, seed
         self.teacher, self.teacher_texts, self.blend = settings.teacher, settings.teacher_texts, settings.blend
-        self.others: Contents | None = None  # texts of other items than the gallery's, for a teacher
+        self.train_texts: Contents | None = None  # for a teacher: they describe other items than the gallery's
         self.first_token: float | None = None
         self.reset_counts()
 
     # -- the story --------------------------------------------------------------------------------------------------
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
-        self.others = train.queries
+        self.train_texts = train.queries
 
     def index(self, gallery: Contents) -> None:
         embeddings = self._embed(gallery)
         self.scheme, self.named = self._identify(embeddings)
         self.tree = trie.build(self.named.tokens, self.named.sizes)
         captions = self.captioner.captions(gallery)
-        self.words = vocabulary(captions) if self.text == "scratch" else []
+        if self.text == "scratch":
+            learnt = Vocabulary.learn((text for each in captions for text in each), starts=False)
+            self.words = list(learnt.words)
         self.model = self._model(embeddings)
-        self._train(captions, self._curriculum(gallery, captions))
+        self._train(captions, self._batches(gallery, captions))
         self._ready()
 
     def search(self, queries: Contents, k: int) -> Ranking:
-        found = [self._search(queries[at : at + QUERIES_AT_ONCE], k) for at in range(0, len(queries), QUERIES_AT_ONCE)]
-        ids = [part.rows.cpu().numpy() for part in found] or [np.empty((0, k), np.int64)]
-        scores = [part.scores.cpu().numpy() for part in found] or [np.empty((0, k), np.float32)]
-        return padded(np.concatenate(ids), np.concatenate(scores), len(queries), k)
+        return in_blocks(lambda block: self._search(block, k), queries, QUERIES_AT_ONCE, k)
 
     # -- its steps --------------------------------------------------------------------------------------------------
 
     def _embed(self, contents: Contents) -> np.ndarray:
-        """float32 [N, dim]: the encoder's vectors, or those that a tuned dual tower has made of them."""
+        """float32 [N, dim]: the encoder's vectors, or those of a fine-tuned dual tower."""
         if not len(contents):
             raise ValueError("CART learns the identifiers of its gallery, and this gallery is empty")
         vectors = self.start.vectors if self.start is not None else self.encoder.embed(contents)
@@ -137,7 +139,7 @@ class CartRetriever(Retriever):
         return scheme, scheme.fit(embeddings)
 
     def _settings(self) -> dict[str, Any]:
-        """What the scheme of this kind takes, from the sizes that all of them share."""
+        """The settings of this kind's scheme, from the sizes that all of them share."""
         clusters, books, codes = (self.codebooks[name] for name in ("clusters", "books", "codes"))
         network = "linear" if self.geometry == "codebook" else "mlp"
         fine = {"books": books, "codes": codes, "network": network}
@@ -166,25 +168,25 @@ class CartRetriever(Retriever):
             return Vector(tower)
         if isinstance(tower, Vectors):
             raise BadInput(
-                f"text: tower reads the text side of the encoder word by word, and {type(self.encoder).__name__} hands "
-                "out none; write `text: vector`, which needs its vectors alone"
+                f"text: tower needs the encoder's states for each word, and {type(self.encoder).__name__} offers no "
+                "text side; write `text: vector`, which needs its vectors alone"
             )
         return Tower(tower, self.frozen)
 
-    def _curriculum(self, gallery: Contents, captions: list[list[str]]) -> Draw:
-        """Captions at their word, or texts and what a teacher thinks of them."""
+    def _batches(self, gallery: Contents, captions: list[list[str]]) -> Draw:
+        """Of captions alone, or of texts with a teacher's scores."""
         counts = [len(each) for each in captions]
         if not all(counts):
             raise ValueError(f"candidate {counts.index(0)} has no caption: CART would never learn its identifier")
         if self.start is not None and self.blend:
-            chosen, _ = teaching.material(self.teacher, self.others, captions, self.teacher_texts)
-            likeliest = min(teaching.LIKELIEST, len(gallery))
-            return lessons.between(self._tokens(list(chosen)), self.start, self.blend, likeliest)
+            chosen, _ = distillation.training_texts(self.teacher, self.train_texts, captions, self.teacher_texts)
+            likeliest = min(distillation.LIKELIEST, len(gallery))
+            return batches.between(self._tokens(list(chosen)), self.start, self.blend, likeliest)
         if self.teacher != "none":
             instruments = (self.encoder, self.captioner, self.teacher_texts, self.store, self.start)
-            posterior = teaching.posterior(self.teacher, self.others, gallery, *instruments)
-            return lessons.taught(self._tokens(list(posterior.texts)), posterior)
-        return lessons.told(self._tokens([text for each in captions for text in each]), counts)
+            posterior = distillation.posterior(self.teacher, self.train_texts, gallery, *instruments)
+            return batches.from_posterior(self._tokens(list(posterior.texts)), posterior)
+        return batches.from_captions(self._tokens([text for each in captions for text in each]), counts)
 
     def _train(self, captions: list[list[str]], draw: Draw) -> None:
         subject = "\n".join(text for each in captions for text in each[:1]) + str(self.named.tokens[:64].tolist())
@@ -195,9 +197,9 @@ class CartRetriever(Retriever):
         self.first_token = self._first_token(self._tokens([each[0] for each in captions[:CHECKED]]))
 
     def _first_token(self, captions: Tensor) -> float:
-        """The share right for captions (n, L) of the first candidates: if the first token is wrong the rest is useless.
+        """The share of captions (n, L) of the first candidates whose first token is right: if not, the rest is useless.
 
-        They are training's own captions: it says whether the model has learnt, not how well it will do.
+        These are captions it was trained on: this shows whether the model has learnt, not how well it generalises.
         """
         device = compute.current().device
         found = decoding.search(self.model, captions.to(device), self.tree.on(device), 1, 1, self.normalise).rows
@@ -208,12 +210,12 @@ class CartRetriever(Retriever):
         return self.model.encoder.tokens(texts)  # type: ignore[attr-defined]
 
     def _ready(self) -> None:
-        """What searches: a copy with fast kernels, and the tree on the device."""
+        """Make a copy with fast kernels to search with, and put the tree on the device."""
         self.searching: Any = compute.ready(copy.deepcopy(self.model))
         self.leaves: Trie = self.tree.on(compute.current().device)
 
     @torch.inference_mode()
-    def _search(self, queries: Contents, k: int) -> decoding.Answers:
+    def _search(self, queries: Contents, k: int) -> Ranking:
         with stage("encode"):
             tokens = trim(self.searching.encoder.tokens(list(queries))).to(compute.current().device)
             counted = Counted(self.searching, *self.searching.begin(tokens))
@@ -221,7 +223,7 @@ class CartRetriever(Retriever):
             answers = decoding.search(counted, tokens, self.leaves, max(self.beams, k), k, self.normalise)
         self.positions += counted.positions
         self.nodes += counted.nodes
-        return answers
+        return padded(answers.rows.cpu().numpy(), answers.scores.cpu().numpy(), len(queries), k)
 
     # -- later candidates ---------------------------------------------------------------------------------------------
 
@@ -249,7 +251,7 @@ class CartRetriever(Retriever):
         self.scheme, self.named = identifiers.load(folder)
         self.tree = trie.build(self.named.tokens, self.named.sizes)
         dim = self.start.vectors.shape[1] if self.start is not None else self.encoder.dim
-        path = folder / "learnt.json"  # the first ones had none
+        path = folder / "learnt.json"  # artifacts of the first version have none
         learnt = json.loads(path.read_text()) if path.exists() else {}
         self.first_token, self.words = learnt.get("first_token"), learnt.get("words", [])
         self.model = self._model(np.zeros((len(self.named), dim), np.float32))
@@ -258,12 +260,11 @@ class CartRetriever(Retriever):
         self._ready()
 
     def _lent(self, name: str) -> bool:
-        """Weights of a frozen text side are somebody else's: kept there, not copied."""
+        """Weights of a frozen text side belong to another artifact, and are not copied."""
         return self.frozen and name.startswith("encoder.source.")
 
     def footprint(self) -> Footprint:
-        """What grows with the gallery: the tree, the head of the counter, and the geometry's tables of nodes. Codewords
-        that a geometry holds don't."""
+        """The tree, the counter's head and a geometry's tables of nodes grow with the gallery; its codewords don't."""
         growing: list[nn.Module] = [] if self.kind == "numeric" else [self.model.heads[-1]]
         if self.geometry in ("centroid", "learned", "lse") and self.model.geometry is not None:
             growing.append(self.model.geometry)

@@ -1,4 +1,4 @@
-"""What hears a query, layer by layer: a dual tower's text side, its vector, a transformer from scratch, a checkpoint.
+"""CART's text encoders: a dual tower's text side, its vector alone, a transformer from scratch, a checkpoint.
 
 All of them are a `Text`: texts → tokens (n, L), 0 where nothing stands → the states of every layer.
 """
@@ -6,8 +6,6 @@ All of them are a `Text`: texts → tokens (n, L), 0 where nothing stands → th
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,19 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cart.model import Encoded, Words, heard
+from cart.model import Encoded, Words, never_empty
 from harness.machine import compute
 from harness.nn import checkpoints
-from harness.nn.layers import vectors
-
-WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
-MOST_WORDS = 30_000
-LONGEST = 48  # tokens of a text; what is longer is cut
-PAD, UNKNOWN, FIRST = range(3)  # of the numbers of words
+from harness.nn.batching import vectors
+from harness.nn.words import LONGEST, PAD, Vocabulary, pad
 
 
 class Text(nn.Module):
-    """`source` is what may be lent by somebody else. Frozen, it is neither trained nor shaken by dropout."""
+    """`source` may belong to another artifact. Frozen, it is neither trained nor subject to dropout."""
 
     layers: int
     width: int
@@ -64,8 +58,8 @@ class Tower(Text):
 
 
 class Vector(Text):
-    """A dual tower's text side, pooled: a query is one state, its vector. Frozen, so that training's texts are heard
-    once, before it begins: what the model is given for a text is that vector."""
+    """A dual tower's text side, pooled: a query is one state, its vector. Frozen, so that texts are encoded once,
+    before training begins: their tokens are those vectors."""
 
     layers = 1
 
@@ -77,20 +71,20 @@ class Vector(Text):
         return vectors(self.source, texts, compute.current().device)
 
     def forward(self, tokens: Tensor) -> Encoded:
-        state = math.sqrt(self.width) * tokens[:, None]  # of the size that norms give to states
+        state = math.sqrt(self.width) * tokens[:, None]  # as long as a state after a layer norm
         return Encoded((state,), torch.ones_like(state[..., 0], dtype=torch.bool), tokens)
 
 
 class Scratch(Text):
-    """Words that the captions of the gallery use, and a transformer over them that knows nothing yet."""
+    """A transformer without any training yet, over the words of the gallery's captions."""
 
     def __init__(self, words: Sequence[str], width: int, dropout: float) -> None:
-        super().__init__(Words(FIRST + len(words), LONGEST, width, dropout=dropout))
-        self.layers, self.width = self.source.layers, self.source.width
-        self.numbers = {word: number for number, word in enumerate(words, FIRST)}
+        vocabulary = Vocabulary(tuple(words), starts=False)
+        super().__init__(Words(len(vocabulary), LONGEST, width, dropout=dropout))
+        self.vocabulary, self.layers, self.width = vocabulary, self.source.layers, self.source.width
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        return padded([[self.numbers.get(word, UNKNOWN) for word in split(text)[:LONGEST]] for text in texts])
+        return self.vocabulary.batch(texts)
 
     def forward(self, tokens: Tensor) -> Encoded:
         return self.source(tokens)
@@ -103,36 +97,20 @@ class Pretrained(Text):
         super().__init__(checkpoints.model("AutoModelForTextEncoding", checkpoint), frozen)
         self.tokenizer = checkpoints.part("AutoTokenizer", checkpoint)
         self.layers, self.width = self.source.config.num_hidden_layers, self.source.config.hidden_size
-        # Between its layers a checkpoint's states may be of any size (T5's reach hundreds): a norm of ours for each.
+        # Between its layers a checkpoint's states may have any scale (T5's reach hundreds): each gets a norm.
         self.norms = nn.ModuleList(nn.LayerNorm(self.width) for _ in range(self.layers))
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """Its own numbers plus one: 0 is free for padding, whatever it pads with."""
+        """The checkpoint's numbers plus one, so that 0 is padding."""
         if not texts:
-            return padded([])
+            return pad([])
         rows = self.tokenizer(list(texts), truncation=True, max_length=LONGEST)["input_ids"]
-        return padded([[number + 1 for number in row] for row in rows])
+        return pad([[number + 1 for number in row] for row in rows])
 
     def forward(self, tokens: Tensor) -> Encoded:
-        mask = heard(tokens != PAD)
-        pad = self.source.config.pad_token_id or 0  # some count a token's place from what is no padding
-        numbers = torch.where(tokens == PAD, pad, tokens - 1)
+        mask = never_empty(tokens != PAD)
+        padding = self.source.config.pad_token_id or 0  # some models number places by the tokens that aren't this one
+        numbers = torch.where(tokens == PAD, padding, tokens - 1)
         found = self.source(input_ids=numbers, attention_mask=mask.long(), output_hidden_states=True)
         states = found.hidden_states[-self.layers :]  # the first of all is the embedding
         return Encoded(tuple(norm(state) for norm, state in zip(self.norms, states, strict=True)), mask)
-
-
-def split(text: str) -> list[str]:
-    return WORD.findall(text.lower())
-
-
-def vocabulary(captions: Sequence[Sequence[str]]) -> list[str]:
-    """The most frequent words of them; ties in alphabetical order, so that equal captions give equal numbers."""
-    counts = Counter(word for texts in captions for text in texts for word in split(text))
-    return sorted(counts, key=lambda word: (-counts[word], word))[:MOST_WORDS]
-
-
-def padded(rows: list[list[int]]) -> Tensor:
-    """int64 (n, longest of them), at least one column."""
-    width = max(1, max(map(len, rows), default=1))
-    return torch.tensor([row + [PAD] * (width - len(row)) for row in rows], dtype=torch.int64).view(len(rows), width)

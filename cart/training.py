@@ -1,11 +1,11 @@
-"""Teaching the model which identifier a query asks for.
+"""Training the model to generate the identifier that a query asks for.
 
 The paper's: cross-entropy of the tokens + ω × the KL divergence, both ways, between two passes with different dropout
 (R-Drop; Liang et al., 2021). Ours: cross-entropy among the children that the tree has (`legal`) instead of a level's
 whole vocabulary (`full`), the schedule, and checkpoints from which training goes on to the very same weights.
 
-A batch is a `Lesson`: queries, and how likely each is meant for which candidates. That is summed along the tree: one
-candidate is drawn for the path to follow, and at each node of the path the children's shares are the target.
+A `Batch` is queries, and how likely each is meant for which candidates. Odds are summed along the tree: one candidate
+is drawn, its path is followed, and at each node of the path the children's shares are the target.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,18 +23,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from cart.batches import Batch, Draw
 from cart.decoding import children, gains
-from cart.lessons import Draw, Lesson
 from cart.model import CART
 from cart.trie import Trie
 from harness.machine import compute, files
 from harness.machine.progress import say, track
-from harness.nn.layers import lengthwise, trim
+from harness.nn.batching import by_length, lengths, trim
+from harness.nn.layers import below
 from harness.nn.learning import Learner
 
 CHECKPOINT = "training.sealed"  # a line of facts, then tensors
-PARTS = 2  # of a batch, by length: more of them would save padding, and lose more by being small
-NEVER = -1e9  # the log-probability of what can't be: -inf would make 0 · inf of its share in a divergence
+PARTS = 2  # of a batch, by length: more would save padding, and lose more by being small
+NEVER = -1e9  # log-probability of children that don't exist: with -inf a divergence would hold 0 · inf
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,11 @@ def train(
     plan: Plan,
     folder: Path | None = None,
     subject: str = "",
-    look: Callable[[int], None] | None = None,
 ) -> float:
     """Train in place. With a folder, checkpoints go there, and a run that was cut off goes on where it stopped.
 
-    `subject` names everything else that the outcome depends on (data, identifiers): a checkpoint of another one is not
-    taken up. `look` is called after every `plan.checkpoint` steps and after the last.
-
-    Returns the seconds that runs which were cut off had spent on what was taken up: a cost, though not of this one.
+    `subject` names everything else that the outcome depends on (data, identifiers): only a checkpoint of the same one
+    is resumed. Returns the seconds that earlier runs spent on what was resumed.
     """
     device = model.start.device
     trie = trie.on(str(device))
@@ -99,7 +96,7 @@ def train(
     model.train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for step in track(range(done, plan.steps), "training CART", note=note):
-            # Chance is made anew from the seed at every step, so that there is no state of it to be kept.
+            # Reseeded at every step, so that checkpoints need no random state.
             torch.manual_seed(_mixed(plan.seed, step))
             rng = np.random.default_rng((plan.seed, step))
             meant = Meant.of(draw(rng, plan.batch), rng, paths, tokens)
@@ -108,20 +105,15 @@ def train(
             learner.take(loss.total)
             if step % 10 == 0 or step + 1 == plan.steps:
                 shown = {"loss": loss.total.item(), "first token": loss.right.item()}
-            if (step + 1) % plan.checkpoint == 0 or step + 1 == plan.steps:
-                if folder:
-                    spent = earlier + time.perf_counter() - begun
-                    _keep(folder / CHECKPOINT, name, model, learner, {"step": step + 1, "seconds": spent})
-                if look:
-                    model.eval()
-                    look(step + 1)
-                    model.train()
+            if folder and ((step + 1) % plan.checkpoint == 0 or step + 1 == plan.steps):
+                spent = earlier + time.perf_counter() - begun
+                _keep(folder / CHECKPOINT, name, model, learner, {"step": step + 1, "seconds": spent})
     model.eval()
     return earlier
 
 
 class Meant(NamedTuple):
-    """A batch on the tree. One candidate is followed down; what others at each of its nodes are worth is learnt."""
+    """A batch on the tree: the path of one candidate, and the odds of all others at each of its nodes."""
 
     texts: Tensor  # (n, L)
     tokens: Tensor  # (n, levels) of the candidate that is followed
@@ -131,24 +123,23 @@ class Meant(NamedTuple):
     odds: Tensor  # (n, m)
 
     @staticmethod
-    def of(lesson: Lesson, rng: np.random.Generator, paths: Tensor, tokens: Tensor) -> Meant:
-        reached = np.cumsum(lesson.odds, axis=1, dtype=np.float64)
+    def of(batch: Batch, rng: np.random.Generator, paths: Tensor, tokens: Tensor) -> Meant:
+        reached = np.cumsum(batch.odds, axis=1, dtype=np.float64)
         place = (reached < rng.random((len(reached), 1)) * reached[:, -1:]).sum(axis=1)
-        ids = torch.from_numpy(np.asarray(lesson.ids, np.int64)).to(paths.device)
+        ids = torch.from_numpy(np.asarray(batch.ids, np.int64)).to(paths.device)
         followed = ids[torch.arange(len(ids)), torch.from_numpy(place)]
-        odds = torch.from_numpy(np.asarray(lesson.odds, np.float32)).to(paths.device)
-        return Meant(lesson.texts, tokens[followed], paths[followed], paths[ids], tokens[ids], odds)
+        odds = torch.from_numpy(np.asarray(batch.odds, np.float32)).to(paths.device)
+        return Meant(batch.texts, tokens[followed], paths[followed], paths[ids], tokens[ids], odds)
 
-    def part(self, rows: Tensor) -> Meant:
-        texts = trim(self.texts[rows]).to(self.tokens.device)
-        rows = rows.to(self.tokens.device)
-        return Meant(texts, *(each[rows] for each in self[1:]))
+    def part(self, rows: np.ndarray) -> Meant:
+        chosen = torch.from_numpy(rows).to(self.tokens.device)
+        return Meant(trim(self.texts[rows]).to(chosen.device), *(each[chosen] for each in self[1:]))
 
     def twice(self) -> Meant:
         return Meant(*(each.repeat(2, *[1] * (each.ndim - 1)) for each in self))
 
     def shares(self, level: int) -> Tensor:
-        """What each candidate is worth at the node of the path above `level`: (n, m), rows sum to 1."""
+        """The odds of each candidate below the path's node above `level`: (n, m), rows sum to 1."""
         below = self.odds
         if level:
             below = below.masked_fill(self.others[:, :, level - 1] != self.paths[:, level - 1, None], 0)
@@ -156,9 +147,9 @@ class Meant(NamedTuple):
 
 
 def backward(model: CART, trie: Trie, meant: Meant, plan: Plan) -> Loss:
-    """The mean loss of a batch; its gradients are left in the model, summed over parts of texts of a length."""
+    """The mean loss of a batch; its gradients are left in the model, summed over parts by length."""
     mean = Loss(*torch.zeros(2, device=meant.tokens.device))
-    for rows in lengthwise(meant.texts, PARTS):
+    for rows in by_length(lengths(meant.texts), -(-len(meant.texts) // PARTS)):
         with compute.half_precision():
             found = losses(model, trie, meant.part(rows), plan)
         weight = len(rows) / len(meant.texts)
@@ -169,12 +160,12 @@ def backward(model: CART, trie: Trie, meant: Meant, plan: Plan) -> Loss:
 
 def losses(model: CART, trie: Trie, meant: Meant, plan: Plan) -> Loss:
     passes = 2 if plan.consistency else 1
-    together = passes if model.hears_alike else 1
+    together = passes if model.same_encoding else 1
     doubled = meant.twice() if passes == 2 else meant
-    heard = meant if together == passes else doubled
-    state, _ = model.begin(heard.texts)
+    encoded = meant if together == passes else doubled
+    state, _ = model.begin(encoded.texts)
     total, right = torch.zeros((), device=meant.tokens.device), torch.ones(())
-    for level, logits in enumerate(model(state, heard.tokens, together)):
+    for level, logits in enumerate(model(state, encoded.tokens, together)):
         if plan.loss == "full":
             likely, answers = logits.float().log_softmax(-1), doubled.named[:, :, level]  # (n, V), (n, m)
         else:
@@ -182,7 +173,9 @@ def losses(model: CART, trie: Trie, meant: Meant, plan: Plan) -> Loss:
             child, real = children(trie, level, parents)  # (n, 1, M)
             likely = gains(model, state, logits[:, None], trie, level, child, real, "legal")[:, 0]  # (n, M)
             likely = likely.masked_fill(~real[:, 0], NEVER)
-            answers = (doubled.others[:, :, level] - child[:, 0, :1]).clamp(0, likely.shape[1] - 1)  # worth 0 elsewhere
+            answers = (doubled.others[:, :, level] - child[:, 0, :1]).clamp(
+                0, likely.shape[1] - 1
+            )  # odds are 0 elsewhere
         goal = torch.zeros_like(likely).scatter_add_(1, answers, doubled.shares(level))
         total = total - (goal * likely).sum(1).mean()
         if passes == 2:
@@ -213,8 +206,10 @@ def _keep(path: Path, name: str, model: CART, learner: Learner, done: dict[str, 
     try:
         files.write_sealed(path, json.dumps({"name": name, **done}).encode() + b"\n" + data)
     except OSError as error:
-        told = f"no checkpoint at step {done['step']} ({error})"
-        say(f"    {told}: training goes on, but if cut off starts from the one before")
+        say(
+            f"    no checkpoint at step {done['step']} ({error}): training goes on, and if cut off resumes from the "
+            "one before"
+        )
 
 
 def _resume(path: Path, name: str, model: CART, learner: Learner) -> tuple[int, float]:
@@ -222,15 +217,15 @@ def _resume(path: Path, name: str, model: CART, learner: Learner) -> tuple[int, 
     if not path.exists():
         return 0, 0.0
     try:
-        told, _, data = files.read_sealed(path).partition(b"\n")
-        facts = json.loads(told)
+        head, _, data = files.read_sealed(path).partition(b"\n")
+        facts = json.loads(head)
         if facts["name"] != name:
             return 0, 0.0
         tensors = load(data)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        say(f"    {path} can't be taken up ({error}): training starts from the beginning")
+        say(f"    {path} can't be resumed ({error}): training starts from the beginning")
         return 0, 0.0
-    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    model.load_state_dict(below(tensors, "model"))
     moments: list[dict[int, dict[str, Any]]] = [{} for _ in learner.optimizers]
     for key, value in tensors.items():
         if key.startswith("optimizer."):

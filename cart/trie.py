@@ -129,11 +129,6 @@ def build(identifiers: np.ndarray, sizes: Sequence[int]) -> Trie:
     return Trie(sizes, tuple(tokens), tuple(starts), order.astype(np.int32))
 
 
-def insert(trie: Trie, identifiers: np.ndarray, sizes: Sequence[int] | None = None) -> Trie:
-    """A tree with more candidates, which take the rows that follow. Rebuilding costs what sorting costs."""
-    return build(np.concatenate([trie.identifiers(), identifiers]), sizes or trie.sizes)
-
-
 def keys(codes: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     """int64 [N]: one number for each row of codes, equal where rows are equal and ordered as rows are."""
     key, room = np.zeros(len(codes), np.int64), 1

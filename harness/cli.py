@@ -82,7 +82,7 @@ def entry() -> NoReturn:
     here = str(Path.cwd())
     if here not in sys.path and not sys.flags.safe_path:
         sys.path.insert(0, here)
-    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter gets its number, not a traceback
+    for stream in (sys.stdout, sys.stderr):  # letters that a terminal lacks are escaped
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(main(sys.argv[1:]))
 
@@ -100,8 +100,8 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         if error.errno not in NOT_WRITTEN:
             raise
-        told = f"{error.filename or 'a file'}: {error.strerror}"
-        _complain(f"{told}; what is finished is kept: make room or mend it, and run the same command to go on")
+        what = f"{error.filename or 'a file'}: {error.strerror}"
+        _complain(f"{what}; what is finished is kept: make room or mend it, and run the same command to go on")
         return FAILED
     except NoRoom as problem:
         _complain(f"{problem}; what is finished is kept, run the same command to go on")
@@ -164,13 +164,16 @@ def _run(options: argparse.Namespace) -> int:
     interruption.listen()
     threads = options.threads or compute.available_threads()
     try:
-        wish = options.compute or os.environ.get("HARNESS_COMPUTE")
-        options.choices = calibration.settle(_cache_root(), threads, wish, progress.say)
+        request = options.compute or os.environ.get("HARNESS_COMPUTE")
+        options.choices = calibration.settle(_cache_root(), threads, request, progress.say)
     except calibration.BadChoice as problem:
         _complain(str(problem))
         return BAD_INPUT
     compute.prepare_environment(threads, options.choices.spin)
     found = _checked(suite, options, suite.limit_s)
+    from harness.contest import plan
+
+    progress.say(plan.duration(suite, found, _out(options, suite), _cache_root(), threads, options.fresh))
     from harness.contest.session import run_suite
 
     return run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options, found.fails)
@@ -182,8 +185,8 @@ def _plan(options: argparse.Namespace) -> int:
 
     suite = _load(options)
     found = _checked(suite, options, PLAN_S)
-    for told in show(suite, found, _out(options, suite), _cache_root()):
-        _say(told)
+    for each in show(suite, found, _out(options, suite), _cache_root()):
+        _say(each)
     return FINE
 
 
@@ -201,7 +204,8 @@ def _report(options: argparse.Namespace) -> int:
     if not records:
         _complain(f"{options.folder}: no sound record in it; run the suite again")
         return BAD_INPUT
-    report.show(report.write(folder, records[0]["suite"], records), report.cutoffs(records), None)
+    rows, about = report.write(folder, records[0]["suite"], records), str(folder.journal().get("about", ""))
+    report.show(rows, report.cutoffs(records), None, about=about)
     return FINE
 
 

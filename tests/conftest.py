@@ -35,12 +35,12 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def silence() -> Iterator[None]:
-    """A test that calls the command line leaves its reporter to nobody."""
+    """A test that calls the command line leaves no reporter behind."""
     yield
     progress.use(progress.Silent())
 
 
-class Heard(progress.Silent):
+class Recorder(progress.Silent):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
@@ -49,9 +49,9 @@ class Heard(progress.Silent):
 
 
 @pytest.fixture
-def heard() -> list[str]:
-    """The lines that are said while a test runs."""
-    reporter = Heard()
+def messages() -> list[str]:
+    """The lines reported while a test runs."""
+    reporter = Recorder()
     progress.use(reporter)
     return reporter.lines
 

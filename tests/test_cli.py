@@ -57,7 +57,7 @@ def test_real_datasets_say_how_to_get_them(tmp_path: Path, capsys: pytest.Captur
 
 def test_strict_ends_with_3_when_something_is_unavailable(tmp_path: Path) -> None:
     suite = tmp_path / "tiny.yaml"
-    suite.write_text(TINY.replace("- {dataset: pictures, encoder: eyes}", "- {dataset: clotho, encoder: ears}"))
+    suite.write_text(TINY.replace("- {dataset: pictures, encoder: image}", "- {dataset: clotho, encoder: audio}"))
     out = ["--out", tmp_path / "out", "--data", tmp_path, "--only", "random"]
     done = harness(tmp_path / "cache", "run", suite, *out, "--strict")
     assert done.returncode == 3, done.stderr

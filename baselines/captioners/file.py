@@ -3,8 +3,8 @@
     {"item": "clip-17", "captions": ["a dog barks", "barking, then steps"]}
     {"item": "clip-18", "caption": "rain"}                      or one caption a row, as many rows as one likes
 
-`item` is what the dataset calls a candidate: the names in a run's `tasks/<task>.json.gz`. Nobody knows how such
-captions came about, so they are audited: compared with the real ones, and how many are equal is said.
+`item` is the dataset's name of a candidate, as in a run's `tasks/<task>.json.gz`. The origin of such captions is
+unknown, so they are audited: compared with the real ones, and the run says how many are equal.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from typing import Any, NamedTuple
 from baselines.captioners.settings import FileCaptionerSettings
 from harness.contract.dataset import Contents, Pairs, Unavailable
 from harness.contract.instruments import Captioner
-from harness.contract.problems import BadInput, Problems
+from harness.contract.problems import BadInput, Problems, some
 from harness.machine import files
 from harness.machine.progress import say
 from harness.reading import text_files
 from harness.reading.rows import json_lines
-
-SHOWN = 3  # names in a message
 
 
 class Row(NamedTuple):
@@ -39,7 +37,7 @@ class FileCaptioner(Captioner):
         self.samples = settings.samples or 0  # at most so many of each candidate, the first ones; 0: all of them
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
-        """Nothing is learnt, but what is wrong with the file is said before anything is made from it."""
+        """Nothing is learnt; the file is checked before anything is made from it."""
         read(self.path)
         self.digest_of_file = files.file_digest(self.path)
 
@@ -53,12 +51,12 @@ class FileCaptioner(Captioner):
         missing = [name for name in names if name not in known]
         if missing:
             raise BadInput(
-                f"{self.path}: no captions for {len(missing):,} of {len(names):,} candidates: {_some(missing)}; add a "
-                f"row for each (the file has {_some(list(known))})"
+                f"{self.path}: no captions for {len(missing):,} of {len(names):,} candidates: {some(missing)}; add a "
+                f"row for each (the file has {some(list(known))})"
             )
         surplus = known.keys() - set(names)
         if surplus:
-            say(f"    {self.path}: {len(surplus):,} items are not asked for: {_some(sorted(surplus))}")
+            say(f"    {self.path}: {len(surplus):,} items are not asked for: {some(sorted(surplus))}")
         return [known[name].texts[: self.samples or None] for name in names]
 
     def save(self, folder: Path) -> None:
@@ -111,7 +109,7 @@ def _take(row: dict[str, Any], line: int, known: dict[str, Row]) -> str | None:
 
 
 def _whole(text: str) -> bool:
-    """JSON can spell halves of characters, which no file or digest can hold."""
+    """JSON can spell half a surrogate pair, which no file or digest can hold."""
     return not any(0xD800 <= ord(letter) < 0xE000 for letter in text)
 
 
@@ -122,8 +120,3 @@ def _kind(value: Any) -> str:
     if isinstance(value, str):
         return repr(value[:40]) if value.strip() else "an empty text"
     return f"an empty {names[type(value)].split()[-1]}" if value in ([], {}) else names[type(value)]
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(map(repr, names[:SHOWN])) + more

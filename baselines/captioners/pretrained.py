@@ -1,6 +1,6 @@
-"""The `pretrained` captioner: an image captioning checkpoint of transformers. Of a video it describes single frames.
+"""The `pretrained` captioner: an image captioning checkpoint of transformers. It describes single frames of a video.
 
-Only kinds of models that write a caption from pixels alone, without a prompt.
+Only kinds of models that generate a caption from pixels alone, without a prompt.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class PretrainedCaptioner(Captioner):
         self._model: Any = None
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
-        """Nothing is learnt, but whether it can be had at all is found out before anything is made from it."""
+        """Nothing is learnt; this loads it, to fail before anything is made from it."""
         self.parameters = parameter_count(self.model)
 
     @property
     def model(self) -> Any:
-        """Loaded when the first caption is asked for: most runs find theirs in the store."""
+        """Loaded with the first caption: most runs find theirs in the store."""
         if self._model is None:
             kind = checkpoints.part("AutoConfig", self.checkpoint).model_type
             if kind not in KINDS:
@@ -49,7 +49,7 @@ class PretrainedCaptioner(Captioner):
                     f"{self.checkpoint} is of kind {kind}, which writes no caption from pixels alone; name a "
                     f"checkpoint of kind {', '.join(KINDS)}, or bring captions with `kind: file`"
                 )
-            self.see = checkpoints.part("AutoImageProcessor", self.checkpoint)
+            self.processor = checkpoints.part("AutoImageProcessor", self.checkpoint)
             self.tokenizer = checkpoints.part("AutoTokenizer", self.checkpoint)
             self._model = compute.ready(checkpoints.model("AutoModelForImageTextToText", self.checkpoint))
         return self._model
@@ -71,14 +71,14 @@ class PretrainedCaptioner(Captioner):
             torch.manual_seed(self.seed)
             for pictures in track(_batches(contents, frames, at_once), "captions", -(-len(contents) // at_once)):
                 texts = np.array(self._sample(pictures, each), dtype=object).reshape(-1, frames, each)
-                # one of every frame, then the next of every frame: what is left out is left out evenly
+                # one of every frame, then the next of every frame, so that all frames lose about as many
                 described += [item.T.ravel().tolist()[: self.samples] for item in texts]
         return described
 
     @torch.inference_mode()
     def _sample(self, pictures: list[Image.Image], each: int) -> list[str]:
         """`each` texts of the first picture, then of the second, …"""
-        pixels = self.see(images=pictures, return_tensors="pt")["pixel_values"].to(self.model.device)
+        pixels = self.processor(images=pictures, return_tensors="pt")["pixel_values"].to(self.model.device)
         tokens = self.model.generate(
             pixel_values=pixels,
             do_sample=True,

@@ -1,7 +1,7 @@
-"""The `small` captioner: describes what a small encoder perceives, word by word; trained on the train split.
+"""The `small` captioner: generates captions word by word from the media tower of a small encoder.
 
-It starts from the encoder's media tower and goes on training it: what matters for telling items apart is not all that
-matters for describing them. It also says how likely a text is, given a medium.
+Trained on the train split; the tower is trained on, since describing items takes more than distinguishing them. It also
+computes the likelihood of a text, given an item.
 """
 
 from __future__ import annotations
@@ -19,31 +19,32 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from baselines.captioners.listener import Listener, read
 from baselines.captioners.settings import SmallCaptionerSettings
+from baselines.captioners.text_side import CaptionerText, causal_states
 from baselines.encoders import features
 from baselines.encoders.features import Shape
 from baselines.encoders.positives import captions_of
 from baselines.encoders.small import SmallEncoder
 from baselines.encoders.towers import MediaTower
-from baselines.encoders.words import PAD, START, UNKNOWN, Vocabulary, pad
 from harness.contract.dataset import Contents, Links, Pairs
 from harness.contract.instruments import Captioner
 from harness.machine import compute
 from harness.machine.progress import track
-from harness.nn.layers import Attention, Block, parameter_count
+from harness.nn.batching import by_length, lengths
+from harness.nn.layers import Attention, Block, KeysValues, below, parameter_count
 from harness.nn.learning import Learner
+from harness.nn.words import PAD, START, UNKNOWN, Vocabulary, pad
 
-KeysValues = tuple[Tensor, Tensor]
-END = PAD  # what follows the last word
+END = PAD  # follows the last word
+STORED = "teller"  # the decoder's name in stored files
 ITEMS_AT_ONCE, TEXTS_AT_ONCE, PAIRS_AT_ONCE = 128, 4096, 256
 
 
-class Teller(nn.Module):
-    """Reads the words so far as a causal transformer does, then looks at the medium once, then says the next word.
+class CaptionDecoder(nn.Module):
+    """A causal transformer over the words so far, then one cross-attention to the item, then the next word.
 
-    What reads words alone is done once a text, however many media the text is held against: all that a pair costs is
-    the look. Layers that read and look by turns learn no better, and score a pair at several times the price.
+    The words' states are computed once a text, however many items it is scored with: a pair costs the cross-attention
+    alone. Layers that alternate between the two learn no better, and cost several times as much a pair.
     """
 
     def __init__(self, vocabulary: int, longest: int, width: int, layers: int = 2) -> None:
@@ -60,40 +61,39 @@ class Teller(nn.Module):
         self.out = nn.Linear(width, vocabulary)
         nn.init.normal_(self.words.weight, std=0.02)
 
-    def forward(self, tokens: Tensor, seen: Tensor) -> Tensor:
-        """Logits (B, L, V) of each next word; tokens (B, L), `seen` (B/c, P, 2d): c texts in turn share a medium."""
-        return self.tell(self.read(tokens)[-1], seen)
+    def forward(self, tokens: Tensor, items: Tensor) -> Tensor:
+        """Logits (B, L, V) of each next word; tokens (B, L), items (B/c, P, 2d): c texts in turn share an item."""
+        return self.logits(self.states(tokens)[-1], items)
 
-    def see(self, media: Tensor) -> Tensor:
-        """All that is ever asked of media (B, P, d): their keys and values, (B, P, 2d)."""
+    def prepare(self, media: Tensor) -> Tensor:  # (B, P, d) → their keys and values (B, P, 2d)
         return self.across.keyvalue(media)
 
-    def read(self, tokens: Tensor) -> list[Tensor]:  # (B, L) → (B, L, d) after each layer
-        return read(tokens, self.words, self.places, self.blocks)
+    def states(self, tokens: Tensor) -> list[Tensor]:  # (B, L) → (B, L, d) after each layer
+        return causal_states(tokens, self.words, self.places, self.blocks)
 
-    def tell(self, x: Tensor, seen: Tensor) -> Tensor:
-        asked = self.asking(x)
-        folded = asked.reshape(len(seen), -1, asked.shape[-1])
-        x = x + self.across.look(folded, self.across.parted(seen)).reshape(x.shape)
+    def logits(self, x: Tensor, items: Tensor) -> Tensor:
+        folded = self.asking(x).reshape(len(items), -1, x.shape[-1])
+        return self._head(x + self.across.over(self.across.queries(folded), self.across.halves(items)).reshape(x.shape))
+
+    def pair_logits(self, states: Tensor, texts: Tensor, items: Tensor) -> Tensor:
+        """Logits (pairs, L, V) for states (T, L, d) of texts, each pair's text, and each pair's item (pairs, P, 2d)."""
+        queries = self.across.queries(self.asking(states))[texts]
+        return self._head(states[texts] + self.across.over(queries, self.across.halves(items)))
+
+    def _head(self, x: Tensor) -> Tensor:
         return self.out(self.norm(x + self.feed(self.feed_norm(x))))
 
-    def held_against(self, states: Tensor, texts: Tensor, seen: Tensor) -> Tensor:
-        """Logits (pairs, L, V) for states (T, L, d) of texts, the text of each pair, and what is seen in each pair."""
-        asked = self.across.ask(self.asking(states))[texts]
-        x = states[texts] + self.across.find(asked, self.across.parted(seen))
-        return self.out(self.norm(x + self.feed(self.feed_norm(x))))
-
-    def step(self, token: Tensor, place: int, pasts: list[KeysValues], seen: Tensor) -> Tensor:
+    def step(self, token: Tensor, place: int, pasts: list[KeysValues], items: Tensor) -> Tensor:
         """Logits (B, V) after one more word; `pasts` has room for keys and values of `longest` words in each layer."""
         x = (self.words(token) + self.places[place])[:, None]
         for block, past in zip(cast(list[Block], list(self.blocks)), pasts, strict=True):
             y = block.norm(x)
-            for room, new in zip(past, block.attention.remember(y), strict=True):
+            for room, new in zip(past, block.attention.keys_values(y), strict=True):
                 room[:, :, place] = new[:, :, 0]
             keys, values = (room[:, :, : place + 1] for room in past)
-            x = x + block.attention.look(y, (keys, values))
+            x = x + block.attention.over(block.attention.queries(y), (keys, values))
             x = x + block.feed(block.feed_norm(x))
-        return self.tell(x, seen)[:, 0]
+        return self.logits(x, items)[:, 0]
 
 
 class SmallCaptioner(Captioner):
@@ -108,19 +108,19 @@ class SmallCaptioner(Captioner):
         torch.manual_seed(self.seed)
         self.vocabulary, self.shape = self.encoder.vocabulary, self.encoder.shape
         self.media = self.encoder.trainable_media()
-        self.teller = self._fresh_teller()
+        self.decoder = self._fresh_decoder()
         device = compute.current().device
         self.media.to(device)
-        self.teller.to(device)
+        self.decoder.to(device)
         rows = pad([self.vocabulary.tokens(text) for text in train.queries])
-        planes = features.planes(train.candidates, self.shape)
+        planes = self.encoder.planes(train.candidates)
         self._learn(rows, planes, captions_of(train))
         self._finish()
 
     def _learn(self, rows: Tensor, planes: Tensor, captions: Links) -> None:
         rng = np.random.default_rng(self.seed)
-        modules = [self.media, self.teller]
-        learner = Learner("the small captioner", modules, self.lr, self.steps, heads=[self.teller.out])
+        modules = [self.media, self.decoder]
+        learner = Learner("the small captioner", modules, self.lr, self.steps, heads=[self.decoder.out])
         described = np.flatnonzero(captions.counts)
         device, loss = compute.current().device, [0.0]
         for step in track(range(self.steps), "training captioner", note=lambda: f"loss {loss[0]:.3f}"):
@@ -131,44 +131,42 @@ class SmallCaptioner(Captioner):
             tokens = rows[captions.targets[picks].ravel()].to(device)
             tokens = tokens[:, : int((tokens != PAD).sum(1).max()) + 1]  # one END stands behind the longest
             with compute.half_precision():
-                logits = self.teller(
-                    tokens, self.teller.see(self.media.states(planes[items].to(device, torch.float32)))
-                )
+                seen = self.decoder.prepare(self.media.states(planes[items].to(device, torch.float32)))
+                logits = self.decoder(tokens, seen)
             value = nll(logits.float(), tokens).sum() / (tokens != PAD).sum()
             learner.learn(step, value)
             loss[0] = value.item()
 
-    def _fresh_teller(self) -> Teller:
-        return Teller(len(self.vocabulary), self.vocabulary.longest, self.media.width)
+    def _fresh_decoder(self) -> CaptionDecoder:
+        return CaptionDecoder(len(self.vocabulary), self.vocabulary.longest, self.media.width)
 
     def _finish(self) -> None:
-        self.parameters = parameter_count(self.media) + parameter_count(self.teller)
+        self.parameters = parameter_count(self.media) + parameter_count(self.decoder)
         self._trained = {f"media.{name}": tensor for name, tensor in self.media.state_dict().items()}
-        self._trained |= {f"teller.{name}": tensor for name, tensor in self.teller.state_dict().items()}
-        self.media, self.teller = copy.deepcopy(self.media), copy.deepcopy(self.teller)
+        self._trained |= {f"{STORED}.{name}": tensor for name, tensor in self.decoder.state_dict().items()}
+        self.media, self.decoder = copy.deepcopy(self.media), copy.deepcopy(self.decoder)
         compute.ready(self.media)
-        compute.ready(self.teller)
+        compute.ready(self.decoder)
 
     # -- use --------------------------------------------------------------------------------------------------------
 
     def prepare(self, contents: Contents) -> Tensor:
-        """What its one look asks of media: (n, P, 2d)."""
+        """Keys and values of the cross-attention: (n, P, 2d)."""
         places, width = self.media.places.shape
         return torch.cat(
-            [torch.empty(0, places, 2 * width, device=compute.current().device), *self._perceived(contents)]
+            [torch.empty(0, places, 2 * width, device=compute.current().device), *self._prepared(contents)]
         )
 
-    def _perceived(self, contents: Contents) -> Iterator[Tensor]:
+    def _prepared(self, contents: Contents) -> Iterator[Tensor]:
         with torch.inference_mode():
-            for start in range(0, len(contents), ITEMS_AT_ONCE):
-                planes = features.planes(contents[start : start + ITEMS_AT_ONCE], self.shape)
-                yield self.teller.see(self.media.states(planes.to(compute.current().device, torch.float32)))
+            for batch in features.batches(self.encoder.planes(contents), ITEMS_AT_ONCE):
+                yield self.decoder.prepare(self.media.states(batch))
 
     def describe(self, contents: Contents) -> list[list[str]]:
         samples, generator = self.samples, torch.Generator().manual_seed(self.seed)
         words = np.array(["", "", "", *self.vocabulary.words], dtype=object)
         described: list[list[str]] = []
-        for media in track(self._perceived(contents), "captions", -(-len(contents) // ITEMS_AT_ONCE)):
+        for media in track(self._prepared(contents), "captions", -(-len(contents) // ITEMS_AT_ONCE)):
             for part in media.split(max(1, TEXTS_AT_ONCE // samples)):
                 tokens = self._sample(part, samples, generator).numpy()
                 texts = [" ".join(filter(None, row)) for row in words[tokens]]
@@ -179,13 +177,13 @@ class SmallCaptioner(Captioner):
     def _sample(self, seen: Tensor, samples: int, generator: torch.Generator) -> Tensor:
         """int64 [items · samples, longest]: words, then END for good."""
         count, longest = len(seen) * samples, self.vocabulary.longest
-        room = (count, self.teller.heads, longest, self.media.width // self.teller.heads)
-        pasts = [(seen.new_zeros(room), seen.new_zeros(room)) for _ in self.teller.blocks]
+        room = (count, self.decoder.heads, longest, self.media.width // self.decoder.heads)
+        pasts = [(seen.new_zeros(room), seen.new_zeros(room)) for _ in self.decoder.blocks]
         rows, token = torch.arange(count), torch.full((count,), START, device=seen.device)
         out = torch.full((count, longest), END)
         for place in range(longest):
-            with compute.half_precision():  # they are for training, too
-                logits = self.teller.step(token, place, pasts, seen).float()
+            with compute.half_precision():  # captions are for training
+                logits = self.decoder.step(token, place, pasts, seen).float()
             logits[:, START : UNKNOWN + 1] = -torch.inf  # neither START nor UNKNOWN is a word
             odds = (logits / self.temperature).softmax(-1).cpu()
             drawn = torch.multinomial(odds, 1, generator=generator)[:, 0]
@@ -195,7 +193,7 @@ class SmallCaptioner(Captioner):
             going = drawn.nonzero()[:, 0]
             if not len(going):
                 break
-            if 2 * len(going) <= len(rows):  # most have come to their end: only the others go on
+            if 2 * len(going) <= len(rows):  # most have ended: go on with the others alone
                 kept = going.to(seen.device)
                 pasts = [(keys[kept], values[kept]) for keys, values in pasts]
                 seen = seen[kept // samples if len(seen) < len(rows) else kept]
@@ -205,28 +203,25 @@ class SmallCaptioner(Captioner):
 
     @torch.inference_mode()
     def likelihood(self, texts: Sequence[str], prepared: Tensor, pairs: np.ndarray) -> np.ndarray:
-        """Pairs of texts of a length together; each text is read once for all its pairs that stand together."""
+        """Each text's states are computed once for all its pairs in a batch."""
         tokens = F.pad(self.vocabulary.batch(texts), (0, 1), value=END)
-        lengths = (tokens != PAD).sum(1).numpy()
-        order = np.lexsort((pairs[:, 0], lengths[pairs[:, 0]]))
+        longest = lengths(tokens).numpy()
         scores = np.empty(len(pairs), np.float32)
-        for start in range(0, len(pairs), PAIRS_AT_ONCE):
-            rows = order[start : start + PAIRS_AT_ONCE]
+        for rows in by_length(longest[pairs[:, 0]], PAIRS_AT_ONCE, pairs[:, 0]) if len(pairs) else ():
             asked, place = (torch.from_numpy(x) for x in np.unique(pairs[rows, 0], return_inverse=True))
-            batch = tokens[asked, : int(lengths[asked].max()) + 1].to(prepared.device)
+            batch = tokens[asked, : int(longest[asked].max()) + 1].to(prepared.device)
             place = place.to(prepared.device)
             seen = prepared[torch.from_numpy(pairs[rows, 1]).to(prepared.device)]
-            logits = self.teller.held_against(self.teller.read(batch)[-1], place, seen)
+            logits = self.decoder.pair_logits(self.decoder.states(batch)[-1], place, seen)
             scores[rows] = -nll(logits.float(), batch[place]).sum(1).cpu().numpy()
         return scores
 
-    def text_tower(self, dim: int) -> Listener:
-        """A copy of what has learnt to read, with a new last layer."""
+    def text_tower(self, dim: int) -> CaptionerText:
+        """A copy of the decoder's text layers, with new last layers."""
         torch.manual_seed(self.seed)
-        teller = self._fresh_teller()
-        named = self._trained.items()
-        teller.load_state_dict({k.removeprefix("teller."): v for k, v in named if k.startswith("teller.")})
-        return Listener(self.vocabulary, teller.words, teller.places, teller.blocks, dim)
+        decoder = self._fresh_decoder()
+        decoder.load_state_dict(below(self._trained, STORED))
+        return CaptionerText(self.vocabulary, decoder.words, decoder.places, decoder.blocks, dim)
 
     # -- keeping ----------------------------------------------------------------------------------------------------
 
@@ -242,16 +237,14 @@ class SmallCaptioner(Captioner):
         self.shape = Shape(**config["shape"])
         weights = load_file(folder / "captioner.safetensors")
         self.media = MediaTower(self.shape, self.encoder.dim)
-        self.media.load_state_dict({k.removeprefix("media."): v for k, v in weights.items() if k.startswith("media.")})
-        self.teller = self._fresh_teller()
-        self.teller.load_state_dict(
-            {k.removeprefix("teller."): v for k, v in weights.items() if k.startswith("teller.")}
-        )
+        self.media.load_state_dict(below(weights, "media"))
+        self.decoder = self._fresh_decoder()
+        self.decoder.load_state_dict(below(weights, STORED))
         self._finish()
 
 
 def nll(logits: Tensor, tokens: Tensor) -> Tensor:
-    """What each next word costs, END once, 0 behind it: (B, L, V), (B, L) → (B, L - 1)."""
+    """The cross-entropy of each next word, END included, 0 after it: (B, L, V), (B, L) → (B, L - 1)."""
     following = tokens[:, 1:]
     costs = F.cross_entropy(logits[:, :-1].transpose(1, 2), following, reduction="none")
     return costs.masked_fill(tokens[:, :-1] == END, 0)

@@ -25,45 +25,47 @@ class ClapEncoder(PretrainedEncoder):
         self.checkpoint = settings.checkpoint
 
     def _load(self) -> Towers:
-        hear = checkpoints.part("AutoFeatureExtractor", self.checkpoint)
+        extractor = checkpoints.part("AutoFeatureExtractor", self.checkpoint)
         model = checkpoints.model("ClapModel", self.checkpoint, unasked=())
         text = TransformersText(model, checkpoints.part("AutoTokenizer", self.checkpoint))
         parameters = parameter_count(model)
         compute.ready(model, self.precision)
 
-        def listen(sounds: list[Waveform]) -> Any:
-            heard = features(hear, [resampled(sound, hear.sampling_rate) for sound in sounds])
+        def encoded(sounds: list[Waveform]) -> Any:
+            inputs = features(extractor, [resampled(sound, extractor.sampling_rate) for sound in sounds])
             device = compute.current().device
-            return model.audio_model(**{name: tensor.to(device) for name, tensor in heard.items()})
+            return model.audio_model(**{name: tensor.to(device) for name, tensor in inputs.items()})
 
         def media(sounds: list[Waveform]) -> Tensor:
-            return model.audio_projection(listen(sounds).pooler_output)
+            return model.audio_projection(encoded(sounds).pooler_output)
 
         def states(sounds: list[Waveform]) -> Tensor:
-            return listen(sounds).last_hidden_state.flatten(2).transpose(1, 2)
+            return encoded(sounds).last_hidden_state.flatten(2).transpose(1, 2)
 
         return Towers(text.dim, parameters, text.tokens, text, media, text.states, states)
 
     def text_tower(self) -> TransformersText:
-        """Read once more: the one in use is frozen, its layers laid out for searching."""
+        """Loaded once more: the one in use is frozen, its layers packed for searching."""
         model = checkpoints.model("ClapModel", self.checkpoint, unasked=())
         return TransformersText(model, checkpoints.part("AutoTokenizer", self.checkpoint))
 
 
-def features(hear: Any, sounds: list[np.ndarray]) -> dict[str, Tensor]:
+def features(extractor: Any, sounds: list[np.ndarray]) -> dict[str, Tensor]:
     """Of each sound alone, so that no answer depends on the others in its batch or on chance.
 
     The library cuts long sounds anywhere, and calls one of a batch long where none is.
     """
-    fuses, most = hear.truncation == "fusion", hear.nb_max_samples
+    fuses, most = extractor.truncation == "fusion", extractor.nb_max_samples
     state = np.random.get_state()
     parts, longer = [], []
     try:
         for samples in sounds:
             np.random.seed(0)  # for the three crops that are fused with a long sound as a whole
             samples = samples if fuses else middle(samples, most)
-            parts.append(hear(samples, sampling_rate=hear.sampling_rate, return_tensors="pt")["input_features"])
-            longer.append([fuses and len(samples) // hear.hop_length > most // hear.hop_length])
+            parts.append(
+                extractor(samples, sampling_rate=extractor.sampling_rate, return_tensors="pt")["input_features"]
+            )
+            longer.append([fuses and len(samples) // extractor.hop_length > most // extractor.hop_length])
     finally:
         np.random.set_state(state)
     return {"input_features": torch.cat(parts).float(), "is_longer": torch.tensor(longer)}

@@ -33,14 +33,14 @@ class ClipEncoder(PretrainedEncoder):
 
     def _load(self) -> Towers:
         model = self._model()
-        see = checkpoints.part("AutoImageProcessor", self.checkpoint)
+        processor = checkpoints.part("AutoImageProcessor", self.checkpoint)
         text = TransformersText(model, checkpoints.part("AutoTokenizer", self.checkpoint))
         parameters = parameter_count(model)
         compute.ready(model, self.precision)
         project = getattr(model, "visual_projection", None)  # SigLIP's is inside
 
         def pixels(pictures: list[Any]) -> Tensor:
-            return see(images=pictures, return_tensors="pt")["pixel_values"].to(compute.current().device)
+            return processor(images=pictures, return_tensors="pt")["pixel_values"].to(compute.current().device)
 
         def media(pictures: list[Any]) -> Tensor:
             pooled = model.vision_model(pixel_values=pixels(pictures)).pooler_output
@@ -49,10 +49,10 @@ class ClipEncoder(PretrainedEncoder):
         def states(pictures: list[Any]) -> Tensor:
             return model.vision_model(pixel_values=pixels(pictures)).last_hidden_state
 
-        # projections were replaced by faster ones: the text side has to hold the same
+        # `compute.ready` has replaced projections by faster ones: the text side uses the same
         text.projection = getattr(model, "text_projection", torch.nn.Identity())
         return Towers(text.dim, parameters, text.tokens, text, media, text.states, states)
 
     def text_tower(self) -> TransformersText:
-        """Read once more: the one in use is frozen, its layers laid out for searching."""
+        """Loaded once more: the one in use is frozen, its layers packed for searching."""
         return TransformersText(self._model(), checkpoints.part("AutoTokenizer", self.checkpoint))

@@ -5,8 +5,13 @@ Each comes out as uint8-sized planes [C, H, W] of one fixed shape a modality, so
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +20,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from harness.contract.dataset import Contents, Modality, Waveform
+from harness.contract.store import Recipe, Store
 from harness.machine import compute
 from harness.machine.progress import track
 
+VERSION = 1  # raise it whenever the same contents and shape would give other planes
 RATE, WINDOW, HOP, MELS = 16_000, 512, 400, 48
 SAMPLE, FITTING = 256, 95  # things that settle the shape of all, and the percentage of them that fits whole
+AT_ONCE = 8  # things that are seen together: their spectra fit a processor's cache
 
 
 @dataclass(frozen=True)
@@ -64,39 +72,75 @@ def _bounded(height: int, width: int, most: int = 96) -> tuple[int, int]:
     return (height, width) if max(height, width) <= most else (most, most)
 
 
-def planes(contents: Contents, shape: Shape) -> Tensor:
+def planes(contents: Contents, shape: Shape, store: Store | None = None) -> Tensor:
     """float16 [n, C, H, W], roughly within -1..1."""
-    return planes_and_cut(contents, shape)[0]
+    return planes_and_cut(contents, shape, store)[0]
 
 
-def planes_and_cut(contents: Contents, shape: Shape) -> tuple[Tensor, int]:
-    """The planes, and how many of the things are larger than the shape: cut, shrunk, or seen in fewer frames."""
-    out = torch.empty(len(contents), shape.channels, shape.height, shape.width, dtype=torch.float16)
-    see, cut = audio if shape.modality == "audio" else pictures, 0
+def planes_and_cut(contents: Contents, shape: Shape, store: Store | None = None) -> tuple[Tensor, int]:
+    """The planes, and how many of the things are larger than the shape: cut, shrunk, or seen in fewer frames.
+
+    With a store they are made once for all who train on these contents or index them, and lie on the disk.
+    """
+    size = (len(contents), shape.channels, shape.height, shape.width)
+    if store is None or not len(contents):
+        out = torch.empty(size, dtype=torch.float16)
+        return out, _fill(out, contents, shape)
+    config = {"version": VERSION, "shape": asdict(shape), "contents": contents.digest}
+
+    def build(folder: Path) -> None:
+        out = np.lib.format.open_memmap(folder / "planes.npy", "w+", np.float16, size)
+        (folder / "cut.json").write_text(json.dumps(_fill(torch.from_numpy(out), contents, shape)))
+        out.flush()
+
+    label = " ".join(contents.source.split(":")[-2:])
+    folder = store.make(Recipe("features", label, config), build, 2 * math.prod(size)).folder
+    found = np.load(folder / "planes.npy", mmap_mode="c", allow_pickle=False)  # "c": torch warns of what is read-only
+    return torch.from_numpy(found), int(json.loads((folder / "cut.json").read_text()))
+
+
+def batches(planes: Tensor, size: int) -> Iterator[Tensor]:
+    """Planes as a tower takes them: float32, on the device, some at a time."""
+    for start in range(0, len(planes), size):
+        yield planes[start : start + size].to(compute.current().device, torch.float32)
+
+
+def _fill(out: Tensor, contents: Contents, shape: Shape) -> int:
+    """Some things at a time; how many were larger than the shape."""
+    things, cut = iter(contents), 0
+    see = audio if shape.modality == "audio" else pictures
     with compute.limited_threads(1):
-        for row, thing in enumerate(track(contents, f"{contents.modality} features", len(contents))):
-            out[row] = see(thing, shape)
-            cut += _larger(_shape(shape.modality, *_size(thing)), shape)
-    return out, cut
+        for start in track(range(0, len(out), AT_ONCE), f"{contents.modality} features"):
+            some = list(islice(things, AT_ONCE))
+            out[start : start + AT_ONCE] = see(some, shape)
+            cut += sum(_larger(_shape(shape.modality, *_size(thing)), shape) for thing in some)
+    return cut
 
 
 def _larger(one: Shape, other: Shape) -> bool:
     return one.channels > other.channels or one.height > other.height or one.width > other.width
 
 
-def audio(sound: Waveform, shape: Shape) -> Tensor:
-    """Log-mel; longer sounds are cut, shorter ones end in silence."""
-    samples = np.asarray(sound.samples, np.float32)
-    if sound.rate != RATE:
-        from scipy.signal import resample_poly
-
-        samples = resample_poly(samples, RATE, sound.rate).astype(np.float32)
+def audio(sounds: Sequence[Waveform], shape: Shape) -> Tensor:
+    """Log-mel (n, MELS, 1, W); longer sounds are cut, shorter ones end in silence."""
     wanted = (shape.width - 1) * HOP
-    samples = np.pad(samples[:wanted], (0, max(0, wanted - len(samples))))
-    window = torch.hann_window(WINDOW)
-    spectrum = torch.stft(torch.from_numpy(samples), WINDOW, HOP, window=window, return_complex=True)  # (257, W)
+    samples = np.zeros((len(sounds), wanted), np.float32)
+    for row, sound in zip(samples, sounds, strict=True):
+        heard = _resampled(sound)[:wanted]
+        row[: len(heard)] = heard
+    around = F.pad(torch.from_numpy(samples)[:, None], (WINDOW // 2, WINDOW // 2), mode="reflect")[:, 0]
+    spectrum = torch.fft.rfft(around.unfold(1, WINDOW, HOP) * torch.hann_window(WINDOW))  # (n, W, 257)
     power = spectrum.real.square() + spectrum.imag.square()
-    return (torch.log10(mel_filters() @ power + 1e-6) + 2.0)[:, None] / 4.0
+    return (torch.log10(power @ mel_filters().T + 1e-6) + 2.0).transpose(1, 2)[:, :, None] / 4.0
+
+
+def _resampled(sound: Waveform) -> np.ndarray:
+    samples = np.asarray(sound.samples, np.float32)
+    if sound.rate == RATE:
+        return samples
+    from scipy.signal import resample_poly
+
+    return np.asarray(resample_poly(samples, RATE, sound.rate), np.float32)
 
 
 @cache
@@ -111,7 +155,11 @@ def mel_filters() -> Tensor:
     return torch.from_numpy(triangles.astype(np.float32))
 
 
-def pictures(frames: np.ndarray, shape: Shape) -> Tensor:
+def pictures(several: Sequence[np.ndarray], shape: Shape) -> Tensor:
+    return torch.stack([_picture(frames, shape) for frames in several])
+
+
+def _picture(frames: np.ndarray, shape: Shape) -> Tensor:
     """One picture [H, W, 3] or frames [T, H, W, 3] as planes; frames are drawn evenly when their number differs."""
     stack = frames[None] if frames.ndim == 3 else frames
     wanted = shape.channels // 3

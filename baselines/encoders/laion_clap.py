@@ -75,15 +75,15 @@ class LaionClapEncoder(PretrainedEncoder):
             return model.get_text_embedding({"input_ids": numbers, "attention_mask": mask.long()})
 
         def media(sounds: list[Waveform]) -> Tensor:
-            heard = [self._heard(sound, data.get_audio_features, module.model_cfg["audio_cfg"]) for sound in sounds]
-            return model.get_audio_embedding(heard)
+            config = module.model_cfg["audio_cfg"]
+            return model.get_audio_embedding([self._features(each, data.get_audio_features, config) for each in sounds])
 
         with torch.inference_mode():
             dim = text(tokens(["a"]).to(device)).shape[-1]
         return Towers(dim, parameters, tokens, text, media)
 
-    def _heard(self, sound: Waveform, features: Any, config: Any) -> dict[str, Tensor]:
-        """Of each sound alone: the library cuts long ones where chance has it."""
+    def _features(self, sound: Waveform, features: Any, config: Any) -> dict[str, Tensor]:
+        """Of each sound alone: the library cuts long ones at random."""
         samples = resampled(sound, RATE)
         if not self.fusion:
             samples = middle(samples, LONGEST)

@@ -49,14 +49,16 @@ class OpenClipEncoder(PretrainedEncoder):
             raise BadInput(f"open_clip can't make {name} ({_first_line(error)}); correct its config") from error
         _fill(model, weights, library)
         parameters = parameter_count(model)
-        see = transform.image_transform_v2(transform.PreprocessCfg(**model.visual.preprocess_cfg), is_train=False)
+        preprocess = transform.image_transform_v2(
+            transform.PreprocessCfg(**model.visual.preprocess_cfg), is_train=False
+        )
         packed_attention.pack(compute.ready(model, self.precision), self.precision)
         text = _Short(model, tokenizer) if _shortens(model, library) else _Whole(model, tokenizer)
         with torch.inference_mode():
             dim = text(text.tokens(["a"]).to(compute.current().device)).shape[-1]
 
         def media(pictures: list[Any]) -> Tensor:
-            pixels = torch.stack([see(picture) for picture in pictures])
+            pixels = torch.stack([preprocess(picture) for picture in pictures])
             return model.encode_image(pixels.to(compute.current().device))
 
         return Towers(dim, parameters, text.tokens, text, media)
@@ -74,7 +76,7 @@ class OpenClipEncoder(PretrainedEncoder):
         if self.architecture is None or self.architecture not in library.list_models():
             raise BadInput(
                 f"open_clip knows no architecture {self.architecture!r}; name the one that the weights {place} are of, "
-                "ViT-B-32 say: open_clip.list_models() tells them all"
+                "ViT-B-32 say: open_clip.list_models() has them all"
             )
         if place.is_file():
             return self.architecture, place, False
@@ -102,7 +104,7 @@ class OpenClipEncoder(PretrainedEncoder):
 
 
 class _Whole:
-    """A text side whose rows stay as long as they are: it listens to their filling."""
+    """A text side whose rows keep their length: it attends to their padding."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model, self.tokenizer = model, tokenizer
@@ -116,7 +118,7 @@ class _Whole:
 
 
 class _Short(_Whole):
-    """A text side that is given no more than its texts fill: what follows the end changes nothing before it."""
+    """A causal text side, whose rows are cut after the last word: what follows changes nothing before it."""
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
         numbers = super().tokens(texts)
@@ -137,7 +139,7 @@ class _Short(_Whole):
 
 
 def _shortens(model: Any, library: Any) -> bool:
-    """Whether each word hears only those before it, and the end of the text speaks for it."""
+    """Whether attention is causal and the text's vector is the state of its last token."""
     causal = isinstance(model, library.CLIP) and model.attn_mask is not None
     return causal and model.text_pool_type in ("argmax", "eos")
 

@@ -1,4 +1,4 @@
-"""PyTorch's own attention with the products that everybody's linear layers get: see `harness.machine.compute.ready`."""
+"""PyTorch's own attention with the same fast products as all linear layers: see `harness.machine.compute.ready`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.machine.compute import Precision
 
 
 class PackedAttention(nn.Module):
-    """Self-attention, batch first, in evaluation: all that an encoder of open_clip asks of nn.MultiheadAttention."""
+    """Self-attention, batch first, for evaluation: all that open_clip's encoders use of nn.MultiheadAttention."""
 
     def __init__(self, plain: nn.MultiheadAttention, precision: Precision) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class PackedAttention(nn.Module):
 
 
 def pack(module: nn.Module, precision: Precision) -> None:
-    """Replace the attention of every residual block that listens to itself alone."""
+    """Replace the attention of every residual block with self-attention alone."""
     if compute.current().device != "cpu":
         return
     for block in module.modules():

@@ -1,6 +1,6 @@
-"""Which items are right for a text: equal texts (above all labels) are one text, right for every item that bears it.
+"""Which items are right for a text: equal texts (above all labels) are one text, right for every item that has it.
 
-Called by all that train by contrast, the small encoder and `match`, so that no item counts as wrong for its own label.
+Used by all contrastive training, so that no item counts as wrong for its own label.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Positives:
         self.texts = len(numbers)  # different ones
         self.captions = captions_of(pairs)
         joined = self.text[pairs.links.queries] * len(pairs.candidates) + pairs.links.targets
-        self.shared = len(np.unique(joined)) > self.texts  # some text is right for several items
+        self.shared = len(np.unique(joined)) > self.texts  # some texts are right for several items
 
     def among(self, captions: np.ndarray, items: np.ndarray) -> Tensor | None:
-        """bool (captions, items): which item each caption is right for; None where it is its own alone."""
+        """bool (captions, items): which items each caption is right for; None where each is right for its own alone."""
         if not self.shared:
             return None
         borne = self.captions.take(items)
@@ -40,8 +40,8 @@ def captions_of(pairs: Pairs) -> Links:
 def contrast(logits: Tensor, right: Tensor | None) -> Tensor:
     """CLIP's loss for logits (B, B) of captions and items: each caption's own item is on the diagonal.
 
-    Where captions are right for several items (`right`), the divergence from an even share among those, both ways: as
-    the cross-entropy it moves the weights alike, but what is perfectly told apart costs nothing.
+    Where captions are right for several items (`right`), the divergence from an even share among those, both ways: its
+    gradients are those of the cross-entropy, but a perfect model's loss is 0.
     """
     if right is None:
         own = torch.arange(len(logits), device=logits.device)

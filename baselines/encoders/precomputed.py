@@ -1,10 +1,10 @@
-"""The `precomputed` encoder: vectors that were made elsewhere, of media and of texts, looked up instead of encoded.
+"""The `precomputed` encoder: looks up vectors of media and texts that were made elsewhere.
 
-Files: .npy (float [n, dim]), .npz (arrays `vectors` and, if you like, `names`), .safetensors (tensor `vectors`). Whose
-a row is, is said by names (of media: what the dataset calls them; of texts: the texts themselves), in the .npz or as a
-JSON list in a file of its own. Without names rows go by position: with `split`, a row for all that is annotated in that
-split, in that order, whether its medium is here or not; without, a row for all that a manifest lists, or as its column
-`row` says. One side may be left out where only the other is asked.
+Files: .npy (float [n, dim]), .npz (arrays `vectors` and, if you like, `names`), .safetensors (tensor `vectors`). Names
+say which row is whose (media: the dataset's names; texts: the texts themselves), in the .npz or as a JSON list in a
+file of its own. Without names rows go by position: with `split`, a row for everything annotated in that split, in that
+order, whether its medium is here or not; without, a row for everything that a manifest lists, or as its column `row`
+says. One side may be left out where only the other is used.
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ import numpy as np
 from baselines.encoders.settings import PrecomputedSettings
 from harness.contract.dataset import WHOLE, Contents, Modality, Pairs
 from harness.contract.instruments import Encoder
-from harness.contract.problems import BadInput
+from harness.contract.problems import BadInput, some
 from harness.reading import vectors
-
-SHOWN = 3  # names in a message
 
 
 class PrecomputedEncoder(Encoder):
@@ -35,7 +33,7 @@ class PrecomputedEncoder(Encoder):
         self.split = settings.split
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
-        """Nothing is learnt; what is wrong with the files is said before anything is made from them."""
+        """Nothing is learnt; the files are checked before anything is made from them."""
         dims = {table.dim: table.path for table in self.tables.values()}
         if len(dims) > 1:
             (one, first), (other, second) = dims.items()
@@ -60,7 +58,7 @@ class PrecomputedEncoder(Encoder):
         return found / np.linalg.norm(found, axis=1, keepdims=True)
 
     def embed(self, contents: Contents) -> np.ndarray:
-        """They are on the disk already; and what is missing is counted over all contents."""
+        """Not stored again, as they are files already; and missing ones are counted over all contents."""
         return self.encode(contents)
 
     def save(self, folder: Path) -> None:
@@ -71,14 +69,14 @@ class PrecomputedEncoder(Encoder):
 
 
 class Table:
-    """The vectors of one side, and whose they are."""
+    """The vectors of one side, and the row of each content."""
 
     def __init__(self, path: Path, names: Path | None, side: str, split: str | None) -> None:
         self.path, self.side, self.split = path, side, split
         self.vectors, inside = vectors.read(path)
         self.dim = self.vectors.shape[1]
-        told = vectors.names(names) if names else inside
-        self.places = None if told is None else self._placed(told, names or path)
+        known = vectors.names(names) if names else inside
+        self.places = None if known is None else self._placed(known, names or path)
 
     def _placed(self, names: list[str], where: Path) -> dict[str, int]:
         if len(names) != len(self.vectors):
@@ -93,7 +91,7 @@ class Table:
         return places
 
     def rows(self, contents: Contents) -> np.ndarray:
-        """int64 [n]: where the vector of each of the contents stands."""
+        """int64 [n]: the row of each of the contents."""
         if not len(contents):
             return np.empty(0, np.int64)
         if self.places is None:
@@ -103,11 +101,9 @@ class Table:
             raise BadInput(f"{self.path}: vectors go by the names of items, and this {contents.modality} has none")
         missing = [key for key in keys if key not in self.places]
         if missing:
-            more = f" and {len(missing) - SHOWN:,} more" if len(missing) > SHOWN else ""
             raise BadInput(
                 f"{self.path}: no vectors for {len(missing):,} of {len(keys):,} {contents.modality} contents: "
-                f"{', '.join(map(repr, missing[:SHOWN]))}{more}; it has "
-                f"{', '.join(map(repr, list(self.places)[:SHOWN]))}, …: add what is missing, or name another encoder"
+                f"{some(missing)}; it has {some(list(self.places))}: add what is missing, or name another encoder"
             )
         return np.array([self.places[key] for key in keys], np.int64)
 

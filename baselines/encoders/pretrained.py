@@ -1,6 +1,6 @@
-"""What encoders with weights from elsewhere share: loading when first asked, batches, frames of video, precision.
+"""What all encoders with weights from elsewhere share: lazy loading, batches, frames of video, precision.
 
-An adapter says how its library loads, reads texts and perceives media; that alone is its file.
+An adapter's own file holds only how its library loads, tokenises texts and encodes media.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from harness.contract.dataset import Contents, Modality, Pairs, Unavailable, Wav
 from harness.contract.instruments import TokenEncoder
 from harness.machine import compute
 from harness.machine.compute import Precision
-from harness.nn.layers import trim
+from harness.nn import batching
 
 TEXTS, THINGS = 256, 32  # in a batch; a video's frames count as things
 MORE = 8  # times as many on a GPU
 
 
 class Towers(NamedTuple):
-    """A loaded model, ready to search, in the words of `PretrainedEncoder`."""
+    """A loaded model, ready to search."""
 
     dim: int
     parameters: int
@@ -50,7 +50,7 @@ class PretrainedEncoder(TokenEncoder):
 
     @property
     def towers(self) -> Towers:
-        """Loaded when something is first encoded: galleries are mostly found in the store."""
+        """Loaded when something is first encoded: the vectors of a gallery are mostly in the store."""
         if self._towers is None:
             if not compute.knows(self.precision):
                 raise Unavailable(f"precision: {self.precision}: this device has none; write `precision: fp32`")
@@ -58,16 +58,18 @@ class PretrainedEncoder(TokenEncoder):
         return self._towers
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
-        """Nothing is learnt, but whether it can be had at all is found out before anything is made from it."""
+        """Nothing is learnt; this loads it, to fail before anything is made from it."""
         self.dim, self.parameters = self.towers.dim, self.towers.parameters
 
     def encode(self, contents: Contents) -> np.ndarray:
         out = np.empty((len(contents), self.dim), np.float32)
         towers = self.towers
         with torch.inference_mode(), compute.amp(self.precision):
+            if contents.modality == "text" and len(contents):
+                tokens, device = towers.tokens(list(contents)), compute.current().device
+                found = batching.encode(lambda rows: towers.text(rows).float(), tokens, device, _size(TEXTS))
+                return F.normalize(found, dim=-1).cpu().numpy()
             if contents.modality == "text":
-                for rows, tokens in self._by_length(contents):
-                    out[rows] = F.normalize(towers.text(tokens).float(), dim=-1).cpu().numpy()
                 return out
             for start, things, each in self._batches(contents):
                 vectors = F.normalize(towers.media(things).float(), dim=-1)
@@ -87,8 +89,8 @@ class PretrainedEncoder(TokenEncoder):
         with torch.inference_mode(), compute.amp(self.precision):
             if contents.modality == "text":
                 tokens = towers.tokens(list(contents)).to(compute.current().device)
-                heard = torch.cat([states(part).float() for part in tokens.split(_size(TEXTS))])
-                return heard.cpu().numpy(), (tokens != 0).cpu().numpy()
+                found = torch.cat([states(part).float() for part in tokens.split(_size(TEXTS))])
+                return found.cpu().numpy(), (tokens != 0).cpu().numpy()
             seen: list[np.ndarray] = []
             for _, things, each in self._batches(contents):
                 found = states(things).float().cpu().numpy()
@@ -96,17 +98,8 @@ class PretrainedEncoder(TokenEncoder):
         together = np.concatenate(seen) if seen else np.empty((0, 1, self.dim), np.float32)
         return together, np.ones(together.shape[:2], bool)
 
-    def _by_length(self, contents: Contents) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Texts of a length together, so that little is padded."""
-        if not len(contents):
-            return
-        tokens = self.towers.tokens(list(contents))
-        order = (tokens != 0).sum(1).argsort(stable=True)
-        for rows in order.split(_size(TEXTS)):
-            yield rows.numpy(), trim(tokens[rows]).to(compute.current().device)
-
     def _batches(self, contents: Contents) -> Iterator[tuple[int, list[Any], int]]:
-        """Things as the model takes them: where they stand, they, and how many of them make one of the contents."""
+        """A position, the model's inputs from there on, and how many of them make up one of the contents."""
         known = [medium for medium in self.modalities if medium != "text"]
         if contents.modality not in known:
             raise Unavailable(
@@ -121,12 +114,12 @@ class PretrainedEncoder(TokenEncoder):
 
     def save(self, folder: Path) -> None:
         """The weights stay where they are."""
-        told = {"dim": self.dim, "parameters": self.parameters}
-        (folder / "pretrained.json").write_text(json.dumps(told))
+        sizes = {"dim": self.dim, "parameters": self.parameters}
+        (folder / "pretrained.json").write_text(json.dumps(sizes))
 
     def load(self, folder: Path) -> None:
-        told = json.loads((folder / "pretrained.json").read_text())
-        self.dim, self.parameters = told["dim"], told["parameters"]
+        sizes = json.loads((folder / "pretrained.json").read_text())
+        self.dim, self.parameters = sizes["dim"], sizes["parameters"]
 
 
 def _size(batch: int) -> int:
@@ -144,7 +137,7 @@ def _things(content: Any, modality: Modality, frames: int) -> list[Any]:
 
 
 def resampled(sound: Waveform, rate: int) -> np.ndarray:
-    """float32 samples at another rate; of nothing at all a sample of silence is left."""
+    """float32 samples at another rate; an empty sound becomes one sample of silence."""
     samples = np.asarray(sound.samples, np.float32)
     if sound.rate != rate and len(samples):
         from math import gcd
@@ -157,6 +150,6 @@ def resampled(sound: Waveform, rate: int) -> np.ndarray:
 
 
 def middle(samples: np.ndarray, most: int) -> np.ndarray:
-    """What is too long, cut to its middle: libraries cut where chance has it, and no two runs would agree."""
+    """The middle of a sound that is too long: libraries cut at random, so that no two runs would agree."""
     start = max(0, (len(samples) - most) // 2)
     return samples[start : start + most]

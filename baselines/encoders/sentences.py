@@ -1,8 +1,8 @@
-"""The `sentence_transformers` encoder: queries by a sentence encoder, encoded live; media by another encoder.
+"""The `sentence_transformers` encoder: texts by a sentence encoder, media by another encoder.
 
 `checkpoint` is a folder or a hub id in the layout of sentence-transformers, or a plain checkpoint of transformers, with
-`pooling`. `media` is what made the vectors of the media in the same space: `{kind: precomputed, media: FILE}`, or CLIP
-where the sentence encoder was trained towards CLIP's images. That package itself isn't needed.
+`pooling`. `media` is the encoder of the media in the same space: `{kind: precomputed, media: FILE}`, or CLIP where the
+sentence encoder was trained towards CLIP's images. The package sentence-transformers itself isn't needed.
 """
 
 from __future__ import annotations
@@ -64,20 +64,20 @@ class SentenceEncoder(PretrainedEncoder):
             )
 
     def encode(self, contents: Contents) -> np.ndarray:
-        return super().encode(contents) if contents.modality == "text" else self._seeing(contents).encode(contents)
+        return super().encode(contents) if contents.modality == "text" else self._other(contents).encode(contents)
 
     def embed(self, contents: Contents) -> np.ndarray:
-        return super().embed(contents) if contents.modality == "text" else self._seeing(contents).embed(contents)
+        return super().embed(contents) if contents.modality == "text" else self._other(contents).embed(contents)
 
     def tokens(self, contents: Contents) -> tuple[np.ndarray, np.ndarray]:
         if contents.modality == "text":
             return super().tokens(contents)
-        media = self._seeing(contents)
+        media = self._other(contents)
         if not isinstance(media, TokenEncoder):
             raise BadInput(f"{type(media).__name__} has vectors of {contents.modality} alone: use another encoder")
         return media.tokens(contents)
 
-    def _seeing(self, contents: Contents) -> Encoder:
+    def _other(self, contents: Contents) -> Encoder:
         if self.media is None:
             raise BadInput(
                 f"{self.checkpoint} encodes text alone, and {contents.modality} is asked for; name what encodes that, "
@@ -103,7 +103,7 @@ class SentenceText(nn.Module):
             )
         place = checkpoint / inside[0]["path"] if inside and inside[0]["path"] else checkpoint
         config = checkpoints.part("AutoConfig", place)
-        whole = config.model_type not in ("t5", "mt5", "umt5")  # of those the half that reads
+        whole = config.model_type not in ("t5", "mt5", "umt5")  # of those the encoder alone
         self.model = checkpoints.model("AutoModel" if whole else "AutoModelForTextEncoding", place)
         self.tokenizer = checkpoints.part("AutoTokenizer", place)
         self.tokenizer.padding_side = "right"
@@ -111,10 +111,10 @@ class SentenceText(nn.Module):
         self.padding = next(
             (each for each in (self.tokenizer.pad_token_id, config.pad_token_id) if each is not None), 0
         )
-        told = _settings(place, "sentence_bert_config.json") or {}
+        limits = _settings(place, "sentence_bert_config.json") or {}
         places = getattr(config, "max_position_embeddings", 514) - 2  # RoBERTa's count from 2 on
-        self.longest = told.get("max_seq_length") or min(self.tokenizer.model_max_length, places)
-        self.lower = bool(told.get("do_lower_case"))
+        self.longest = limits.get("max_seq_length") or min(self.tokenizer.model_max_length, places)
+        self.lower = bool(limits.get("do_lower_case"))
         self.prompt = _prompt(checkpoint) if prompt is None else prompt
         self.pooling = pooling or _pooling(checkpoint, inside[1]["path"] if inside else None)
         after = zip(kinds[2:], inside[2:], strict=True)
@@ -131,21 +131,21 @@ class SentenceText(nn.Module):
         found = self.tokenizer(asked, padding=True, truncation=True, max_length=self.longest, return_tensors="pt")
         return (found["input_ids"] + 1).masked_fill(found["attention_mask"] == 0, PAD)
 
-    def _read(self, tokens: Tensor, inside: bool = False) -> tuple[Any, Tensor]:
+    def _run(self, tokens: Tensor, inside: bool = False) -> tuple[Any, Tensor]:
         mask = tokens != PAD
         mask[:, 0] = True  # a text without a token is read as its first padding: attention over nothing would be NaN
         numbers = torch.where(tokens == PAD, self.padding, tokens - 1)
         return self.model(input_ids=numbers, attention_mask=mask.long(), output_hidden_states=inside), mask
 
     def forward(self, tokens: Tensor) -> Tensor:  # (n, length) → (n, dim)
-        found, mask = self._read(tokens)
+        found, mask = self._run(tokens)
         return self._pooled(found.last_hidden_state, mask)
 
     def states(self, tokens: Tensor) -> Tensor:  # (n, length) → (n, length, width)
-        return self._read(tokens)[0].last_hidden_state
+        return self._run(tokens)[0].last_hidden_state
 
     def layered(self, tokens: Tensor) -> tuple[list[Tensor], Tensor]:
-        found, mask = self._read(tokens, inside=True)
+        found, mask = self._run(tokens, inside=True)
         return list(found.hidden_states[-self.layers :]), self._pooled(found.last_hidden_state, mask)
 
     def _pooled(self, states: Tensor, mask: Tensor) -> Tensor:
@@ -173,9 +173,9 @@ def _settings(checkpoint: Path, name: str) -> Any:
 
 
 def _prompt(checkpoint: Path) -> str:
-    """What its makers put in front of every text, where they say so."""
-    told = _settings(checkpoint, "config_sentence_transformers.json") or {}
-    return (told.get("prompts") or {}).get(told.get("default_prompt_name"), "")
+    """The checkpoint's default prompt, which goes in front of every text."""
+    config = _settings(checkpoint, "config_sentence_transformers.json") or {}
+    return (config.get("prompts") or {}).get(config.get("default_prompt_name"), "")
 
 
 def _pooling(checkpoint: Path, path: str | None) -> Pooling:
@@ -184,9 +184,11 @@ def _pooling(checkpoint: Path, path: str | None) -> Pooling:
             f"{checkpoint} has no modules.json, which would say how its states become a vector; write `pooling: mean`, "
             "or cls, last or max, whichever its makers use"
         )
-    told = _settings(checkpoint, f"{path}/config.json") or {}
-    modes = [mode for mode, on in told.items() if mode.startswith("pooling_mode") and on is True]
-    named = [told["pooling_mode"]] if isinstance(told.get("pooling_mode"), str) else [POOLINGS.get(m, m) for m in modes]
+    config = _settings(checkpoint, f"{path}/config.json") or {}
+    modes = [mode for mode, on in config.items() if mode.startswith("pooling_mode") and on is True]
+    named = [POOLINGS.get(mode, mode) for mode in modes]
+    if isinstance(config.get("pooling_mode"), str):
+        named = [config["pooling_mode"]]
     if len(named) != 1 or named[0] not in POOLINGS.values():
         raise BadInput(
             f"{checkpoint}: {path}/config.json pools by {' and '.join(map(str, named)) or 'nothing'}; expected one of "
@@ -196,8 +198,8 @@ def _pooling(checkpoint: Path, path: str | None) -> Pooling:
 
 
 def _dense(checkpoint: Path, path: str) -> nn.Module:
-    told = _settings(checkpoint, f"{path}/config.json") or {}
-    activation = str(told.get("activation_function", "Tanh")).rpartition(".")[2]
+    config = _settings(checkpoint, f"{path}/config.json") or {}
+    activation = str(config.get("activation_function", "Tanh")).rpartition(".")[2]
     names = ("model.safetensors", "pytorch_model.bin")
     weights = next((found for name in names if (found := checkpoints.file(checkpoint, f"{path}/{name}"))), None)
     if weights is None or activation not in ACTIVATIONS:

@@ -40,7 +40,7 @@ SMALL = Entry(
     about="a text transformer and a CNN, trained here from scratch; after half of the steps training ends once "
     "validation has not gained for `patience` tenths of them (0: never)",
     version=3,
-    needs=("seed",),
+    needs=("seed", "store"),
     offers=(TEXT_SIDE, MEDIA_SIDE),
 )
 

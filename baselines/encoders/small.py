@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,24 +24,27 @@ from baselines.encoders.positives import Positives, contrast, reciprocal_ranks, 
 from baselines.encoders.sampling import LookAlikes
 from baselines.encoders.settings import SmallEncoderSettings
 from baselines.encoders.towers import MediaTower, TextTower
-from baselines.encoders.words import PAD, Vocabulary, pad
 from harness.contract.dataset import Contents, Links, Pairs
 from harness.contract.instruments import TokenEncoder
+from harness.contract.store import Store
 from harness.machine import compute
 from harness.machine.progress import say, track
-from harness.nn.layers import in_parts, parameter_count
+from harness.nn import batching
+from harness.nn.layers import below, parameter_count
 from harness.nn.learning import Apart, Learner
+from harness.nn.words import PAD, Vocabulary, pad
 
 TEXT_BATCH, MEDIA_BATCH = 512, 128
 FIRST_SCALE = 3.0  # exp(3) ≈ 20
-LOOKS = 10  # at validation, evenly over the steps
-LEAST_BETWEEN = 10  # steps from one look to the next
+LOOKS = 10  # validations, evenly over the steps
+LEAST_BETWEEN = 10  # steps from one validation to the next
 
 
 class SmallEncoder(TokenEncoder):
-    def __init__(self, settings: SmallEncoderSettings, seed: int) -> None:
+    def __init__(self, settings: SmallEncoderSettings, seed: int, store: Store | None = None) -> None:
         self.steps, self.batch, self.dim, self.lr = settings.steps, settings.batch, settings.dim, settings.lr
         self.patience, self.seed = settings.patience, seed
+        self.store = store  # keeps the planes of what is trained on and of galleries
         self.learned: dict[str, Any] = {}  # how training went
 
     # -- training ---------------------------------------------------------------------------------------------------
@@ -53,7 +56,7 @@ class SmallEncoder(TokenEncoder):
         items = int((positives.captions.counts > 0).sum())
         if min(items, positives.texts) < 2:
             raise ValueError(
-                f"the small encoder learns to tell items apart by their texts and got {items} items with "
+                f"the small encoder learns to distinguish items by their texts and got {items} items with "
                 f"{positives.texts} different texts to learn from: name a larger training split"
             )
         vocabulary = Vocabulary.learn(train.queries)
@@ -63,7 +66,7 @@ class SmallEncoder(TokenEncoder):
         self.text.to(device)
         self.media.to(device)
         rows = pad([vocabulary.tokens(text) for text in train.queries])
-        planes, cut = features.planes_and_cut(train.candidates, self.shape)
+        planes, cut = features.planes_and_cut(train.candidates, self.shape, self.store)
         if cut > len(planes) / 100:
             say(f"    training small: {cut:,} of {len(planes):,} items are larger than {self.shape}, and are cut to it")
         self.learned = {"shape": str(self.shape), "items": len(planes), "cut": cut}
@@ -86,9 +89,9 @@ class SmallEncoder(TokenEncoder):
         for step in track(range(self.steps), "training small", note=checks.words):
             items, captions = _one_caption_each(positives.captions, sampler.items(self.batch), rng)
             with compute.half_precision():
-                texts = in_parts(self.text, rows[captions], scale.device)
+                texts = batching.encode(self.text, rows[captions], scale.device)
                 media = self.media(planes[items].to(scale.device, torch.float32))
-            sampler.saw(items, media)
+            sampler.update(items, media)
             logits = scale.exp().clamp(max=100) * texts @ media.T  # (B, B)
             loss = checks.loss = contrast(logits, positives.among(captions, items))
             learner.learn(step, loss)
@@ -116,43 +119,49 @@ class SmallEncoder(TokenEncoder):
 
     def encode(self, contents: Contents) -> np.ndarray:
         if contents.modality == "text":
-            return self._by_length(contents)
-        with torch.inference_mode():
-            parts = [self.media(batch).cpu().numpy() for batch in self._media_batches(contents)]
+            with torch.inference_mode():
+                rows = self.vocabulary.batch(list(contents))
+                return batching.encode(self.text, rows, compute.current().device, TEXT_BATCH).cpu().numpy()
+        return self._of_planes(self._planes_now(contents))
+
+    def ahead(self, contents: Contents) -> Callable[[slice], np.ndarray]:
+        if contents.modality == "text":
+            return super().ahead(contents)
+        planes = self.planes(contents)
+        return lambda part: self._of_planes(features.batches(planes[part], MEDIA_BATCH))
+
+    def planes(self, contents: Contents) -> Tensor:
+        """What this encoder sees of media that are known beforehand, float16: made once for all who train or index."""
+        self._require_known(contents)
+        return features.planes(contents, self.shape, self.store)
+
+    @torch.inference_mode()
+    def _of_planes(self, batches: Iterable[Tensor]) -> np.ndarray:
+        parts = [self.media(batch).cpu().numpy() for batch in batches]
         return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
 
-    def _by_length(self, contents: Contents) -> np.ndarray:
-        """Texts of a length together, so that little is padded."""
-        rows = [self.vocabulary.tokens(text) for text in contents]
-        order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
-        out = np.empty((len(rows), self.dim), np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(rows), TEXT_BATCH):
-                chosen = order[start : start + TEXT_BATCH]
-                batch = pad([rows[row] for row in chosen]).to(compute.current().device)
-                out[chosen] = self.text(batch).cpu().numpy()
-        return out
+    def _planes_now(self, contents: Contents) -> Iterator[Tensor]:
+        """Of queries: made whenever they are asked."""
+        self._require_known(contents)
+        for start in range(0, len(contents), MEDIA_BATCH):
+            planes = features.planes(contents[start : start + MEDIA_BATCH], self.shape)
+            yield from features.batches(planes, MEDIA_BATCH)
 
-    def _media_batches(self, contents: Contents) -> Iterator[Tensor]:
+    def _require_known(self, contents: Contents) -> None:
         if contents.modality != self.shape.modality:
             raise ValueError(
                 f"this small encoder was trained on text and {self.shape.modality}; it can't encode {contents.modality}"
             )
-        for start in range(0, len(contents), MEDIA_BATCH):
-            planes = features.planes(contents[start : start + MEDIA_BATCH], self.shape)
-            yield planes.to(compute.current().device, torch.float32)
 
     def text_tower(self) -> WordTower:
         tower = TextTower(len(self.vocabulary), self.vocabulary.longest, self.dim)
-        named = self._trained.items()
-        tower.load_state_dict({k.removeprefix("text."): v for k, v in named if k.startswith("text.")})
+        tower.load_state_dict(below(self._trained, "text"))
         return WordTower(self.vocabulary, tower)
 
     def trainable_media(self) -> MediaTower:
         """A copy of the media tower to go on training with."""
         tower = MediaTower(self.shape, self.dim)
-        named = self._trained.items()
-        tower.load_state_dict({k.removeprefix("media."): v for k, v in named if k.startswith("media.")})
+        tower.load_state_dict(below(self._trained, "media"))
         return tower
 
     def tokens(self, contents: Contents) -> tuple[np.ndarray, np.ndarray]:
@@ -160,12 +169,12 @@ class SmallEncoder(TokenEncoder):
             if contents.modality == "text":
                 batch = self.vocabulary.batch(list(contents)).to(compute.current().device)
                 return self.text.states(batch)[-1].cpu().numpy(), (batch != PAD).cpu().numpy()
-            parts = [self.media.states(batch).cpu().numpy() for batch in self._media_batches(contents)]
+            parts = [self.media.states(batch).cpu().numpy() for batch in self._planes_now(contents)]
         states = np.concatenate(parts) if parts else np.empty((0, *self.media.places.shape), np.float32)
         return states, np.ones(states.shape[:2], bool)
 
     def details(self) -> Mapping[str, Any]:
-        """How training went: the shape of what it sees, how many items were larger, its last step, loss and figure."""
+        """How training went: the shape of its input, how many items were larger, its last step, loss and MRR."""
         return self.learned
 
     # -- keeping ----------------------------------------------------------------------------------------------------
@@ -183,13 +192,13 @@ class SmallEncoder(TokenEncoder):
         self.learned = config["learned"]
         self._assemble(Vocabulary(tuple(config["vocabulary"]), config["longest"]), Shape(**config["shape"]))
         weights = load_file(folder / "small.safetensors")
-        self.text.load_state_dict({k.removeprefix("text."): v for k, v in weights.items() if k.startswith("text.")})
-        self.media.load_state_dict({k.removeprefix("media."): v for k, v in weights.items() if k.startswith("media.")})
+        self.text.load_state_dict(below(weights, "text"))
+        self.media.load_state_dict(below(weights, "media"))
         self._finish()
 
 
 class WordTower(nn.Module):
-    """The text tower together with its vocabulary: what others may start from."""
+    """The text tower with its vocabulary: a `TextTower` for others to start from."""
 
     def __init__(self, vocabulary: Vocabulary, tower: TextTower) -> None:
         super().__init__()
@@ -205,14 +214,14 @@ class WordTower(nn.Module):
 
 
 class _Validation:
-    """Keeps the weights that ranked best on the validation split, and notices when no better ones come."""
+    """Keeps the weights that ranked best on the validation split, and ends training when no better ones come."""
 
     def __init__(self, encoder: SmallEncoder, pairs: Pairs) -> None:
         self.encoder, self.best, self.best_at, self.since, self.note = encoder, -1.0, 0, 0, ""
         self.loss = torch.zeros(())
         self.pairs = pairs if len(pairs.queries) else None
         if self.pairs:
-            self.planes = features.planes(pairs.candidates, encoder.shape)
+            self.planes = encoder.planes(pairs.candidates)
             self.right = right_ones(pairs.links, len(pairs.candidates))
         self.kept: list[dict[str, Tensor]] = []
 
@@ -226,10 +235,9 @@ class _Validation:
         encoder.text.eval()
         encoder.media.eval()
         with torch.inference_mode():
-            texts = torch.from_numpy(encoder._by_length(self.pairs.queries))
-            device = compute.current().device
-            parts = self.planes.split(MEDIA_BATCH)
-            media = torch.cat([encoder.media(part.to(device, torch.float32)).cpu() for part in parts])
+            texts = torch.from_numpy(encoder.encode(self.pairs.queries))
+            batches = features.batches(self.planes, MEDIA_BATCH)
+            media = torch.cat([encoder.media(batch).cpu() for batch in batches])
             reciprocal = reciprocal_ranks(texts @ media.T, self.right).mean().item()
         encoder.text.train()
         encoder.media.train()
@@ -237,11 +245,11 @@ class _Validation:
         self.since += 1
         if reciprocal > self.best:
             self.best, self.best_at, self.since = reciprocal, step, 0
-        if reciprocal == self.best:  # of equal ones the last: they were trained longer
+        if reciprocal == self.best:  # of equals the last, which was trained longest
             self.kept = [copy.deepcopy(tower.state_dict()) for tower in (encoder.text, encoder.media)]
 
     def stands_still(self, step: int) -> bool:
-        """Whether to end training: half of it is done, and the last looks brought nothing."""
+        """Whether to end training: half of it is done, and the last validations brought no gain."""
         steps, patience = self.encoder.steps, self.encoder.patience
         if not patience or self.since < patience or not steps / 2 <= step < steps:
             return False
@@ -258,8 +266,7 @@ class _Validation:
 
 
 def _one_caption_each(captions: Links, items: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Those of the items that have captions, and one of each: two of one item in a batch would be told apart though
-    both are right."""
+    """Those of the items that have captions, and one of each: two of one item would be each other's negatives."""
     counts = captions.counts[items]
     chosen = captions.starts[items] + (rng.random(len(items)) * counts).astype(np.int64)
     return items[counts > 0], captions.targets[chosen[counts > 0]]

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.encoders.features import Shape
-from baselines.encoders.words import PAD
 from harness.nn.layers import Block, masked_mean
+from harness.nn.words import PAD
 
-EYE = 32  # channels in which a frame of video is seen before frames are put together
-PATCHES = 40  # most that the attention among them is given
+EYE = 32  # channels of a video frame before frames are joined
+PATCHES = 40  # at most, for the attention among them
 
 
 class TextTower(nn.Module):
@@ -51,7 +51,7 @@ class MediaTower(nn.Module):
         self.width, self.frames = width, 1
         self.eye, stages = nn.Sequential(), []
         if shape.modality == "video" and len(widths) > 2:
-            # One eye looks at each frame before they are put together: what a thing is can be seen in any of them.
+            # Convolutions with shared weights see each frame before all are joined: any of them may show the object.
             self.frames = shape.channels // 3
             self.eye.append(_stage(3, EYE // 2, kernel, 2))
             self.eye.append(_stage(EYE // 2, EYE, kernel, 2))
@@ -60,7 +60,7 @@ class MediaTower(nn.Module):
             channels, widths = widths[1], widths[2:]
         for number, after in enumerate(widths):
             stages.append(_stage(channels, after, kernel, 2))
-            if 0 < number < len(widths) - 1:  # a second look before the next halving, or outlines are hardly learnt
+            if 0 < number < len(widths) - 1:  # a second one before the next halving, or outlines are hardly learnt
                 stages.append(_stage(after, after, kernel))
             channels = after
         self.convolutions = nn.Sequential(*stages)

@@ -1,4 +1,4 @@
-"""The text side of a CLIP, SigLIP or CLAP of transformers, for encoding and for who wants to train on from it."""
+"""The text side of a CLIP, SigLIP or CLAP of transformers, to encode with and to train further."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TransformersText(nn.Module):
         self.layers, self.width = config.num_hidden_layers, config.hidden_size
         self.dim = _dim(model.config)
         self.padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else config.pad_token_id or 0
-        self.whole = model.config.model_type == "siglip"  # it was trained on rows filled up, and listens to the filling
+        self.whole = model.config.model_type == "siglip"  # trained on padded rows, it attends to their padding
         offset = 2 if model.config.model_type == "clap" else 0  # RoBERTa counts places from its padding's number on
         self.longest = min(tokenizer.model_max_length, config.max_position_embeddings - offset)
 
@@ -38,21 +38,21 @@ class TransformersText(nn.Module):
         numbers = found["input_ids"] + 1
         return numbers if self.whole else numbers.masked_fill(found["attention_mask"] == 0, PAD)
 
-    def _read(self, tokens: Tensor, inside: bool) -> Any:
+    def _run(self, tokens: Tensor, inside: bool) -> Any:
         mask = tokens != PAD
         numbers = torch.where(mask, tokens - 1, self.padding)
-        listened = None if self.whole else mask.long()
-        return self.model(input_ids=numbers, attention_mask=listened, output_hidden_states=inside)
+        attended = None if self.whole else mask.long()
+        return self.model(input_ids=numbers, attention_mask=attended, output_hidden_states=inside)
 
     def forward(self, tokens: Tensor) -> Tensor:  # (n, length) → (n, dim)
-        return self._projected(self._read(tokens, False))
+        return self._projected(self._run(tokens, False))
 
     def states(self, tokens: Tensor) -> Tensor:  # (n, length) → (n, length, width)
-        return self._read(tokens, False).last_hidden_state
+        return self._run(tokens, False).last_hidden_state
 
     def layered(self, tokens: Tensor) -> tuple[list[Tensor], Tensor]:
-        found = self._read(tokens, True)
-        norm = getattr(self.model, "final_layer_norm", nn.Identity())  # it stands after the last layer alone
+        found = self._run(tokens, True)
+        norm = getattr(self.model, "final_layer_norm", nn.Identity())  # applied after the last layer alone
         between = [norm(state) for state in found.hidden_states[-self.layers : -1]] if self.layers > 1 else []
         return [*between, found.last_hidden_state], self._projected(found)
 

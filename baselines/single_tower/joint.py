@@ -1,7 +1,7 @@
-"""The network of `match`: the words of a text look at a medium's patches, and what they find becomes a score.
+"""The network of `match`: the words of a text attend to an item's patches, and their states become a score.
 
-Both sides start as copies of a small encoder's towers and go on training. What doesn't depend on the pair is computed
-once a side: the states of the words, the keys and values of the patches.
+Both sides start as copies of a small encoder's towers and are trained further. What doesn't depend on the pair is
+computed once a side: the states of the words, the keys and values of the patches.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from baselines.encoders.small import WordTower
 from baselines.encoders.towers import MediaTower
-from harness.nn.layers import Attention, attend, masked_mean
+from harness.nn.layers import Attention, masked_mean
 
 
 class Words(NamedTuple):
@@ -25,23 +25,21 @@ class Words(NamedTuple):
         return Words(self.states[rows], self.mask[rows])
 
 
-class Meeting(Attention):
-    """A layer in which words look at patches whose keys and values come ready made."""
+class CrossLayer(Attention):
+    """A layer in which words attend to patches, whose keys and values come precomputed."""
 
     def __init__(self, dim: int, heads: int, first: bool) -> None:
         super().__init__(dim, heads)
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(3))
-        self.back = None if first else Attention(dim, heads)  # before the first, the tower has looked at the text
+        self.back = None if first else Attention(dim, heads)  # before the first, the text tower has done this
         self.gates = nn.Linear(dim, 4 * dim)
         self.feed = nn.Linear(2 * dim, dim)
 
-    def meet(self, x: Tensor, mask: Tensor, keyvalue: Tensor) -> Tensor:  # (B, L, d), (B, L), (B, P, 2 d)
+    def cross(self, x: Tensor, mask: Tensor, keyvalue: Tensor) -> Tensor:  # (B, L, d), (B, L), (B, P, 2 d)
         if self.back is not None:
             x = x + self.back(self.norms[2](x), mask[:, None, None, :])
-        q = self._split(self.query(self.norms[0](x)))
-        k, v = (self._split(half) for half in keyvalue.chunk(2, -1))
-        x = x + self.out(attend(q, k, v, None).transpose(1, 2).flatten(2))
-        gate, value = self.gates(self.norms[1](x)).chunk(2, -1)  # a product: it tells whether word and patch agree
+        x = x + self.over(self.queries(self.norms[0](x)), self.halves(keyvalue))
+        gate, value = self.gates(self.norms[1](x)).chunk(2, -1)  # a product shows whether word and patch agree
         return x + self.feed(F.gelu(gate) * value)
 
 
@@ -49,7 +47,7 @@ class Joint(nn.Module):
     def __init__(self, text: WordTower, media: MediaTower, layers: int) -> None:
         super().__init__()
         self.text, self.media, width = text, media, media.width
-        self.layers = nn.ModuleList(Meeting(width, width // 48, first=number == 0) for number in range(layers))
+        self.layers = nn.ModuleList(CrossLayer(width, width // 48, first=number == 0) for number in range(layers))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
         self.guess = nn.Linear(width, len(text.vocabulary))  # which word was hidden
@@ -64,16 +62,16 @@ class Joint(nn.Module):
         states = self.media.states(planes)
         return torch.stack([layer.keyvalue(states) for layer in self._layers()], 1)
 
-    def met(self, words: Words, patches: Tensor) -> Tensor:
-        """The words of text b after they have looked at medium b: (B, L, d)."""
+    def attended(self, words: Words, patches: Tensor) -> Tensor:
+        """The words of text b after attending to item b: (B, L, d)."""
         x = words.states
         for number, layer in enumerate(self._layers()):
-            x = layer.meet(x, words.mask, patches[:, number])
+            x = layer.cross(x, words.mask, patches[:, number])
         return self.norm(x)
 
     def forward(self, words: Words, patches: Tensor, cosine: Tensor) -> Tensor:  # → (B)
-        found = self.head(masked_mean(self.met(words, patches), words.mask))[:, 0]
+        found = self.head(masked_mean(self.attended(words, patches), words.mask))[:, 0]
         return found + self.scale.exp() * cosine
 
-    def _layers(self) -> list[Meeting]:
-        return cast(list[Meeting], list(self.layers))
+    def _layers(self) -> list[CrossLayer]:
+        return cast(list[CrossLayer], list(self.layers))

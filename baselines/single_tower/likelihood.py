@@ -1,4 +1,4 @@
-"""A single tower for nothing: how likely the captioner finds the query for each candidate, log p(query | media)."""
+"""A single tower without training: the captioner's likelihood of the query for each candidate, log p(query | media)."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""A joint transformer over words and patches, trained here from scratch: the single tower of the two-tower recipe.
+"""A joint transformer over words and patches, trained here: the single tower of the two-tower recipe.
 
-It learns what the dual tower's cosine doesn't know: the score is the cosine plus what the words find when they look
-at the patches. Training pairs are one right and a few wrong candidates that the dual tower finds alike; and words are
-hidden, to be told from the medium, which teaches where to look much sooner than right and wrong alone (Li et al., 2021:
-the same two losses).
+It learns what the dual tower's cosine misses: the score is the cosine plus a score from the words' attention to the
+patches. Two losses, as in Li et al. (2021): matching, of one right candidate against a few hard negatives from the
+dual tower; and masked words, predicted from the item, which teach where to attend much sooner than matching alone.
 """
 
 from __future__ import annotations
@@ -20,9 +19,8 @@ from torch import Tensor
 
 from baselines.encoders import features
 from baselines.encoders.positives import Positives, reciprocal_ranks, right_ones
-from baselines.encoders.sampling import GROUP
+from baselines.encoders.sampling import GROUP, in_groups
 from baselines.encoders.small import SmallEncoder
-from baselines.encoders.words import PAD, START, UNKNOWN
 from baselines.single_tower.joint import Joint
 from baselines.single_tower.scorer import SingleTower, batches
 from baselines.single_tower.settings import MatchSettings
@@ -31,17 +29,21 @@ from harness.contract.dataset import texts as text_contents
 from harness.machine import compute
 from harness.machine.compute import stage
 from harness.machine.progress import track
-from harness.nn.layers import parameter_count, trim
+from harness.nn.batching import trim
+from harness.nn.layers import parameter_count
 from harness.nn.learning import Learner
+from harness.nn.words import PAD, START, UNKNOWN
 
 ITEMS_AT_ONCE = 128
-TOLD = 4  # captions of each item in a batch whose hidden words are to be told
-HIDDEN = 0.5  # the share of words that are hidden; like TOLD ours, not tuned
-LEAST_BETWEEN = 50  # steps from one look at validation to the next
-TRIED, AMONG = 200, 32  # validation queries, and how many candidates of the dual tower's each is tried on
+CAPTIONS = 4  # of each item in a batch whose masked words are predicted
+MASKED = 0.5  # the share of words that are masked; like CAPTIONS ours, not chosen by validation
+LEAST_BETWEEN = 50  # steps from one validation to the next
+TRIED, AMONG = 200, 32  # validation queries, and how many of the dual tower's candidates are scored for each
 
 
 class Match(SingleTower):
+    keeps_fit = True
+
     def __init__(self, settings: MatchSettings, encoder: SmallEncoder, seed: int) -> None:
         if not isinstance(encoder, SmallEncoder):
             raise Unavailable("match starts from the towers of an encoder of kind small: name one as its encoder")
@@ -73,10 +75,8 @@ class Match(SingleTower):
     def prepare(self, media: Contents) -> dict[str, np.ndarray]:
         patches = [np.empty((0, self.layers, *_doubled(self.searching.media.places)), np.float32)]
         with torch.inference_mode():
-            for start in range(0, len(media), ITEMS_AT_ONCE):
-                planes = features.planes(media[start : start + ITEMS_AT_ONCE], self.encoder.shape)
-                seen = self.searching.patches(planes.to(compute.current().device, torch.float32))
-                patches.append(seen.cpu().numpy())
+            for batch in features.batches(self.encoder.planes(media), ITEMS_AT_ONCE):
+                patches.append(self.searching.patches(batch).cpu().numpy())
         return {"patches": np.concatenate(patches), "vectors": np.asarray(self.encoder.embed(media))}
 
     @torch.inference_mode()
@@ -101,24 +101,30 @@ class Match(SingleTower):
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        save_file({name: each.cpu().contiguous() for name, each in self._trained.items()}, folder / "match.safetensors")
+        self.save_fit(folder)
 
     def load(self, folder: Path) -> None:
         super().load(folder)
+        self.load_fit(folder)
+
+    def save_fit(self, folder: Path) -> None:
+        save_file({name: each.cpu().contiguous() for name, each in self._trained.items()}, folder / "match.safetensors")
+
+    def load_fit(self, folder: Path) -> None:
         self.joint = self._fresh()
         self.joint.load_state_dict(load_file(folder / "match.safetensors"))
         self._finish()
 
 
 class _Training:
-    """Everything that is needed while it learns, and not afterwards."""
+    """What is needed for training alone."""
 
     def __init__(self, match: Match, train: Pairs, validation: Pairs) -> None:
         self.match, self.joint = match, match.joint
         encoder = match.encoder
         self.rng = np.random.default_rng(match.seed)
         self.rows = encoder.text_tower().tokens(list(train.queries))
-        self.planes = features.planes(train.candidates, encoder.shape)
+        self.planes = encoder.planes(train.candidates)
         self.positives = Positives(train)
         self.captions = self.positives.captions
         self.texts = torch.from_numpy(np.array(encoder.embed(train.queries)))
@@ -131,19 +137,21 @@ class _Training:
         self.checks.look()
         for step in track(range(steps), "training match", note=self.checks.words):
             with compute.half_precision():
-                matching, telling = self.losses()
-            self.checks.losses = (matching.item(), telling.item())
-            learner.learn(step, matching + telling)
+                matching, masked = self.losses()
+            self.checks.losses = (matching.item(), masked.item())
+            learner.learn(step, matching + masked)
             if step + 1 == steps or (step + 1) % max(LEAST_BETWEEN, steps // 6) == 0:
                 self.checks.look()
         self.checks.keep_best()
 
     def losses(self) -> tuple[Tensor, Tensor]:
-        """Of telling the right candidate from those like it, and of telling hidden words."""
+        """Of matching, and of masked words."""
         joint, device = self.joint, compute.current().device
         items = self._alike()
         patches = joint.patches(self.planes[items].to(device, torch.float32))
-        return self._matching(items, patches), self._telling(np.repeat(items, TOLD), patches.repeat_interleave(TOLD, 0))
+        return self._matching(items, patches), self._masked_words(
+            np.repeat(items, CAPTIONS), patches.repeat_interleave(CAPTIONS, 0)
+        )
 
     def _matching(self, items: np.ndarray, patches: Tensor) -> Tensor:
         joint, device = self.joint, patches.device
@@ -162,14 +170,14 @@ class _Training:
             scores = scores.masked_fill(also, -torch.inf)
         return F.cross_entropy(scores, torch.zeros_like(chosen[:, 0]))
 
-    def _telling(self, items: np.ndarray, patches: Tensor) -> Tensor:
+    def _masked_words(self, items: np.ndarray, patches: Tensor) -> Tensor:
         tokens = trim(self.rows[self._captions(items)]).to(patches.device)
         random = torch.from_numpy(self.rng.random(tuple(tokens.shape))).to(patches.device)
-        hidden = (random < HIDDEN) & (tokens != PAD) & (tokens != START)
-        if not hidden.any():
+        masked = (random < MASKED) & (tokens != PAD) & (tokens != START)
+        if not masked.any():
             return patches.new_zeros(())
-        found = self.joint.met(self.joint.words(tokens.masked_fill(hidden, UNKNOWN)), patches)
-        return F.cross_entropy(self.joint.guess(found[hidden]).float(), tokens[hidden])
+        found = self.joint.attended(self.joint.words(tokens.masked_fill(masked, UNKNOWN)), patches)
+        return F.cross_entropy(self.joint.guess(found[masked]).float(), tokens[masked])
 
     def _captions(self, items: np.ndarray) -> np.ndarray:
         """One of each item's, drawn evenly."""
@@ -178,15 +186,9 @@ class _Training:
 
     def _alike(self) -> np.ndarray:
         """Different items with captions, in groups of neighbours, so that a batch holds its own hard negatives."""
-        size, count = len(self.vectors), self.match.items
-        strangers = self.rng.permutation(size)
-        anchors = strangers[: -(-count // GROUP)]
-        near = torch.topk(self.vectors[anchors] @ self.vectors.T, min(2 * GROUP, size)).indices.numpy()
-        chosen = self.rng.permuted(near, axis=1)[:, : GROUP - 1]
-        members = np.concatenate([anchors, chosen.ravel(), strangers[len(anchors) :]])
-        members = members[self.captions.counts[members] > 0]
-        _, first = np.unique(members, return_index=True)
-        return members[np.sort(first)][:count]
+        count, order = self.match.items, self.rng.permutation(len(self.vectors))
+        members = in_groups(self.vectors, order, -(-count // GROUP), self.rng)
+        return members[self.captions.counts[members] > 0][:count]
 
 
 class _Validation:
@@ -201,7 +203,7 @@ class _Validation:
         encoder = match.encoder
         chosen = np.sort(np.random.default_rng(0).permutation(len(pairs.queries))[:TRIED])
         self.tokens = encoder.text_tower().tokens(list(pairs.queries[chosen]))
-        self.planes = features.planes(pairs.candidates, encoder.shape)
+        self.planes = encoder.planes(pairs.candidates)
         texts = torch.from_numpy(encoder.encode(pairs.queries[chosen]))
         self.cosines, self.ids = torch.topk(
             texts @ torch.from_numpy(np.array(encoder.embed(pairs.candidates))).T, min(AMONG, len(pairs.candidates))
@@ -218,12 +220,12 @@ class _Validation:
         reciprocal = self._reciprocal()
         self.joint.train()
         self.note = f", validation MRR {reciprocal:.3f}"
-        if reciprocal >= self.best:  # of equal ones the last: they were trained longer
+        if reciprocal >= self.best:  # of equals the last, which was trained longest
             self.best, self.kept = reciprocal, copy.deepcopy(self.joint.state_dict())
 
     @torch.inference_mode()
     def _reciprocal(self) -> float:
-        """The mean reciprocal rank of the best right one; what the dual tower didn't propose counts as not found."""
+        """The mean reciprocal rank of the best right candidate; one that the dual tower didn't propose is a miss."""
         joint, device = self.joint, compute.current().device
         parts = [joint.patches(part.to(device, torch.float32)) for part in self.planes.split(ITEMS_AT_ONCE)]
         patches, scores = torch.cat(parts), []

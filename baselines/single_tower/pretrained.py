@@ -1,7 +1,7 @@
-"""Pretrained single towers of transformers: BLIP's image-text matching and ViLT. Frames stand for a video.
+"""Pretrained single towers of transformers: BLIP's image-text matching and ViLT. A video is some of its frames.
 
-What a model makes of the pixels alone is kept for each candidate; text meets it pair by pair, as in the library's own
-forward pass. The frames of a video stand after one another, as BLIP's authors have it (Li et al., 2022).
+What a model computes from the pixels alone is kept for each candidate; the text joins it pair by pair, as in the
+library's own forward pass. A video's frames follow one another, as in BLIP (Li et al., 2022).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STATES_AT_ONCE = 1 << 24  # numbers: 64 MB of patches for a batch of pairs
 
 
 class Model(Protocol):
-    """One family of models: how it sees a picture, and how it judges a text given what was seen."""
+    """One family of models: how it encodes a picture, and how it scores a text with those states."""
 
     network: Any
 
@@ -59,7 +59,7 @@ class Blip:
             encoder_attention_mask=mask.long(),
         )
         against, for_it = self.network.itm_head(found.last_hidden_state[:, 0]).T
-        return for_it - against  # its odds that they match, in logarithms
+        return for_it - against  # the log-odds of a match
 
 
 class Vilt:
@@ -69,7 +69,7 @@ class Vilt:
 
     def see(self, picture: Image.Image) -> Tensor:
         pixels = self.processor(images=picture, return_tensors="pt").to(self.network.device)
-        with torch.random.fork_rng(devices=[]):  # it shuffles its patches, to no effect unless it may drop some
+        with torch.random.fork_rng(devices=[]):  # it shuffles its patches, which matters only where it drops some
             torch.manual_seed(0)
             most = self.network.config.max_image_length
             states, _, _ = self.network.vilt.embeddings.visual_embed(
@@ -91,7 +91,7 @@ class Pretrained(SingleTower):
 
     @property
     def model(self) -> Model:
-        """Loaded when it is needed first."""
+        """Loaded when first needed."""
         if self._model is None:
             kind = checkpoints.part("AutoConfig", self.checkpoint).model_type
             if kind not in KINDS:
@@ -104,7 +104,7 @@ class Pretrained(SingleTower):
         return self._model
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
-        """Nothing is learnt, but whether it can be had at all is found out before anything is made from it."""
+        """Nothing is learnt; this loads it, to fail before anything is made from it."""
         self.parameters = parameter_count(self.model.network)
 
     # -- the media side ---------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class Pretrained(SingleTower):
         return {"states": states, "lengths": lengths}
 
     def add(self, contents: Contents) -> None:
-        """Pictures of another form may have more patches, and then there is room for as many of all."""
+        """Pictures of another shape may have more patches: then all rows get as many."""
         parts = [self.media, self.prepare(contents)]
         parts = [part for part in parts if len(part["lengths"])]
         room = max((part["states"].shape[1] for part in parts), default=0)

@@ -1,4 +1,4 @@
-"""What single towers share: every pair of query and candidate is scored, in batches, the media side prepared once."""
+"""What single towers share: every pair of query and candidate is scored in batches; the media side is prepared once."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from harness.contract.dataset import Contents
-from harness.contract.retriever import Footprint, Ranking, Retriever, best, padded
+from harness.contract.retriever import Footprint, Ranking, Retriever, best, in_blocks
+from harness.nn.batching import by_length
 
-PAIRS_AT_ONCE = 512  # small enough for a processor's cache: half the time of 4096
-SCORES_AT_ONCE = 1 << 20  # pairs that are written down at once: 16 MB of positions
+PAIRS_AT_ONCE = 512  # fits a processor's cache: half the time of 4096
+SCORES_AT_ONCE = 1 << 20  # pairs listed at once: 16 MB of positions
 
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Judges pairs of queries and indexed candidates: every single tower does, and whoever re-ranks asks it to."""
+    """Scores pairs of queries and indexed candidates, as every single tower does; re-ranking needs one."""
 
     def score(self, queries: Contents, pairs: np.ndarray) -> np.ndarray:
         """float32 [pairs], higher is better, for int64 [pairs, 2] of (query, position in the gallery)."""
 
 
 class SingleTower(Retriever):
-    """Scores every candidate for every query: as dear as retrieval gets, in bounded memory all the same."""
+    """Scores every candidate for every query: the most expensive way to search, yet in bounded memory."""
 
-    media: Mapping[str, np.ndarray] = {}  # [N, …] each: what it needs of every candidate
+    media: Mapping[str, np.ndarray] = {}  # [N, …] each: the prepared side of every candidate
     parameters = 0
     _pairs = 0  # scored since the last reset
 
@@ -52,19 +53,19 @@ class SingleTower(Retriever):
 
     def search(self, queries: Contents, k: int) -> Ranking:
         size = len(next(iter(self.media.values()), ()))
-        found = [padded(np.empty((0, 0), np.int64), np.empty((0, 0), np.float32), 0, k)]
-        for start in range(0, len(queries), step := max(1, SCORES_AT_ONCE // max(1, size))):
-            block = queries[start : start + step]
+
+        def search(block: Contents) -> Ranking:
             pairs = np.indices((len(block), size)).reshape(2, -1).T
-            found.append(best(self.score(block, pairs).reshape(len(block), size), k))
-        return Ranking(np.concatenate([each.ids for each in found]), np.concatenate([each.scores for each in found]))
+            return best(self.score(block, pairs).reshape(len(block), size), k)
+
+        return in_blocks(search, queries, max(1, SCORES_AT_ONCE // max(1, size)), k)
 
     def save(self, folder: Path) -> None:
         for name, array in self.media.items():
             np.save(folder / f"{name}.npy", array)
 
     def load(self, folder: Path) -> None:
-        """Mapped, not read: of a large gallery only the batch at hand has to fit."""
+        """Memory-mapped: of a large gallery only one batch has to fit."""
         self.media = {path.stem: np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))}
 
     def footprint(self) -> Footprint:
@@ -78,7 +79,7 @@ class SingleTower(Retriever):
 
 
 class Batch(NamedTuple):
-    """Some pairs, with what they are made of named once."""
+    """Some pairs, with each of their queries and candidates listed once."""
 
     rows: np.ndarray  # which of the pairs
     texts: list[str]  # the queries among them
@@ -87,11 +88,9 @@ class Batch(NamedTuple):
 
 
 def batches(texts: Sequence[str], pairs: np.ndarray, size: int = PAIRS_AT_ONCE) -> Iterator[Batch]:
-    """All pairs, `size` at once, queries of a length together so that little is padded."""
-    lengths = np.array([len(text.split()) for text in texts])
-    order = np.lexsort((pairs[:, 0], lengths[pairs[:, 0]]))
-    for start in range(0, len(order), size):
-        rows = order[start : start + size]
+    """All pairs, `size` at once, by the length of their queries."""
+    words = np.array([len(text.split()) for text in texts])
+    for rows in by_length(words[pairs[:, 0]], size, pairs[:, 0]):
         asked, query = np.unique(pairs[rows, 0], return_inverse=True)
         items, item = np.unique(pairs[rows, 1], return_inverse=True)
         yield Batch(rows, [texts[place] for place in asked], items, np.stack([query, item], axis=1))

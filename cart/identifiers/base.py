@@ -1,4 +1,4 @@
-"""What every scheme of identifiers gives, and what can be said about it without knowing the scheme."""
+"""The interface of all identifier schemes, and the statistics of any of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Identifiers:
 
 
 class Scheme(ABC):
-    """Turns embeddings into codes; whether a counter follows to tell equal codes apart is `counted`."""
+    """Turns embeddings into codes. `counted`: a counter follows, to distinguish equal codes."""
 
     counted: ClassVar[bool] = True
     sizes: tuple[int, ...]  # of the codes, known once fitted
@@ -42,7 +42,7 @@ class Scheme(ABC):
         return Identifiers(tokens, sizes, found)
 
     def extend(self, identifiers: Identifiers, embeddings: np.ndarray) -> Identifiers:
-        """The same identifiers and, after them, those of new candidates, from the codebooks as they are."""
+        """The same identifiers, then those of new candidates; codebooks stay as they are."""
         if not len(embeddings):
             return identifiers
         fresh = self.assign(embeddings, len(identifiers))
@@ -58,7 +58,7 @@ class Scheme(ABC):
         return self.codes(checked(embeddings), known)
 
     def quality(self, embeddings: np.ndarray, codes: np.ndarray) -> dict[str, Any]:
-        """How much of the embeddings the codes keep: 0 is all of the variance, 1 none of it."""
+        """The reconstruction error of the codes, as a share of the variance."""
         rebuilt = self.decode(codes)
         if rebuilt is None:
             return {}
@@ -74,11 +74,11 @@ class Scheme(ABC):
         raise Unsupported(f"{type(self).__name__} identifiers name no new candidates: index the whole gallery again")
 
     def decode(self, codes: np.ndarray) -> np.ndarray | None:
-        """float32 [n, d]: the vector that a prefix of codes [n, any number of levels] stands for, if any."""
+        """float32 [n, d]: the vector of a prefix of codes [n, any number of levels], if it has one."""
         return None
 
     def codewords(self) -> list[np.ndarray] | None:
-        """[size, d] for each level such that `decode` is a constant + the sum of a prefix's codewords, if it is."""
+        """[size, d] for each level, where `decode` is a constant + the sum of a prefix's codewords."""
         return None
 
     @abstractmethod
@@ -98,7 +98,7 @@ def checked(embeddings: np.ndarray) -> np.ndarray:
 
 
 def statistics(codes: np.ndarray, sizes: Sequence[int]) -> dict[str, Any]:
-    """How well codes tell candidates apart, and how evenly each level's vocabulary is used."""
+    """How many candidates share their codes, and how evenly each level's vocabulary is used."""
     _, members = np.unique(keys(codes, sizes), return_counts=True)
     levels = []
     for level, size in enumerate(sizes):
@@ -106,7 +106,7 @@ def statistics(codes: np.ndarray, sizes: Sequence[int]) -> dict[str, Any]:
         used = share[share > 0]
         perplexity = float(np.exp(-(used * np.log(used)).sum()))
         prefixes = len(np.unique(keys(codes[:, : level + 1], sizes[: level + 1])))
-        balance = perplexity / min(size, len(codes))  # 1: every code that could be in use is, equally often
+        balance = perplexity / min(size, len(codes))  # 1: all codes are used equally often
         levels.append(
             {"size": size, "used": len(used), "perplexity": perplexity, "balance": balance, "prefixes": prefixes}
         )

@@ -20,7 +20,7 @@ ROUNDS, STEPS = 5, 40  # of balancing
 @dataclass(frozen=True)
 class Clusters:
     centroids: np.ndarray  # float32 [K, d]
-    prices: np.ndarray  # float32 [K]: zero where balance is not asked for
+    prices: np.ndarray  # float32 [K]: zero without balancing
 
     def assign(self, points: np.ndarray) -> np.ndarray:
         """int32 [n]: the cluster of least squared distance + price."""
@@ -39,7 +39,7 @@ def fit(points: np.ndarray, clusters: int, balanced: bool, seed: int) -> Cluster
 
 
 def kmeans(points: np.ndarray, clusters: int, seed: int) -> np.ndarray:
-    """float32 [K, d]. Where there are no more distinct points than clusters, the points themselves: K is then less."""
+    """float32 [K, d]. With no more distinct points than clusters, the points themselves: K may then be less."""
     sample = _sample(points, clusters, seed)
     distinct = np.unique(sample, axis=0) if len(sample) <= clusters else _few_distinct(sample, clusters)
     if distinct is not None:
@@ -53,7 +53,7 @@ def kmeans(points: np.ndarray, clusters: int, seed: int) -> np.ndarray:
 
 
 def costs(points: np.ndarray, centroids: np.ndarray, prices: np.ndarray | float = 0.0) -> np.ndarray:
-    """float32 [n, K]: squared distance + price, less what is the same for all clusters of a point."""
+    """float32 [n, K]: squared distance + price, without the term that is the same for all clusters."""
     return np.square(centroids).sum(axis=1) + prices - 2 * points @ centroids.T
 
 
@@ -75,17 +75,17 @@ def _few_distinct(points: np.ndarray, clusters: int) -> np.ndarray | None:
 
 
 def _balance(points: np.ndarray, centroids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """K-Means of equal shares: Sinkhorn's prices while points hesitate less and less; then means; and again."""
+    """K-Means of equal shares: prices by Sinkhorn's iteration with less and less blur, then means, in turns."""
     prices = np.zeros(len(centroids), np.float32)
     for _ in range(ROUNDS):
         cost = costs(points, centroids)
         cost -= cost.min(axis=1, keepdims=True)
-        gap = float(np.partition(cost, 1, axis=1)[:, 1].mean())  # what it takes to change a mind
+        gap = float(np.partition(cost, 1, axis=1)[:, 1].mean())  # between a point's two nearest clusters
         for blur in np.geomspace(max(float(cost.mean()) / 4, gap, 1e-12), max(gap / 16, 1e-13), STEPS):
             wish = -(cost + prices) / np.float32(blur)
             wish -= wish.max(axis=1, keepdims=True)
             share = np.exp(wish, out=wish)
-            load = (1 / share.sum(axis=1)) @ share * (len(centroids) / len(points))  # 1 for who has its share
+            load = (1 / share.sum(axis=1)) @ share * (len(centroids) / len(points))  # 1: as many as its share
             prices += np.float32(blur) * np.log(np.maximum(load, 1e-3))
         cluster = (cost + prices).argmin(axis=1)
         members = np.bincount(cluster, minlength=len(centroids))

@@ -3,8 +3,14 @@
 The paper's: M codebooks of their own, each quantising what the ones before left over; reconstruction + commitment loss.
 Ours, as the paper doesn't say: the networks are a principal-component map plus an MLP that starts at zero, so that
 codebooks can be initialised by k-means at once; codebooks follow their members' running mean instead of a gradient
-(van den Oord et al., 2017, appendix A.1); codes that nobody uses are moved to points that are badly served.
-`network: linear` leaves the MLP out: then a vector is a plain sum of codewords, and nothing is trained but codebooks.
+(van den Oord et al., 2017, appendix A.1); unused codes move to the points with the largest error.
+`network: linear` leaves the MLP out: then a vector is a plain sum of codewords, and only codebooks are trained.
+
+Why not vector-quantize-pytorch (1.32), with the same networks, decay, commitment and steps: on 1,000 vectors of sounds
+by the small encoder (mean of 3 seeds, one core) its `ResidualVQ` has a reconstruction error of 0.179, ours 0.146; of a
+vector's ten nearest neighbours 64.1 % stay so (ours 68.2); 14.6 % of the candidates collide (ours 17.1); both use their
+codes evenly (perplexity 30.5 to 31.4 of 32); it takes 5.1 s, ours 3.8. Started from our codebooks: 0.172, 64.7 %,
+15.8 %, 6.2 s. On 5,000 vectors of captions: error 0.204 against 0.186, 8.1 s against 4.1.
 """
 
 from __future__ import annotations
@@ -69,7 +75,7 @@ class Quantiser(nn.Module):
         self.books: Tensor
 
     def quantise(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes (n, M) and what each codebook saw, the leftovers of the ones before (M, n, latent)."""
+        """Codes (n, M), and each codebook's input, which is what those before left over (M, n, latent)."""
         left, codes, seen = latents, [], []
         for book in self.books:
             nearest = (book.square().sum(1) - 2 * left @ book.T).argmin(1)  # (n,)
@@ -143,8 +149,8 @@ def _start_by_kmeans(quantiser: Quantiser, latents: Tensor, seed: int) -> None:
 def _train(quantiser: Quantiser, x: Tensor) -> None:
     settings = quantiser.settings
     optimizer = torch.optim.Adam(quantiser.parameters(), lr=settings.lr)
-    members = torch.ones(settings.books, settings.codes)  # running means: of how many chose a code,
-    sums = quantiser.books.clone()  # and of the sum of what they were
+    members = torch.ones(settings.books, settings.codes)  # running means of each code's members: their number,
+    sums = quantiser.books.clone()  # and their sum
     recent = torch.zeros_like(members)
     for step in track(range(settings.steps), "training RQ-VAE"):
         batch = x[torch.randint(len(x), (settings.batch,))] if len(x) > settings.batch else x
@@ -172,7 +178,7 @@ def _train(quantiser: Quantiser, x: Tensor) -> None:
 
 
 def _revive(quantiser: Quantiser, recent: Tensor, seen: Tensor, codes: Tensor, members: Tensor, sums: Tensor) -> None:
-    """Codes that nobody chose of late go where the leftovers are largest."""
+    """Codes unused since the last look move to the points with the largest error."""
     for level in range(len(recent)):
         dead = torch.nonzero(recent[level] == 0).flatten()
         left = (seen[level] - quantiser.books[level][codes[:, level]]).square().sum(1)

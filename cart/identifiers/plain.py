@@ -1,4 +1,4 @@
-"""Schemes that learn nothing: one token a candidate, the digits of its row number, and codes drawn by lot.
+"""Schemes that learn nothing: one token a candidate, the digits of its row number, and random codes.
 
 Rivals (DSI and GRACE "atomic", DSI "naive" and GRACE "numeric") and a control: `Random` has the shape of CART's
 identifiers and none of their meaning.
@@ -25,7 +25,7 @@ class _Unlearnt(Scheme):
 
 @dataclass(eq=False)
 class Atomic(_Unlearnt):
-    """One level, one token a candidate. New candidates would need a larger vocabulary: `add` is beyond it."""
+    """One level, one token a candidate. New candidates would need a larger vocabulary, so `add` is unsupported."""
 
     counted = False
 
@@ -57,7 +57,7 @@ class Numeric(_Unlearnt):
 
 @dataclass(eq=False)
 class Random(_Unlearnt):
-    """Codes drawn evenly, in the shape of CART's: what is left of the method when identifiers mean nothing."""
+    """Codes drawn evenly, in the shape of CART's: what the method does when identifiers mean nothing."""
 
     clusters: int = 32
     codes_each: int = 32

@@ -1,4 +1,4 @@
-"""Schemes learnt from embeddings: CART's own, and the two rivals that quantise in another way.
+"""Schemes learnt from embeddings: CART's own, and two rivals that quantise in another way.
 
 `Cart` is the paper's (K-Means, then an RQ-VAE on what is left, then a counter). Projecting to principal components
 first and balancing the clusters are ours, and can be switched off. `Residual` is IRGen's and AVG's way, `Structured`
@@ -82,7 +82,7 @@ class Cart(Scheme):
 
     def codewords(self) -> list[np.ndarray] | None:
         if self.fine.network != "linear":
-            return None  # behind an MLP a vector is no sum of codewords
+            return None  # after an MLP a vector is no sum of codewords
         centroids = np.zeros((self.clusters, self.coarse.centroids.shape[1]), np.float32)
         centroids[: len(self.coarse.centroids)] = self.coarse.centroids
         books = [book.numpy() * float(self.quantiser.scale) for book in self.quantiser.books]
@@ -104,7 +104,7 @@ class Cart(Scheme):
 
 @dataclass(eq=False)
 class Residual(Cart):
-    """The residual quantiser alone; its first codebook stands where K-Means would, so that the shape is CART's."""
+    """The residual quantiser alone; its first codebook takes the place of K-Means, so that the shape is CART's."""
 
     fine: Settings = field(default_factory=lambda: Settings(books=3))
     clusters: int = field(default=1, init=False)
@@ -148,7 +148,7 @@ class Structured(Scheme):
             members = np.split(order, np.cumsum(np.bincount(node, minlength=groups))[:-1])
             parts = [
                 coarse.kmeans(points[inside], self.clusters, self.seed + number)
-                if len(inside)  # an empty cluster stays as it is, for who may come
+                if len(inside)  # an empty cluster stays as it is: later candidates may fall into it
                 else self.centres[-1][number : number + 1]
                 for number, inside in enumerate(members)
             ]

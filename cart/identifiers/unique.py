@@ -1,7 +1,7 @@
-"""The last token of an identifier: a counter that tells candidates of equal codes apart.
+"""The last token of an identifier: a counter that distinguishes candidates of equal codes.
 
-The paper has it; without it identifiers are not unique. The level is there even where nobody collides (its vocabulary
-is then 1), so that a model has the same levels whatever the gallery.
+The paper has it; without it identifiers are not unique. The level is there even without collisions (its vocabulary is
+then 1), so that a model has the same levels for every gallery.
 """
 
 from __future__ import annotations

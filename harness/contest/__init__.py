@@ -1,1 +1,1 @@
-"""The contest: prepares contestants, times them side by side, resumes, and survives whoever fails."""
+"""The contest: prepares contestants, times them side by side, resumes, and goes on when one fails."""

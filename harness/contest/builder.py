@@ -1,6 +1,6 @@
-"""Makes what a suite names: datasets, instruments, prepared retrievers. Everything expensive goes through the store.
+"""Builds what a suite names: datasets, instruments, prepared retrievers. Everything expensive goes through the store.
 
-The runner asks; nothing else builds a contestant. What isn't here comes out as `Unavailable`, with what to do.
+Called by the runner alone. What isn't here raises `Unavailable`, with what to do.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class Prepared(NamedTuple):
     digest: str
 
 
-class Workshop:
+class Builder:
     def __init__(self, store: Store, data: Path) -> None:
         self.store = store
         self.data = data
         self._datasets: dict[str, Dataset] = {}
-        self._absent: dict[tuple[str, str], str] = {}  # splits that aren't there, by dataset, and why
+        self._absent: dict[tuple[str, str], str] = {}  # missing splits, by dataset, and why
         self._instruments: dict[tuple[str, int], Instrument] = {}
         self._leaks: dict[tuple[str, str], dict[str, int]] = {}
-        self.audits: dict[tuple[str, str], Audit] = {}  # by captioner (its digest) and task, of captions from elsewhere
+        self.audits: dict[tuple[str, str], Audit] = {}  # of captions from elsewhere, by captioner (its digest) and task
 
     def dataset(self, component: Component) -> Dataset:
         if component.digest not in self._datasets:
@@ -53,11 +53,7 @@ class Workshop:
         return self._datasets[component.digest]
 
     def pairs(self, component: Component, direction: str, needed: bool = False) -> tuple[Pairs, Pairs]:
-        """What may be learned from a dataset: its train and validation splits.
-
-        Of a split that isn't there nothing can be learned, which not every retriever has to: it is empty, unless it is
-        `needed`.
-        """
+        """A dataset's train and validation splits. One that isn't there is empty, unless it is `needed`."""
         train, validation = (self._pairs(component, split, direction, needed) for split in ("train", "validation"))
         return train, validation
 
@@ -78,7 +74,7 @@ class Workshop:
             return Pairs.empty(asked, answered)  # type: ignore[arg-type]
 
     def leaks(self, component: Component, split: Any) -> dict[str, int]:
-        """What a split that is asked shares with those that are learned from, as far as they are here."""
+        """What a test split shares with those for training, as far as they are here."""
         place = (component.digest, split)
         if place not in self._leaks:
             dataset, learned = self.dataset(component), []
@@ -102,47 +98,43 @@ class Workshop:
         return captioner
 
     def _instrument(self, component: Component, seed: int) -> Instrument:
-        """Trained or loaded through the store, once for all who are handed it."""
+        """Trained or loaded through the store, once for all who share it."""
         check_available(component)
         seed = seed if component.entry.seeded else 0
         key = (component.digest, seed)
-        train, validation = self._lessons(component)
-        handed = self._inside(component, seed)
+        train, validation = self._training_pairs(component)
+        injected = self._inner_instruments(component, seed)
         recipe = Recipe(
             component.section.removesuffix("s"),
             component.name,
             {"component": component.digest, "about": component.config, "seed": seed}
-            | {name: instrument.digest for name, instrument in handed.items()}
+            | {name: instrument.digest for name, instrument in injected.items()}
             | {"train": train.digest, "validation": validation.digest},
         )
 
         def build(folder: Path) -> None:
-            instrument = self._construct(component, seed, **handed)
+            instrument = self._construct(component, seed, **injected)
             instrument.fit(train, validation)
             instrument.save(folder)
 
-        artifact = self.store.make(recipe, build)  # asked for every time: whoever uses it books its cost
+        artifact = self.store.make(recipe, build)  # asked for every time, so that every user books its cost
         if key not in self._instruments:
-            instrument = self._construct(component, seed, **handed)
+            instrument = self._construct(component, seed, **injected)
             instrument.load(artifact.folder)
             instrument.digest = recipe.digest
             self._instruments[key] = instrument
         return self._instruments[key]
 
-    def _inside(self, component: Component, seed: int) -> dict[str, Any]:
-        """The instruments that a component was given by name, as an argument of its own."""
+    def _inner_instruments(self, component: Component, seed: int) -> dict[str, Any]:
+        """The instruments among a component's own arguments."""
         make = {"encoders": self.encoder, "captioners": self.captioner}
         given = {name: value for name, value in component.arguments.items() if isinstance(value, Component)}
         return {name: make[value.section](value, seed) for name, value in given.items() if value.section in make}
 
-    def _lessons(self, component: Component) -> tuple[Pairs, Pairs]:
-        """What an instrument learns from: the dataset it names, or else that of an instrument inside it."""
-        for value in component.arguments.values():
-            if isinstance(value, Component) and value.section == "datasets":
-                return self.pairs(value, f"text-{value.modality}", needed=True)
-        for value in component.arguments.values():
-            if isinstance(value, Component):
-                return self._lessons(value)
+    def _training_pairs(self, component: Component) -> tuple[Pairs, Pairs]:
+        """Those of the dataset that an instrument names, or else of one that an instrument inside it names."""
+        for dataset in component.datasets[:1]:
+            return self.pairs(dataset, f"text-{dataset.modality}", needed=True)
         return Pairs.empty("text", "text"), Pairs.empty("text", "text")
 
     def _captions(self, captioner: Captioner, contents: Contents) -> list[list[str]]:
@@ -155,11 +147,11 @@ class Workshop:
         return files.unpack_json((self.store.make(recipe, build).folder / "captions.json.gz").read_bytes())
 
     def _audit(self, captioner: Captioner, task: Task) -> None:
-        """Captions that were written elsewhere: say how many equal the real ones, once for each task."""
+        """Say how many captions from elsewhere equal the real ones, once for each task."""
         place = (captioner.digest, task.name)
         if not captioner.audited or task.queries.modality != "text" or place in self.audits:
             return
-        with self.store.ledger():  # whoever uses the captions has their cost in its own book
+        with self.store.ledger():  # their users book their cost
             captions = self._captions(captioner, task.gallery)
         self.audits[place] = audit(captions, list(task.queries), task.links)
         say(f"    audit: {self.audits[place]}")
@@ -179,15 +171,15 @@ class Workshop:
         """Fitted, indexed and ready to search."""
         component = cell.retriever.component
         refuse_leaks(cell, self.dataset)
-        lessons = self.pairs(cell.task.dataset, cell.task.direction)
+        pairs = self.pairs(cell.task.dataset, cell.task.direction)
         tools = {"encoder": cell.encoder, "captioner": cell.captioner}
-        prepared = self._prepared(component, cell.retriever.name, tools, task, lessons, cell.seed, task.later)
+        prepared = self._prepared(component, cell.retriever.name, tools, task, pairs, cell.seed, task.later)
         if "links" in component.entry.needs:
-            prepared.retriever.peek(task.queries, task.links)  # type: ignore[attr-defined]  # the oracle's door
+            prepared.retriever.peek(task.queries, task.links)  # type: ignore[attr-defined]  # for the oracle
         return prepared.retriever
 
     def details(self, cell: Cell) -> dict[str, Any]:
-        """What the instruments of a prepared cell say of how they were made."""
+        """The details that the instruments of a prepared cell report."""
         found = {}
         for name, used in (("encoder", cell.encoder), ("captioner", cell.captioner)):
             if used and (used.digest, seed := cell.seed if used.entry.seeded else 0) in self._instruments:
@@ -200,13 +192,14 @@ class Workshop:
         label: str,
         tools: Mapping[str, Component | None],
         task: Task,
-        lessons: tuple[Pairs, Pairs],
+        pairs: tuple[Pairs, Pairs],
         seed: int,
         later: Contents,
     ) -> Prepared:
-        """Always as loaded from its artifact, so that a resumed run is no other; whoever is inside it comes first.
+        """Built unless it is in the store, inner retrievers first, and always loaded from there: resumed or not, a run
+        has the same retriever.
 
-        `later` is added once the task's other candidates are indexed. Nothing is added to who is inside another.
+        `later` is added once the task's other candidates are indexed; inner retrievers get none of it.
         """
         check_available(component)
         if task.queries.modality not in component.entry.asks:
@@ -215,32 +208,28 @@ class Workshop:
                 f"{task.queries.modality}"
             )
         tools = {**tools, **component.instruments}
-        handed: dict[str, Any] = {}
+        injected: dict[str, Any] = {}
         parents: dict[str, str] = {}
         for name, make in (("encoder", self.encoder), ("captioner", self.captioner)):
             used = tools.get(name)
             if used is not None and name in component.entry.needs:
-                handed[name] = make(used, seed)
-                parents[name] = handed[name].digest
+                injected[name] = make(used, seed)
+                parents[name] = injected[name].digest
         for name, value in component.arguments.items():
             if isinstance(value, Component) and value.section == "retrievers":
-                inner = self._prepared(value, value.name, tools, task, lessons, seed, later[:0])
-                handed[name], parents[name] = inner.retriever, inner.digest
-        train, validation = lessons
+                inner = self._prepared(value, value.name, tools, task, pairs, seed, later[:0])
+                injected[name], parents[name] = inner.retriever, inner.digest
+        train, validation = pairs
         seed = seed if component.entry.seeded else 0
-        recipe = Recipe(
-            "retriever",
-            label,
-            {"component": component.digest, "about": component.config, "seed": seed}
-            | parents
-            | {"train": train.digest, "validation": validation.digest, "gallery": task.indexed.digest}
-            | ({"added": later.digest} if len(later) else {}),
-        )
+        learnt = {"component": component.digest, "about": component.config, "seed": seed} | parents
+        learnt |= {"train": train.digest, "validation": validation.digest}
+        added = {"added": later.digest} if len(later) else {}
+        recipe = Recipe("retriever", label, learnt | {"gallery": task.indexed.digest} | added)
 
         def build(folder: Path) -> None:
             scratch = self.store.scratch(recipe)
-            retriever = self._construct(component, seed, **handed, scratch=scratch)
-            retriever.fit(train, validation)
+            retriever = self._construct(component, seed, **injected, scratch=scratch)
+            self._fit(retriever, Recipe("fit", label, learnt), train, validation)
             with self.store.phase("index"):
                 retriever.index(task.indexed)
                 if len(later):
@@ -248,11 +237,23 @@ class Workshop:
                 retriever.save(folder)
 
         artifact = self.store.make(recipe, build)
-        if "captioner" in handed:
-            self._audit(handed["captioner"], task)
-        retriever: Retriever = self._construct(component, seed, **handed)
+        if "captioner" in injected:
+            self._audit(injected["captioner"], task)
+        retriever: Retriever = self._construct(component, seed, **injected)
         retriever.load(artifact.folder)
         return Prepared(retriever, recipe.digest)
+
+    def _fit(self, retriever: Retriever, recipe: Recipe, train: Pairs, validation: Pairs) -> None:
+        """Anew, or found where another gallery's contest has left it."""
+        if not retriever.keeps_fit:
+            retriever.fit(train, validation)
+            return
+
+        def build(folder: Path) -> None:
+            retriever.fit(train, validation)
+            retriever.save_fit(folder)
+
+        retriever.load_fit(self.store.make(recipe, build).folder)
 
     def _add(self, retriever: Retriever, later: Contents, component: Component) -> None:
         try:
@@ -260,16 +261,15 @@ class Workshop:
         except Unsupported as reason:
             raise Unavailable(f"{component.kind}: {reason}") from reason
 
-    def _construct(self, component: Component, seed: int, scratch: Path | None = None, **handed: Any) -> Any:
-        """Its settings, and by name what it needs. Outside code gets its arguments, and what its signature asks for."""
+    def _construct(self, component: Component, seed: int, scratch: Path | None = None, **injected: Any) -> Any:
+        """With its settings, and by name what it needs. Outside code: its arguments, and what its signature names."""
         target: Callable[..., Any] = component.entry.load(component.section)
         own = dict(zip(OWN, (seed, self.store, scratch), strict=True))
         if component.kind == "python":
             asked = inspect.signature(target).parameters
-            return target(**component.arguments, **handed, **{name: own[name] for name in OWN if name in asked})
-        return target(
-            component.settings, **handed, **{name: own[name] for name in OWN if name in component.entry.needs}
-        )
+            return target(**component.arguments, **injected, **{name: own[name] for name in OWN if name in asked})
+        needed = {name: own[name] for name in OWN if name in component.entry.needs}
+        return target(component.settings, **injected, **needed)
 
 
 def open_dataset(component: Component, data: Path) -> Dataset:

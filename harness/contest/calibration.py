@@ -21,14 +21,15 @@ from typing import Any
 from harness.machine import compute, environment, files
 from harness.machine.compute import Choices
 
-SCHEMA = 1
+SCHEMA = 2
 SPINS = (compute.SPIN, 300_000)  # some ten microseconds, and several milliseconds
-GAIN = 1.1  # what is dearer has to be so many times as fast to be chosen
+GAIN = 1.1  # the more expensive choice has to be so many times as fast
 LIMIT_S = 120
 WIDTH, TOKENS = 192, 20  # of the networks that are trained here, and of a query
 BATCH = 64  # queries
 ROWS = (1, 20, 160, 1280)  # of a product: a pooled query, one query's tokens, a few queries', a batch's
 NEVER = 1 << 30
+SETTABLE = {field.name for field in fields(Choices)} - {"gflops"}
 SHAPED_BY = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
@@ -36,38 +37,38 @@ class BadChoice(ValueError):
     """`--compute` says what can't be."""
 
 
-def settle(cache: Path, threads: int, wish: str | None, say: Callable[[str], None]) -> Choices:
-    """The choices for this run: as `wish` has it, else as measured here before, else measured now."""
-    wished = parse(wish or "")
-    if wished is None:
+def settle(cache: Path, threads: int, request: str | None, say: Callable[[str], None]) -> Choices:
+    """The choices for this run: as requested, else as measured here before, else measured now."""
+    chosen = parse(request or "")
+    if chosen is None:
         return Choices()
-    if wished.keys() >= {field.name for field in fields(Choices)}:
-        return Choices(**wished)
+    if chosen.keys() >= SETTABLE:
+        return Choices(**chosen)
     busy = environment.others_take(0.2) > environment.NOISY
-    path = cache / "calibration" / f"{_machine(threads, busy)[:40]}.json"
+    path = _path(cache, threads, busy)
     measured = _known(path)
     if measured is None:
         begun = time.monotonic()
         measured = _measure(threads, SPINS[:1] if busy else SPINS)
         if measured is None:
             say("this machine could not be measured; the usual kernels and threads are taken")
-            return replace(Choices(), **wished)
+            return replace(Choices(), **chosen)
         say(f"measured what this machine is fast in ({time.monotonic() - begun:.1f} s): {words(Choices(**measured))}")
         files.write_json(path, files.sealed({"schema": SCHEMA, "choices": measured}))
-    return Choices(**{**measured, **wished})
+    return Choices(**{**measured, **chosen})
 
 
-def parse(wish: str) -> dict[str, Any] | None:
+def parse(request: str) -> dict[str, Any] | None:
     """`threads=1,spin=1000,bf16_training=no` as values; None for `default`, which measures nothing."""
-    if wish.strip() == "default":
+    if request.strip() == "default":
         return None
-    known, found = {field.name for field in fields(Choices)}, {}
-    for part in filter(None, (part.strip() for part in wish.split(","))):
+    found = {}
+    for part in filter(None, (part.strip() for part in request.split(","))):
         name, _, value = part.partition("=")
-        if name not in known or not (value.isdecimal() or (name == "bf16_training" and value in ("yes", "no"))):
+        if name not in SETTABLE or not (value.isdecimal() or (name == "bf16_training" and value in ("yes", "no"))):
             raise BadChoice(
-                f"--compute: found {part[:80]!r}; expected `default`, or NAME=NUMBER with {', '.join(sorted(known))} "
-                "(bf16_training=yes or no), commas between; correct it"
+                f"--compute: found {part[:80]!r}; expected `default`, or NAME=NUMBER with "
+                f"{', '.join(sorted(SETTABLE))} (bf16_training=yes or no), commas between; correct it"
             )
         found[name] = value == "yes" if name == "bf16_training" else int(value)
     return found
@@ -87,6 +88,16 @@ def words(choices: Choices) -> str:
     )
 
 
+def gflops(cache: Path, threads: int) -> float | None:
+    """How fast this machine was found to be in training; None where it wasn't measured yet."""
+    found = (_known(_path(cache, threads, busy)) for busy in (False, True))
+    return next((each["gflops"] for each in found if each), None)
+
+
+def _path(cache: Path, threads: int, busy: bool) -> Path:
+    return cache / "calibration" / f"{_machine(threads, busy)[:40]}.json"
+
+
 def _machine(threads: int, busy: bool) -> str:
     shaped_by = {name: os.environ.get(name) for name in SHAPED_BY}
     known = [SCHEMA, environment.processor(), os.cpu_count(), environment.versions().get("torch"), threads, busy]
@@ -102,7 +113,7 @@ def _known(path: Path) -> dict[str, Any] | None:
 
 
 def _measure(threads: int, spins: tuple[int, ...]) -> dict[str, Any] | None:
-    """The choices of the way to wait that gets most done, waiting for long only where it is clearly better."""
+    """The choices with the spin count of the best rate; a long one only where it is clearly better."""
     found = [each for each in (_child(threads, spin) for spin in spins) if each is not None]
     if not found:
         return None
@@ -133,7 +144,8 @@ def main(threads: int, spin: int) -> None:
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    choices: dict[str, Any] = {"spin": spin, "packed_rows": packed_rows(), "bf16_training": bf16_training()}
+    bf16, gflops = training()
+    choices: dict[str, Any] = {"spin": spin, "packed_rows": packed_rows(), "bf16_training": bf16, "gflops": gflops}
     compute.configure("cpu", threads, Choices(**choices))
     score = 1.0
     for name, queries in (("threads", BATCH), ("single_threads", 1)):
@@ -159,8 +171,8 @@ def packed_rows() -> int:
     return 0 if found == ROWS[0] else found
 
 
-def bf16_training() -> bool:
-    """Whether a linear layer's step is clearly faster with products of bfloat16."""
+def training() -> tuple[bool, float]:
+    """Whether a linear layer's step is clearly faster with products of bfloat16, and the GFLOP/s of the better way."""
     import torch
 
     layer, x = torch.nn.Linear(WIDTH, 4 * WIDTH), torch.randn(BATCH * TOKENS, WIDTH, requires_grad=True)
@@ -170,7 +182,9 @@ def bf16_training() -> bool:
             y = layer(x)
         y.float().sum().backward()
 
-    return seconds(lambda: step(True)) * GAIN < seconds(lambda: step(False))
+    half, single = seconds(lambda: step(True)), seconds(lambda: step(False))
+    operations = 3 * 2 * len(x) * layer.weight.numel()  # forward, and backward to what it learns and what it is given
+    return half * GAIN < single, round(operations / min(half, single) / 1e9, 1)
 
 
 def rate(queries: int, threads: int) -> float:

@@ -1,8 +1,8 @@
-"""What can be known of a suite before anything is made: for `plan`, and for `run` before it begins.
+"""Checks of a suite before anything is made: for `plan`, and for `run` before it begins.
 
-Files are looked for, annotations read, index strings tried, outside classes imported: whatever runs others' code or
-takes long, in a child process. Three things may come out of it: mistakes of the suite or of files that it names, what
-isn't here, and what would fail.
+Files are looked for, annotations read, index strings tried, outside classes imported; in a child process where that
+runs outside code or may take long. Findings are mistakes in the suite or in files it names, what isn't here, and what
+would fail.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Job(NamedTuple):
 
 
 def check(suite: Suite, data: Path, limit_s: float = PLAN_S) -> Findings:
-    """All components of the suite's cells, each once. `limit_s`: for what runs others' code, each time."""
+    """Check all components of the suite's cells, each once. `limit_s`: for each call of outside code."""
     found = Findings()
     parts: dict[str, Component] = {}
     splits: dict[tuple[str, str], Component] = {}
@@ -75,7 +75,7 @@ def check(suite: Suite, data: Path, limit_s: float = PLAN_S) -> Findings:
 
 
 def absence(component: Component, home: Path, data: Path) -> str | None:
-    """Which package, folder or file it lacks on this machine, and what to do."""
+    """The package, folder or file that is missing on this machine, and what to do."""
     entry = component.entry
     reason = entry.absent(data) if component.section == "datasets" else entry.missing()
     if reason or not entry.target:
@@ -113,7 +113,7 @@ def _file(found: Findings, component: Component, finding: Finding, path: Path) -
 
 
 def _checked_arguments(parts: list[Component]) -> Iterator[tuple[Component, Finding]]:
-    """By the function that a kind names for it: each may wait for a process, so several are called side by side."""
+    """Call the kinds' own checks, side by side, as some wait for a process."""
     named = [part for part in parts if part.entry.check]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for part, problem in zip(named, pool.map(lambda part: _function(part)(part.arguments), named), strict=True):
@@ -150,7 +150,7 @@ def work(job: Job) -> Finding | None:
     from harness.contract.problems import SuiteError
     from harness.machine import progress
 
-    progress.use(progress.Silent())  # the run will say it
+    progress.use(progress.Silent())  # the run repeats it
     try:
         if job.split:
             return _media(job)
@@ -164,7 +164,7 @@ def work(job: Job) -> Finding | None:
 
 
 def _arguments(component: Component, found: Any) -> Finding | None:
-    """Whether its constructor takes what it would be given."""
+    """Check that its constructor takes the arguments."""
     import inspect
 
     from harness.contest.builder import OWN

@@ -1,7 +1,7 @@
-"""Calls a function in a process of its own: code from elsewhere may hang, exit or crash, and harms only its call.
+"""Calls a function in a process of its own, so that outside code may hang, exit or crash without harm to the run.
 
-For `checks` and `apart`. What the child prints is passed on line by line; it ends with this process, at the limit, and
-when this process is interrupted.
+For `checks` and `isolated`. The child's output is passed on line by line; it ends with this process, at the time limit,
+and when this process is interrupted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DIE_WITH_PARENT = 1  # Linux: PR_SET_PDEATHSIG
 class Answer(NamedTuple):
     value: Any = None
     failure: str | None = None  # the traceback, or how the process ended; the last line says it in short
-    raised: type[BaseException] | None = None  # where its message tells all, that alone is the failure
+    raised: type[BaseException] | None = None  # an error whose message suffices: it alone is the failure
 
 
 def answers(target: str, jobs: Sequence[Any], limit_s: float, hint: str = "") -> Iterator[Answer]:
@@ -150,7 +150,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _with_parent() -> None:
-    with suppress(OSError, AttributeError):  # elsewhere it ends when it writes its next answer
+    with suppress(OSError, AttributeError):  # not Linux: it ends when it writes its next answer
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
 
 
@@ -160,8 +160,8 @@ def _write(stream: BinaryIO, answer: Answer) -> None:
     stream.flush()
 
 
-def telling() -> tuple[type[BaseException], ...]:
-    """Errors whose message tells all, so that no traceback is needed."""
+def plain_errors() -> tuple[type[BaseException], ...]:
+    """Errors whose message suffices, so that no traceback is needed."""
     from harness.contract.dataset import Unavailable
     from harness.contract.problems import BadInput
     from harness.machine.disk import NoRoom
@@ -172,15 +172,15 @@ def telling() -> tuple[type[BaseException], ...]:
 def _answer(function: Callable[[Any], Any], job: Any) -> Answer:
     try:
         return Answer(function(job))
-    except telling() as reason:
-        return Answer(failure=str(reason), raised=next(each for each in telling() if isinstance(reason, each)))
-    except BaseException:  # `sys.exit` is a failure like any other
+    except plain_errors() as reason:
+        return Answer(failure=str(reason), raised=next(each for each in plain_errors() if isinstance(reason, each)))
+    except BaseException:  # `sys.exit` too is a failure
         return Answer(failure=traceback.format_exc())
 
 
 def main() -> None:
     _with_parent()
-    os.set_inheritable(int(sys.argv[1]), False)  # whatever it starts doesn't hold this end open
+    os.set_inheritable(int(sys.argv[1]), False)  # its own children don't hold this end open
     stream = os.fdopen(int(sys.argv[1]), "wb")
     sys.path[:] = pickle.load(sys.stdin.buffer)
     target, jobs = pickle.load(sys.stdin.buffer)
@@ -190,10 +190,10 @@ def main() -> None:
     for job in jobs:
         _write(stream, _answer(function, job))
     sys.stdout.flush()
-    os._exit(0)  # threads and exit handlers of others don't hold it up
+    os._exit(0)  # without waiting for others' threads and exit handlers
 
 
 if __name__ == "__main__":
-    from harness.contest import child  # what is pickled is this module's, not __main__'s
+    from harness.contest import child  # so that pickled classes are this module's, not __main__'s
 
     child.main()

@@ -1,7 +1,7 @@
-"""Keeps what contestants share as it was: threads, gradients, random states, the environment and the like.
+"""Restores what contestants share: threads, gradients, random states, the environment and the like.
 
-Whoever calls a contestant does it inside `kept`; what it changed is put back and said once, so that no neighbour is
-timed or scored under settings that it didn't ask for.
+Every call of a contestant happens inside `kept`; what it changed is put back and reported once, so that no other is
+timed or scored under its settings.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Setting(NamedTuple):
     name: str
     get: Callable[[], Any]
     put: Callable[[Any], Any]
-    module: str | None = None  # there is nothing to keep before it is imported
+    module: str | None = None  # nothing to keep before this module is imported
 
 
 def _torch() -> Any:
@@ -51,13 +51,13 @@ def _put_backends(kept: tuple[bool, ...]) -> None:
 
 
 def _precision() -> str | None:
-    with suppress(RuntimeError):  # somebody mixed torch's two ways to say it; saying it anew mends that
+    with suppress(RuntimeError):  # torch's two ways to set it were mixed; setting it again repairs that
         return _torch().get_float32_matmul_precision()
     return None
 
 
 def _faiss_threads() -> int:
-    """Those that it will have, where it isn't imported yet."""
+    """Those it will have, if it isn't imported yet."""
     faiss = sys.modules.get("faiss")
     return faiss.omp_get_max_threads() if faiss else compute.threads_in_use()
 
@@ -73,8 +73,16 @@ def _put_cwd(folder: str | None) -> None:
         os.chdir(folder)
 
 
+# PyTorch writes it down when some optimiser first loads its compiler: nobody's doing.
+OF_TORCH = "TORCHINDUCTOR_CACHE_DIR"
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != OF_TORCH}
+
+
 def _put_environment(kept: dict[str, str]) -> None:
-    for name in os.environ.keys() - kept.keys():
+    for name in _environment().keys() - kept.keys():
         del os.environ[name]
     os.environ.update(kept)
 
@@ -84,7 +92,7 @@ def _put_path(kept: list[str]) -> None:
 
 
 def _put_filters(kept: list[Any]) -> None:
-    warnings.resetwarnings()  # so that what was remembered of the filters is forgotten
+    warnings.resetwarnings()  # clears the cache of earlier filters
     warnings.filters[:] = kept  # type: ignore[index]
 
 
@@ -124,13 +132,13 @@ SETTINGS = (
     Setting("torch backends", _backends, _put_backends, "torch"),
     Setting("faiss threads", _faiss_threads, lambda n: sys.modules["faiss"].omp_set_num_threads(n)),
     Setting("numpy error handling", np.geterr, lambda kept: np.seterr(**kept)),
-    Setting("environment variables", lambda: dict(os.environ), _put_environment),
+    Setting("environment variables", _environment, _put_environment),
     Setting("sys.path", lambda: list(sys.path), _put_path),
     Setting("working directory", _cwd, _put_cwd),
     Setting("warning filters", lambda: list(warnings.filters), _put_filters),
 )
 HANDLERS = Setting("signal handlers", lambda: [signal.getsignal(number) for number in SIGNALS], _put_handlers)
-RANDOM = (  # whoever draws from them changes them, which is no fault: they are put back without a word
+RANDOM = (  # drawing changes them, which is no fault: they are put back silently
     Setting("random state", random.getstate, random.setstate),
     Setting("numpy random state", np.random.get_state, np.random.set_state),
     Setting("torch random state", lambda: _torch().get_rng_state(), lambda kept: _torch().set_rng_state(kept), "torch"),
@@ -142,7 +150,7 @@ SILENT = ("warning filters",)  # hardly a library is imported without changing t
 
 @contextmanager
 def kept(who: str, said: dict[str, None] | None = None) -> Iterator[None]:
-    """Whatever happens inside, afterwards all settings are as before. `said` holds what was said of `who` already."""
+    """Afterwards all settings are as before. `said` holds the changes by `who` that were reported already."""
     said = {} if said is None else said
     main = threading.current_thread() is threading.main_thread()  # no other may install a signal's handler
     before = _values([*SETTINGS, HANDLERS] if main else SETTINGS)
@@ -164,7 +172,7 @@ def _values(settings: Iterable[Setting]) -> list[tuple[Setting, Any]]:
 
 
 def _put_back(setting: Setting, value: Any) -> bool:
-    """Whether it had to be."""
+    """Put a setting back; returns whether it had changed."""
     if setting.get() == value:
         return False
     setting.put(value)

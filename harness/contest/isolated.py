@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.contest import child
-from harness.contest.builder import Workshop
+from harness.contest.builder import Builder
 from harness.machine import compute
 from harness.machine.disk import in_words
 from harness.suite.spec import Cell, Suite
@@ -40,15 +40,15 @@ class Job(NamedTuple):
     compute: compute.Compute
 
 
-def prepare(cell: Cell, suite: Suite, workshop: Workshop, k: int) -> None:
-    """Nothing for a cell of our own kinds, unless it has a limit of its own."""
+def prepare(cell: Cell, suite: Suite, builder: Builder, k: int) -> None:
+    """Prepare a cell with outside code, or with a limit of its own; other cells need no process."""
     own = cell.retriever.component.limit_s
     if own is None and not any(part.entry.foreign for part in cell.parts()):
         return
-    store = workshop.store
+    store = builder.store
     current = frozenset(store.current | store.verified.keys())
     failed = {digest: _why(error) for digest, (error, _) in store.failed.items()}
-    job = Job(cell, store.root, store.fresh, current, failed, workshop.data, k, compute.current())
+    job = Job(cell, store.root, store.fresh, current, failed, builder.data, k, compute.current())
     hint = "; raise `limit_s`, beside the retriever or at the top of the suite, if it needs longer"
     for answer in child.answers("harness.contest.isolated:work", [job], own or suite.limit_s, hint):
         if answer.failure is not None:
@@ -65,7 +65,7 @@ def _why(error: BaseException) -> str:
 
 
 def work(job: Job) -> Outcome:
-    """The child's side: all that the runner would do with the cell but the timing."""
+    """In the child: all that the runner does with the cell, except the timing."""
     from harness.contest.task import open_task
     from harness.store.artifacts import Store
 
@@ -73,20 +73,20 @@ def work(job: Job) -> Outcome:
     store, spec = Store(job.cache, job.fresh), job.cell.task
     store.current |= job.current
     store.failed |= {digest: (Failed(text), None) for digest, text in job.failed.items()}
-    workshop = Workshop(store, job.data)
-    task = open_task(spec.name, workshop.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
+    builder = Builder(store, job.data)
+    task = open_task(spec.name, builder.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
     try:
-        _try_out(workshop.retriever(job.cell, task), task, job.k)
+        _try_out(builder.retriever(job.cell, task), task, job.k)
     except (Exception, SystemExit) as error:
         failed = {digest: _why(cause) for digest, (cause, _) in store.failed.items() if digest not in job.failed}
-        if not failed or isinstance(error, child.telling()):
+        if not failed or isinstance(error, child.plain_errors()):
             raise
         return Outcome(set(store.verified), failed, traceback.format_exc())
     return Outcome(set(store.verified), {})
 
 
 def _try_out(retriever: Any, task: Any, k: int) -> None:
-    """One by one and in a batch, and everything else that is asked of it between the timed rounds."""
+    """One by one and in a batch, and all other calls between the timed rounds."""
     from harness.contest.timing import in_memory
     from harness.score.metrics import check_ranking
 

@@ -1,4 +1,4 @@
-"""What a suite would do, without doing it: what `checks` found out, and what the run's folder and the store hold."""
+"""What a run would do: from the findings of `checks`, the run's folder and the store."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.contest import calibration
 from harness.contest.checks import Findings
+from harness.contest.estimate import estimate
+from harness.machine import compute
 from harness.suite import sources
 from harness.suite.spec import Cell, Component, Suite
 
 
 def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]:
-    """Line by line: every cell with what would become of it, then what has to be made and what that took last time."""
+    """Line by line: every cell's state, then the instruments to be made and their time so far."""
     cells = suite.cells()
     counts = {"done": 0, "to do": 0, "unavailable": 0, "will fail": 0}
     yield f"suite {suite.name}: {len(cells)} cells, {len(suite.tasks)} tasks, seeds {', '.join(map(str, suite.seeds))}"
@@ -37,24 +40,32 @@ def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]
                 seed = cell.seed if used.entry.seeded else 0
                 wanted[(used.digest, seed)] = (used, seed)
     yield ", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "will fail")
+    if counts["to do"]:
+        yield duration(suite, found, out, cache, compute.available_threads())
     for used, seed in wanted.values():
         yield f"needs {used.section.removesuffix('s')} {used.name}, seed {seed}: {_made(used, seed, cache)}"
 
 
-def _state(suite: Suite, cell: Cell, found: Findings, out: Path) -> tuple[str, str]:
+def duration(suite: Suite, found: Findings, out: Path, cache: Path, threads: int, fresh: bool = False) -> str:
+    """About how long what is to do will take, as a sentence; `fresh`: whatever is done and stored already."""
+    todo = [cell for cell in suite.cells() if _state(suite, cell, found, None if fresh else out)[0] == "to do"]
+    return estimate(suite, todo, cache, calibration.gflops(cache, threads), fresh).sentence
+
+
+def _state(suite: Suite, cell: Cell, found: Findings, out: Path | None) -> tuple[str, str]:
     for part in cell.parts():
         if part.digest in found.unavailable:
             return "unavailable", found.unavailable[part.digest]
     asked = cell.task.direction.partition("-")[0]
     if asked not in cell.retriever.component.entry.asks:
         return "unavailable", f"it can't be asked in {asked}"
-    state, why = _recorded(suite, cell, out)
+    state, why = _recorded(suite, cell, out) if out else ("to do", "")
     failing = next((found.fails[part.digest] for part in cell.parts() if part.digest in found.fails), None)
     return ("will fail", failing) if failing and state != "done" else (state, why)
 
 
 def _recorded(suite: Suite, cell: Cell, out: Path) -> tuple[str, str]:
-    """What its record says, where there is one."""
+    """Its state by its record, if there is one."""
     try:
         record: Any = json.loads((out / "records" / f"{cell.file}.json").read_bytes())
     except (OSError, ValueError):

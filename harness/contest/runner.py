@@ -1,7 +1,7 @@
-"""Runs a suite: contest by contest, prepares the contestants one by one, has them timed together, writes records.
+"""Runs a suite: contest by contest, prepares the contestants one by one, times them together, writes records.
 
-Finished work is kept: artifacts in the store, cells in the run's folder. A contest that lacks a contestant is timed
-anew as a whole, since rates compare within one session only.
+Finished work is kept: artifacts in the store, cells in the run's folder. A contest with a new contestant is timed anew
+as a whole, since rates compare within one session only.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.contest import guard, isolated
-from harness.contest.builder import Workshop
+from harness.contest import guard, isolated, preview
+from harness.contest.builder import Builder
 from harness.contest.task import Task, open_task, write_page
 from harness.contest.timing import Contestant, Questions, contest
 from harness.contract.dataset import Links, Unavailable
@@ -28,14 +28,14 @@ from harness.store.artifacts import Frame, Store
 from harness.store.record import Record
 from harness.store.run_folder import RunFolder, cell_name
 from harness.suite import sources
-from harness.suite.spec import Cell, Component, Suite
+from harness.suite.spec import Cell, Suite
 
 LEAST_DEPTH = 10  # MRR@10, mAP@10 and nDCG@10 need ten answers
 
 
 @dataclass(frozen=True)
 class Session:
-    """One call of `run`: what all its records say about where they were made."""
+    """One call of `run`: what all its records have in common."""
 
     id: str
     suite: Suite
@@ -61,7 +61,7 @@ class Outcome:
 
 def run(session: Session) -> Outcome:
     """Every cell of the suite ends as a record: ok, failed or unavailable."""
-    workshop = Workshop(session.store, session.data)
+    builder = Builder(session.store, session.data)
     contests: dict[tuple[str, int], list[Cell]] = {}
     for cell in session.suite.cells():
         contests.setdefault((cell.task.name, cell.seed), []).append(cell)
@@ -69,7 +69,7 @@ def run(session: Session) -> Outcome:
     for number, ((name, seed), cells) in enumerate(contests.items(), 1):
         say(f"[{number}/{len(contests)}] {name}, seed {seed}: {len(cells)} cells")
         kept, cells = _refuse(session, cells)
-        reused += kept + (_contest(session, workshop, cells) if cells else 0)
+        reused += kept + (_contest(session, builder, cells) if cells else 0)
     records = [session.folder.record(cell.file) for cell in session.suite.cells()]
     return Outcome(
         failed=sum(1 for each in records if each is None or each["status"] == "failed"),
@@ -80,7 +80,7 @@ def run(session: Session) -> Outcome:
 
 
 def _broken(session: Session, found: Record) -> str | None:
-    """Whether a control is not where it must be, from what was written of it."""
+    """What is wrong where a control is not where it must be, from its record."""
     if found["paradigm"] != "control" or found["status"] != "ok":
         return None
     asked = session.folder.read_ranking(cell_name(found["task"], found["retriever"], found["seed"]))[2]
@@ -88,7 +88,7 @@ def _broken(session: Session, found: Record) -> str | None:
 
 
 def _refuse(session: Session, cells: list[Cell]) -> tuple[int, list[Cell]]:
-    """Record cells whose code did not survive its check as failed. Gives how many are finished, and all others."""
+    """Record cells whose code failed its check as failed. Returns how many are finished, and all others."""
     kept, others = 0, []
     for cell in cells:
         reason = next((session.fails[part.digest] for part in cell.parts() if part.digest in session.fails), None)
@@ -103,14 +103,14 @@ def _refuse(session: Session, cells: list[Cell]) -> tuple[int, list[Cell]]:
     return kept, others
 
 
-def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
+def _contest(session: Session, builder: Builder, cells: list[Cell]) -> int:
     """One task and seed; returns how many finished cells were kept as they are."""
     try:
         spec = cells[0].task
-        task = open_task(spec.name, workshop.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
+        task = open_task(spec.name, builder.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
         done = {cell for cell in cells if not session.fresh and _finished(session, cell, task)}
         if len(done) < len(cells):
-            task = replace(task, leaks=workshop.leaks(spec.dataset, spec.part))
+            task = replace(task, leaks=builder.leaks(spec.dataset, spec.part))
     except Unavailable as reason:
         say(f"  unavailable: {reason}")
         _give_up(session, cells, "unavailable", str(reason))
@@ -129,13 +129,13 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
         changed = sources.changed(session.folder.record(cell.file) or {}, cell.sources)
         if changed:
             say(f"  {cell.retriever.name}: the source of {', '.join(changed)} changed: run again")
-    ready = _prepare(session, workshop, task, [cell for cell in cells if cell not in done])
+    ready = _prepare(session, builder, task, [cell for cell in cells if cell not in done])
     if not ready:
         if done:
             say(f"  {len(done)} cells reused, with the timing of the session that made them")
         return len(done)
-    ready |= _prepare(session, workshop, task, [cell for cell in cells if cell in done])
-    _measure(session, workshop, task, [(cell, *ready[cell]) for cell in cells if cell in ready])
+    ready |= _prepare(session, builder, task, [cell for cell in cells if cell in done])
+    _measure(session, builder, task, [(cell, *ready[cell]) for cell in cells if cell in ready])
     return 0
 
 
@@ -152,21 +152,22 @@ def _finished(session: Session, cell: Cell, task: Task) -> bool:
     )
 
 
-def _prepare(
-    session: Session, workshop: Workshop, task: Task, cells: list[Cell]
-) -> dict[Cell, tuple[Contestant, Frame]]:
-    """Fit and index, through the store. Who fails or can't be had is recorded at once, and the others go on."""
-    ready = {}
-    for cell in cells:
+def _prepare(session: Session, builder: Builder, task: Task, cells: list[Cell]) -> dict[Cell, tuple[Contestant, Frame]]:
+    """Fit and index, through the store. A failed or unavailable cell is recorded at once, and the others go on."""
+    ready: dict[Cell, tuple[Contestant, Frame]] = {}
+    for place, cell in enumerate(cells):
         interruption.heed()
+        if _dear(cell) and not any(map(_dear, cells[:place])) and not _finished(session, cell, task):
+            towers = [contestant for each, (contestant, _) in ready.items() if _shown_early(each)]
+            preview.show(towers, task, session.suite.k)
         component = cell.retriever.component
         begun = time.monotonic()
         changed: dict[str, None] = {}
         try:
-            isolated.prepare(cell, session.suite, workshop, session.depth)
+            isolated.prepare(cell, session.suite, builder, session.depth)
             with guard.kept(cell.retriever.name, changed), session.store.ledger() as book:
-                retriever = workshop.retriever(cell, task)
-            details = workshop.details(cell)
+                retriever = builder.retriever(cell, task)
+            details = builder.details(cell)
         except Unavailable as reason:
             say(f"  {cell.retriever.name}: unavailable: {reason}")
             _give_up(session, [cell], "unavailable", str(reason), task)
@@ -187,17 +188,27 @@ def _prepare(
     return ready
 
 
-def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple[Cell, Contestant, Frame]]) -> None:
+def _dear(cell: Cell) -> bool:
+    """Whether it learns more than an encoder: minutes, where all before it took none."""
+    return cell.captioner is not None or cell.retriever.component.entry.paradigm == "single-tower"
+
+
+def _shown_early(cell: Cell) -> bool:
+    component = cell.retriever.component
+    return component.entry.paradigm == "dual-tower" and not any(part.entry.foreign for part in cell.parts())
+
+
+def _measure(session: Session, builder: Builder, task: Task, ready: list[tuple[Cell, Contestant, Frame]]) -> None:
     from harness.machine import environment
 
     say(f"  timing {len(ready)} contestants")
     try:
-        questions = _questions(session, workshop, task, [cell for cell, _, _ in ready])
+        questions = _questions(session, builder, task, [cell for cell, _, _ in ready])
         before = environment.busy()
         contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
         noise = environment.noise(before, environment.busy())
         write_page(session.folder.task_path(task.name), task)
-    except BaseException as error:  # a question that can't be asked, e.g. a file that broke meanwhile: nobody's fault
+    except BaseException as error:  # a query that can't be read, e.g. a file that broke meanwhile
         interruption.let_pass(error)
         say(f"  failed: {last_line(traceback.format_exc())}")
         _give_up(session, [cell for cell, _, _ in ready], "failed", traceback.format_exc(), task)
@@ -206,7 +217,7 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
         if contestant.failure is None:
             try:
                 _succeed(session, cell, task, contestant, book, noise)
-            except BaseException as error:  # odd traces, counts or sizes: its own fault, and nobody else's loss
+            except BaseException as error:  # odd counts or sizes: only this cell fails
                 interruption.let_pass(error)
                 contestant.failure = traceback.format_exc()
         if contestant.failure is not None:
@@ -214,25 +225,20 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
             _give_up(session, [cell], "failed", contestant.failure, task)
 
 
-def _questions(session: Session, workshop: Workshop, task: Task, cells: list[Cell]) -> Questions:
-    """Other queries to warm up with: validation's, else train's, else there is nothing but the task's own.
+def _questions(session: Session, builder: Builder, task: Task, cells: list[Cell]) -> Questions:
+    """Other queries to warm up with: validation's, else train's, else the task's own.
 
-    Nor is there where somebody's encoder knows no others.
+    The task's own also where an encoder, or one that encodes media for it, knows no others.
     """
-    cell = cells[0]
-    if any(each.encoder and _closed(each.encoder, task.queries.modality) for each in cells):
+    cell, text = cells[0], task.queries.modality == "text"
+    used = [part for each in cells if each.encoder for part in ([each.encoder] if text else each.encoder.parts())]
+    if any(part.entry.closed for part in used):
         return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
-    train, validation = workshop.pairs(cell.task.dataset, cell.task.direction)
+    train, validation = builder.pairs(cell.task.dataset, cell.task.direction)
     for name, pairs in (("validation", validation), ("train", train)):
-        if len(pairs.queries) and name != cell.task.split:  # a split that is asked itself would be known already
+        if len(pairs.queries) and name != cell.task.split:  # the task's own split would be known already
             return Questions(task.queries, pairs.queries[:1000], name, task.items, session.depth, cell.seed)
     return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
-
-
-def _closed(encoder: Component, asked: str) -> bool:
-    """Whether it, or what encodes media for it, knows no other queries than the task's."""
-    inside = [each for each in encoder.arguments.values() if isinstance(each, Component) and asked != "text"]
-    return encoder.entry.closed or any(_closed(each, asked) for each in inside if each.section == "encoders")
 
 
 def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: str | None) -> Record:

@@ -67,12 +67,12 @@ def _locked(
         "only": options.only,
         "environment": session.environment,
     }
-    about = {"suite": suite.name, "cells": [cell.file for cell in suite.cells()]}
-    folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})  # first: it says whose the folder is
+    about = {"suite": suite.name, "about": suite.about, "cells": [cell.file for cell in suite.cells()]}
+    folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})  # first: it marks the folder as a run's
     files.write(folder.root / "suite.yaml", suite.text.encode())
     outcome = run(session)
     code = _verdict(outcome, options.strict)
-    found = [folder.record(cell.file) for cell in suite.cells()]  # what this call asked for, in the suite's order
+    found = [folder.record(cell.file) for cell in suite.cells()]  # of this call's cells, in the suite's order
     records = [each for each in found if each is not None]
     rows = report.write(folder, suite.name, records, session.id)
     entry |= {
@@ -82,7 +82,7 @@ def _locked(
         "broken": list(outcome.broken),
     }
     folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})
-    report.show(rows, report.cutoffs(records), session.id)  # last: whoever reads it may go away
+    report.show(rows, report.cutoffs(records), session.id, about=suite.about)  # last: its reader may close the pipe
     for problem in outcome.broken:
         say(f"BROKEN: {problem}")
     say(f"{folder.root}: tables/main.md, paired.md, costs.md, plots/recall-rate.svg; {_sums(outcome)}")

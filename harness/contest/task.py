@@ -1,4 +1,4 @@
-"""A task: what is asked. A dataset's split, asked in one direction, its gallery shuffled before anyone sees it."""
+"""A task: a dataset's split, asked in one direction, its gallery shuffled before any contestant sees it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Task:
     query_names: Sequence[str]
     candidate_names: Sequence[str]
     dropped: Sequence[str]
-    ceiling: float | None  # hit@1 of a listener who picks uniformly among the candidates that fit
+    ceiling: float | None  # hit@1 of a uniform choice among the candidates that fit
     leaks: Mapping[str, int] = field(default_factory=dict)  # what `audit.leaks` found in its split
     added: int = 0  # so many candidates, the gallery's last, come when the others are indexed already
     media: int = 0  # items of the split that are there
@@ -53,7 +53,7 @@ class Task:
 
     @cached_property
     def digest(self) -> str:
-        """Of the ids of queries and candidates, in order, and of who matches whom."""
+        """Of the ids of queries and candidates, in order, and of their links."""
         hasher = hashlib.sha256()
         for name in (*self.query_names, *self.candidate_names):
             hasher.update(name.encode() + b"\0")
@@ -61,7 +61,7 @@ class Task:
         return hasher.hexdigest()
 
     def page(self) -> dict[str, Any]:
-        """All that report and gate must know of it, as plain values."""
+        """All that report and gate need, as plain values."""
         texts = list(self.queries) if self.queries.modality == "text" else None
         return {
             "task": self.name,

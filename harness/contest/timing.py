@@ -35,15 +35,15 @@ class Contestant:
     name: str
     retriever: Retriever
     limit: int | None = None  # of the queries it is asked so many, the same ones at any speed; None: all of them
-    failure: str | None = None  # the traceback; it is out of the contest from then on
+    failure: str | None = None  # the traceback; from then on it is out
     per_round: int = 0  # queries a round: fewer than the slice holds when it is slow
     rounds: list[Round] = field(default_factory=list)
     untimed: list[Round] = field(default_factory=list)  # what is left of its `limit` when `cap_s` is over
     speed: dict[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     singles: list[Single] = field(default_factory=list)
-    changed: dict[str, None] = field(default_factory=dict)  # what it changed of that which all share
-    details: Mapping[str, Any] = field(default_factory=dict)  # what its instruments say of how they were made
+    changed: dict[str, None] = field(default_factory=dict)  # shared settings that it changed
+    details: Mapping[str, Any] = field(default_factory=dict)  # of its instruments
 
     @property
     def queries(self) -> np.ndarray:
@@ -105,7 +105,7 @@ def _threads(scenario: str) -> int:
 
 
 def _compare(contestant: Contestant) -> None:
-    """What it answered one by one with what it answered to the same queries at once."""
+    """Compare its answers one by one with those to the same queries in batches."""
     ones = {one.query: one.ranking for one in contestant.singles}
     shared, _, rows = np.intersect1d(list(ones), contestant.queries if contestant.rounds else [], return_indices=True)
     if contestant.failure is None and len(shared):
@@ -115,14 +115,14 @@ def _compare(contestant: Contestant) -> None:
 
 
 def _order(questions: Questions) -> np.ndarray:
-    """The order in which queries are asked. Whoever is asked fewer than others is asked the first of it, in every
-    scenario and with every seed, so that any two have as many in common as can be."""
+    """The order in which queries are asked. A contestant with fewer queries gets the first of it, in every scenario and
+    with every seed, so that any two share as many as possible."""
     return np.random.default_rng(ORDER).permutation(len(questions.queries))
 
 
 @contextmanager
 def _collected() -> Iterator[None]:
-    """What is in memory before the first round isn't searched for garbage at every round: that would take longer."""
+    """Objects from before the first round are exempt from garbage collection, which is slow and runs at every round."""
     gc.collect()
     gc.freeze()
     try:
@@ -159,7 +159,7 @@ def _alive(contestants: list[Contestant], rng: np.random.Generator) -> list[Cont
 
 
 def in_memory(contents: Contents) -> Contents:
-    """Fetched beforehand, so that no contestant is timed for decoding a file; read-only, since all are handed them."""
+    """Fetched beforehand, so that decoding a file is not timed; read-only, since all contestants share them."""
     things = dict(zip(contents.positions.tolist(), map(unchangeable, contents), strict=True))
     return replace(contents, fetch=things.__getitem__, stream=None)
 
@@ -177,10 +177,10 @@ def _ask(contestant: Contestant, positions: np.ndarray, queries: Contents, quest
 def offline(
     contestants: list[Contestant], questions: Questions, rng: np.random.Generator, rounds: int, cap_s: float
 ) -> None:
-    """All queries in disjoint slices. A contestant too slow for `cap_s` gets the first few of every slice.
+    """All queries in disjoint slices. A contestant too slow for `cap_s`, or with a limit, gets the first few of each.
 
-    So does one with a limit. Both are asked the first queries of `_order`; the one with a limit gets all that the suite
-    has given it, untimed where `cap_s` is over, so that what it finds doesn't depend on how fast the machine is.
+    Both are asked the first queries of `_order`. One with a limit gets all queries up to it, untimed after `cap_s`, so
+    that its answers don't depend on the machine's speed.
     """
     order = _order(questions)
     rounds = max(1, min(rounds, len(order)))
@@ -226,7 +226,7 @@ def _reset(contestant: Contestant) -> None:
 
 
 def _share(contestant: Contestant, number: int, slices: list[np.ndarray]) -> int:
-    """How many queries of this slice are its own: those of a smaller limit are always among those of a larger."""
+    """The number of queries of this slice within its limit: those of a smaller limit are always among a larger's."""
     if contestant.limit is None:
         return len(slices[number])
     each, left = divmod(contestant.limit, len(slices))
@@ -295,7 +295,7 @@ def single(
 
 
 def _one_by_one(contestant: Contestant, ones: list[tuple[int, Contents]], questions: Questions) -> list[Single]:
-    """What it answered to each, and what that took."""
+    """Its answer to each, and the time."""
     search, clock, k, found = contestant.retriever.search, time.perf_counter_ns, questions.k, []
     with guard.kept(contestant.name, contestant.changed), _no_collection():
         for query, one in ones:

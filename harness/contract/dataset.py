@@ -1,6 +1,6 @@
-"""Contents, linked pairs, splits and datasets: what the referee and the contestants both speak of.
+"""Contents, linked pairs, splits and datasets, shared by the referee and the contestants.
 
-Nothing here is loaded before it is asked for: a `Contents` of a million clips costs its positions, no more.
+Everything is loaded lazily: a `Contents` of a million clips costs its positions, no more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any, Literal, NamedTuple, Protocol, overload
 import numpy as np
 
 Modality = Literal["text", "image", "audio", "video"]
-MODALITIES: tuple[Modality, ...] = ("text", "image", "audio", "video")
 
 
 class Waveform(NamedTuple):
@@ -25,7 +24,7 @@ class Waveform(NamedTuple):
 
 
 def unchangeable(thing: Any) -> Any:
-    """The same without a way to write into it, for what several contestants are handed."""
+    """A read-only view, for what several contestants share."""
     if isinstance(thing, Waveform):
         return Waveform(unchangeable(thing.samples), thing.rate)
     if not isinstance(thing, np.ndarray) or not thing.flags.writeable:
@@ -36,7 +35,7 @@ def unchangeable(thing: Any) -> Any:
 
 
 class Order(NamedTuple):
-    """Which row of a file of vectors is whose. Such a file has a row for all that is annotated, present or not."""
+    """The rows of contents in a file of vectors, which has one for everything annotated, present or not."""
 
     rows: np.ndarray  # int64 by source position
     size: int  # rows of the whole file
@@ -122,20 +121,10 @@ class Links:
         object.__setattr__(self, "targets", unchangeable(self.targets))
 
     @staticmethod
-    def single(targets: np.ndarray) -> Links:
-        """Exactly one right candidate for each query."""
-        return Links(np.arange(len(targets) + 1), np.asarray(targets, dtype=np.int64))
-
-    @staticmethod
     def listed(positives: Sequence[Sequence[int]]) -> Links:
         """From a list of right candidates for each query, as a task's page has it."""
         starts = np.concatenate([[0], np.cumsum([len(targets) for targets in positives])]).astype(np.int64)
         return Links(starts, np.array([target for targets in positives for target in targets], np.int64))
-
-    @staticmethod
-    def grouped(groups: np.ndarray, count: int) -> Links:
-        """The mirror of `single`: query q is linked to every position i with `groups[i] == q`."""
-        return Links.paired(groups, np.arange(len(groups)), count)
 
     @staticmethod
     def paired(queries: np.ndarray, targets: np.ndarray, count: int) -> Links:
@@ -170,7 +159,7 @@ class Links:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Queries, candidates and who matches whom: what a retriever may learn from."""
+    """Queries, candidates and their links: what a retriever may learn from."""
 
     queries: Contents
     candidates: Contents
@@ -205,7 +194,7 @@ class Split:
     labels: bool = False
     prints: Sequence[str] | None = None  # of each item's bytes, where items are files: the same item under two names
     # Embedded datasets know what their captions mean: how many of these items (positions) fit each caption, int64
-    # [captions]. It gives the ceiling: no listener can do better than pick among those that fit.
+    # [captions]. It gives the ceiling: nothing can do better than choose among those that fit.
     fitting: Callable[[np.ndarray], np.ndarray] | None = None
     dropped: Sequence[str] = field(default=())  # names of items that should be here and are not
     expected: int | None = None  # items that the literature has in it

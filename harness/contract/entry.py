@@ -19,9 +19,9 @@ __all__ = ["SECTIONS", "Entry", "Section", "WrongTarget", "folder_state"]
 
 # Only what is one of these is ever called; a dataset is any class with a `split`.
 INTERFACES: Mapping[str, tuple[str, str]] = {
-    "retrievers": ("harness.contract.retriever", "Retriever"),
-    "encoders": ("harness.contract.instruments", "Encoder"),
-    "captioners": ("harness.contract.instruments", "Captioner"),
+    "retrievers": ("harness.contract", "Retriever"),
+    "encoders": ("harness.contract", "Encoder"),
+    "captioners": ("harness.contract", "Captioner"),
 }
 
 

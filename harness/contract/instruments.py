@@ -1,4 +1,4 @@
-"""What contestants may be handed: encoders and captioners, each named once in a suite and shared by all."""
+"""The instruments that contestants share: encoders and captioners, each named once in a suite."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Instrument(ABC):
     """Something trained or loaded once, then used by many."""
 
-    digest: str = ""  # names it and everything that shaped it; set by who prepared it
+    digest: str = ""  # names it and everything that shaped it; set by the builder
     parameters: int = 0
 
     def fit(self, train: Pairs, validation: Pairs) -> None:  # noqa: B027  a pretrained one has nothing to learn
@@ -32,7 +32,7 @@ class Instrument(ABC):
     def load(self, folder: Path) -> None: ...
 
     def details(self) -> Mapping[str, Any]:
-        """What it has to say of how it was made, as plain values: for the records of all who use it."""
+        """How it was made, as plain values: for the records of all cells that use it."""
         return {}
 
 
@@ -49,16 +49,23 @@ class Encoder(Instrument):
         """float32 [n, dim], rows of unit length. Computed at every call: this is what a search may use."""
 
     def embed(self, contents: Contents) -> np.ndarray:
-        """The same, remembered: for galleries and training sets, never for the queries of a search."""
+        """The same, stored: for galleries and training sets, never for the queries of a search."""
         return self.stored(self, contents) if self.stored else self.encode(contents)
 
+    def ahead(self, contents: Contents) -> Callable[[slice], np.ndarray]:
+        """Encodes any part of contents that are embedded ahead of time: `embed` calls it for what isn't stored yet.
+
+        Unlike `encode` it may keep what it works out on the way, for others who need it too.
+        """
+        return lambda part: self.encode(contents[part])
+
     def text_tower(self) -> TextTower:
-        """A copy of the text side as a module, for who wants to start from it. Not every encoder has one."""
-        raise NotImplementedError(f"{type(self).__name__} can't hand out its text side")
+        """A copy of the text side as a module, to train further. Not every encoder has one."""
+        raise NotImplementedError(f"{type(self).__name__} offers no text side")
 
 
 class TokenEncoder(Encoder):
-    """An encoder whose states before pooling can be had too."""
+    """An encoder that also gives its states before pooling."""
 
     @abstractmethod
     def tokens(self, contents: Contents) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +73,7 @@ class TokenEncoder(Encoder):
 
 
 class TextTower(Protocol):
-    """The text side of an encoder as a module: a copy that its taker may go on training."""
+    """The text side of an encoder as a module: a copy, free to be trained further."""
 
     layers: int
     width: int  # of the states
@@ -80,10 +87,10 @@ class TextTower(Protocol):
 
 
 class Captioner(Instrument):
-    """Describes media in words; it sees the media alone, so that no real caption of theirs comes through it."""
+    """Describes media in words; it sees the media alone, so that it leaks no real caption."""
 
     samples: int  # texts for each of the contents
-    audited: bool = False  # its texts were written elsewhere: whoever has the real captions compares them
+    audited: bool = False  # its texts were written elsewhere: the run compares them with the real captions
     # Given by the runner: finds or makes the stored captions of contents.
     stored: Callable[[Captioner, Contents], list[list[str]]] | None = None
 
@@ -92,11 +99,11 @@ class Captioner(Instrument):
         """`samples` texts for each of the contents."""
 
     def captions(self, contents: Contents) -> list[list[str]]:
-        """The same, remembered."""
+        """The same, stored."""
         return self.stored(self, contents) if self.stored else self.describe(contents)
 
     def prepare(self, contents: Contents) -> Any:
-        """Whatever `likelihood` needs of media, made once for many queries."""
+        """What `likelihood` needs of media, computed once for many queries."""
         raise NotImplementedError(f"{type(self).__name__} can't say how likely a text is")
 
     def likelihood(self, texts: Sequence[str], prepared: Any, pairs: np.ndarray) -> np.ndarray:
@@ -104,5 +111,5 @@ class Captioner(Instrument):
         raise NotImplementedError(f"{type(self).__name__} can't say how likely a text is")
 
     def text_tower(self, dim: int) -> TextTower:
-        """A copy of its text side as a module that gives vectors of this size, for who wants to start from it."""
-        raise NotImplementedError(f"{type(self).__name__} can't hand out its text side")
+        """A copy of its text side as a module that gives vectors of this size, to train further."""
+        raise NotImplementedError(f"{type(self).__name__} offers no text side")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.machine.escaping import line
 
-MOST_PROBLEMS = 100  # nobody reads more at once
+MOST_PROBLEMS = 100  # in one message
 MOST_WORDS = 300  # among which a misspelt one is looked for
 
 
@@ -59,6 +59,11 @@ class Problems:
         """For what ends the reading: the error to raise, with all that was found before."""
         self.add(line, message)
         return SuiteError(sorted(self._found, key=lambda problem: problem.line or 0))
+
+
+def some(names: Sequence[Any], most: int = 3) -> str:
+    """The first few names, and how many more there are."""
+    return ", ".join(map(repr, names[:most])) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def last_line(text: str) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -20,7 +19,6 @@ class Ranking(NamedTuple):
 
     ids: np.ndarray  # int64 [Q, k]: positions in the gallery, none twice, PAD where fewer than k were found
     scores: np.ndarray  # float32 [Q, k]: non-increasing; -inf beside PAD
-    trace: Mapping[str, np.ndarray] = MappingProxyType({})  # how it was found, for who wants to look: [Q, …] each
 
 
 class Footprint(NamedTuple):
@@ -34,18 +32,22 @@ class Unsupported(Exception):
 
 
 class Retriever(ABC):
-    """Constructed from plain typed arguments and the instruments it is handed; it never sees YAML.
+    """Constructed from plain typed arguments and instruments; it never sees YAML.
 
-    The order of calls: `fit` once, `index` once, then `search`, `add`, `save` as often as one likes. `load` on a
-    freshly constructed one stands in for `fit` and `index`.
+    The order of calls: `fit` once, `index` once, then `search`, `add`, `save` any number of times. `load` on a newly
+    constructed one replaces `fit` and `index`.
     """
 
+    # Whether what `fit` learns is an artifact of its own, kept by `save_fit` and `load_fit`, that serves all galleries
+    # of the dataset: for those whose `fit` is dear.
+    keeps_fit: ClassVar[bool] = False
+
     def fit(self, train: Pairs, validation: Pairs) -> None:  # noqa: B027  zero-shot retrievers have nothing to learn
-        """Learn from linked pairs, and choose here, on `validation`, whatever has to be chosen. Both may be empty."""
+        """Learn from linked pairs, and choose settings on `validation` here. Both may be empty."""
 
     @abstractmethod
     def index(self, gallery: Contents) -> None:
-        """Make these candidates searchable. What belongs to what is not in it."""
+        """Make these candidates searchable. A gallery has no links."""
 
     @abstractmethod
     def search(self, queries: Contents, k: int) -> Ranking:
@@ -63,18 +65,26 @@ class Retriever(ABC):
     def load(self, folder: Path) -> None:
         """The mirror of `save`."""
 
+    def save_fit(self, folder: Path) -> None:
+        """What `fit` has learnt and nothing else, plain tensors and JSON."""
+        raise NotImplementedError(f"{type(self).__name__} doesn't keep its fit apart")
+
+    def load_fit(self, folder: Path) -> None:
+        """Stands in for `fit`."""
+        raise NotImplementedError(f"{type(self).__name__} doesn't keep its fit apart")
+
     @abstractmethod
     def footprint(self) -> Footprint: ...
 
     def counts(self) -> Mapping[str, int]:
-        """Operations since the last `reset_counts`: they don't flicker as seconds do."""
+        """Operations since the last `reset_counts`: unlike seconds, the same in every run."""
         return {}
 
-    def reset_counts(self) -> None:  # noqa: B027  who counts nothing has nothing to reset
+    def reset_counts(self) -> None:  # noqa: B027  without counts there is nothing to reset
         """Start counting anew."""
 
     def details(self) -> Mapping[str, Any]:
-        """What it has to say of its own inside, as plain values: for the record, after `index` or `load`."""
+        """More about it, as plain values for the record, after `index` or `load`."""
         return {}
 
 
@@ -83,6 +93,13 @@ def best(scores: np.ndarray, k: int) -> Ranking:
     count, found = scores.shape[0], min(k, scores.shape[1])
     order = np.argsort(-scores, axis=1, kind="stable")[:, :found]
     return padded(order, np.take_along_axis(scores, order, axis=1), count, k)
+
+
+def in_blocks(search: Callable[[Contents], Ranking], queries: Contents, size: int, k: int) -> Ranking:
+    """The rankings of `size` queries at a time, as one."""
+    found = [padded(np.empty((0, 0), np.int64), np.empty((0, 0), np.float32), 0, k)]
+    found += [search(queries[start : start + size]) for start in range(0, len(queries), size)]
+    return Ranking(np.concatenate([each.ids for each in found]), np.concatenate([each.scores for each in found]))
 
 
 def padded(ids: np.ndarray, scores: np.ndarray, count: int, k: int) -> Ranking:

@@ -1,4 +1,4 @@
-"""The store of what is expensive to make, as a contestant sees it: one that asks for `store` is handed it."""
+"""The store of expensive artifacts, as contestants see it: those that need `store` get it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.machine import files
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an artifact is made from. Equal recipes give equal artifacts."""
+    """All that shapes an artifact. Equal recipes give equal artifacts."""
 
     kind: str  # encoder, embeddings, captions, identifiers, retriever, …
     label: str  # for people: which one
@@ -40,4 +40,4 @@ class Store(Protocol):
         """The artifact of this recipe: found, or built once into an empty folder."""
 
     def carry(self, seconds: float) -> None:
-        """Book what an attempt that was cut off had spent on what this one took up from its checkpoint."""
+        """Book the seconds that an interrupted run had spent on the checkpoint that this one resumed."""

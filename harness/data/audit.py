@@ -1,7 +1,7 @@
-"""What may have been known before it was asked: captions that were written elsewhere, items and texts in two splits.
+"""Leaks: captions from elsewhere that equal real ones, items and texts that are in two splits.
 
-A caption made from the media alone may rightly equal a real one, so this proves nothing; but a file in which many do,
-and of the same candidate, was probably not made from the media alone. Called by whoever has both.
+A caption made from the media alone may happen to equal a real one, so this proves nothing; but a file in which many do,
+for their own candidate, was probably not made from the media alone.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def audit(captions: Sequence[Sequence[str]], real: Sequence[str], links: Links) 
 
     Case and spaces don't count.
     """
-    told: dict[str, set[int]] = {}
+    owners: dict[str, set[int]] = {}
     for number, text in enumerate(real):
-        told.setdefault(_plain(text), set()).update(links.of(number).tolist())
+        owners.setdefault(_plain(text), set()).update(links.of(number).tolist())
     total = equal = own = 0
     touched = set()
     for candidate, texts in enumerate(captions):
         for text in texts:
-            found = told.get(_plain(text))
+            found = owners.get(_plain(text))
             total += 1
             equal += found is not None
             if found and candidate in found:
@@ -48,7 +48,7 @@ def audit(captions: Sequence[Sequence[str]], real: Sequence[str], links: Links) 
 
 
 def leaks(asked: Split, learned: Sequence[Split]) -> dict[str, int]:
-    """What a split shares with those that are learned from, and what in it fits several items.
+    """What a test split shares with those for training, and its captions that fit several items.
 
     `items`: of its items, those that are there too (the same bytes; the same name where there are no files).
     `captions`: of its captions, those whose words stand there too. `ambiguous`: those that several of its items have.
@@ -62,8 +62,8 @@ def leaks(asked: Split, learned: Sequence[Split]) -> dict[str, int]:
     owners: dict[str, set[int]] = {}
     for text, owner in zip(plain, asked.owner.tolist(), strict=True):
         owners.setdefault(text, set()).add(owner)
-    told = {text for split in learned for text in map(_plain, split.captions) if text in owners}
-    found["captions"] = sum(text in told for text in plain)
+    known = {text for split in learned for text in map(_plain, split.captions) if text in owners}
+    found["captions"] = sum(text in known for text in plain)
     found["ambiguous"] = sum(len(owners[text]) > 1 for text in plain)
     return found
 

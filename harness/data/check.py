@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.contract.dataset import Dataset, Split, Unavailable, texts
+from harness.contract.problems import some
 from harness.data.audit import leaks
 from harness.data.datasets.recorded import id_digest
 from harness.data.media import Files
@@ -53,10 +54,10 @@ def findings(dataset: Dataset, target: str, decode: bool, cache: Path) -> Iterat
             yield Finding("  nothing can be asked of it: expected items and captions", wrong=True)
         yield Finding(f"  ids {id_digest(split.item_names)}")
         if split.dropped:
-            yield Finding(f"  {len(split.dropped):,} missing: {_some(split.dropped)}", wrong=True)
+            yield Finding(f"  {len(split.dropped):,} missing: {some(split.dropped, SHOWN)}", wrong=True)
         absent = _absent(split)
         if absent:
-            yield Finding(f"  {len(absent):,} files are not there: {_some(absent)}", wrong=True)
+            yield Finding(f"  {len(absent):,} files are not there: {some(absent, SHOWN)}", wrong=True)
         yield from _duplicates(split)
         if decode:
             yield from _undecodable(split, cache)
@@ -65,17 +66,17 @@ def findings(dataset: Dataset, target: str, decode: bool, cache: Path) -> Iterat
         yield Finding(remark)
     surplus: list[str] = getattr(dataset, "surplus", list)()
     if surplus:
-        yield Finding(f"{len(surplus):,} media files belong to no split: {_some(surplus)}")
+        yield Finding(f"{len(surplus):,} media files belong to no split: {some(surplus, SHOWN)}")
 
 
 def _counts(split: Split, expected: tuple[int, int] | None) -> Finding:
     there = {"items": len(split.items), "labels" if split.labels else "captions": len(split.captions)}
     if not expected or tuple(there.values()) == tuple(expected):
-        told = ", ".join(f"{count:,} {word}" for word, count in there.items())
-        return Finding(f"{split.name}: {told}{', as expected' if expected else ''}")
+        counted = ", ".join(f"{count:,} {word}" for word, count in there.items())
+        return Finding(f"{split.name}: {counted}{', as expected' if expected else ''}")
     pairs = zip(there.items(), expected, strict=True)
-    told = ", ".join(f"{count:,} {word} of {wanted:,}" for (word, count), wanted in pairs)
-    return Finding(f"{split.name}: {told} expected", wrong=True)
+    counted = ", ".join(f"{count:,} {word} of {wanted:,}" for (word, count), wanted in pairs)
+    return Finding(f"{split.name}: {counted} expected", wrong=True)
 
 
 def _absent(split: Split) -> list[str]:
@@ -92,11 +93,11 @@ def _absent(split: Split) -> list[str]:
 def _duplicates(split: Split) -> Iterator[Finding]:
     names = [name for name, count in Counter(split.item_names).items() if count > 1]
     if names:
-        yield Finding(f"  {len(names):,} names twice: {_some(names)}", wrong=True)
+        yield Finding(f"  {len(names):,} names twice: {some(names, SHOWN)}", wrong=True)
     if split.labels:
         return
-    told = Counter(zip(split.owner.tolist(), split.captions, strict=True))
-    again = sum(count - 1 for count in told.values())
+    captions = Counter(zip(split.owner.tolist(), split.captions, strict=True))
+    again = sum(count - 1 for count in captions.values())
     if again:
         yield Finding(f"  {again:,} captions repeat another one of the same item")
     several = leaks(split, [])["ambiguous"]
@@ -131,8 +132,3 @@ def _shared(splits: Mapping[str, Split]) -> Iterator[Finding]:
             yield Finding(f"leak: {found['items']:,} items of {name} are in {others} too", wrong=True)
         if found.get("captions"):
             yield Finding(f"leak: {found['captions']:,} captions of {name} read like one of {others}")
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(repr(name) for name in names[:SHOWN]) + more

@@ -1,1 +1,1 @@
-"""What every other room stands on: files, processes, threads, memory, messages. It knows none of them."""
+"""What all other rooms build on: files, processes, threads, memory, messages. It imports none of them."""

@@ -26,13 +26,14 @@ SPIN = 1000  # how often a waiting OpenMP thread looks again before it sleeps: s
 
 @dataclass(frozen=True)
 class Choices:
-    """What is fast on this machine, the same for every contestant. The defaults are for who measured nothing."""
+    """What is fast on this machine, the same for every contestant. The defaults hold where nothing was measured."""
 
     threads: int | None = None  # for training and batches of queries; None: all that are allowed
     single_threads: int | None = None  # for queries that come one by one; None: as many
     spin: int = SPIN  # read when OpenMP is loaded
     packed_rows: int = 0  # from so many rows on a linear layer takes the pre-packed product
     bf16_training: bool | None = None  # None: if the processor multiplies bfloat16 natively
+    gflops: float | None = None  # no choice, but what one thread was measured at in training: costs are scaled by it
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def threads_in_use() -> int:
 
 
 def faiss() -> Any:
-    """The faiss module, held to the same number of threads as everyone."""
+    """The faiss module, with the same number of threads as all."""
     fresh = "faiss" not in sys.modules
     import faiss as module
 
@@ -150,12 +151,12 @@ def take_stages() -> dict[str, float]:
 
 
 def ready(module: nn.Module, precision: Precision = "fp32") -> nn.Module:
-    """A trained module made fit for searching: evaluation mode, on the device, with fast linear layers on a CPU.
+    """Prepare a trained module for searching: evaluation mode, on the device, with fast linear layers on a CPU.
 
     PyTorch's default fp32 product goes to a library that takes a slow path on some processors; the pre-packed oneDNN
-    product doesn't, but may cost more where rows are few: see `product`. Whoever searches calls this, so that no
-    paradigm wins by its kernels. `precision` is what the suite says of an encoder, which all contestants of a task
-    share: bf16 is the linear layers' on a CPU, `amp`'s elsewhere.
+    product doesn't, but may cost more where rows are few: see `product`. All that search call this, so that no paradigm
+    wins by its kernels. `precision` is the suite's choice for an encoder, which all contestants of a task share: bf16
+    is that of the linear layers on a CPU, of `amp` elsewhere.
     """
     module = module.eval().requires_grad_(False).to(_current.device)
     if _current.device == "cpu":
@@ -164,7 +165,7 @@ def ready(module: nn.Module, precision: Precision = "fp32") -> nn.Module:
 
 
 def knows(precision: Precision) -> bool:
-    """Whether this device computes in it faster than in fp32."""
+    """Whether this device computes faster in it than in fp32."""
     import torch
 
     if precision == "fp32":
@@ -197,7 +198,7 @@ def _pack(module: nn.Module, precision: Precision) -> None:
 
 
 def packed_linear(linear: nn.Linear, precision: Precision = "fp32") -> nn.Module:
-    """The same linear map with its weight laid out for oneDNN once. The plain weight stays, for whoever looks at it."""
+    """The same linear layer with its weight packed for oneDNN once. The plain weight stays, for code that reads it."""
     import torch
     from torch import nn
 
@@ -210,7 +211,7 @@ def packed_linear(linear: nn.Linear, precision: Precision = "fp32") -> nn.Module
             self.multiply = product(linear.weight.detach(), bias, precision)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            if torch.is_autocast_enabled("cpu"):  # what it answers is for training: see `half_precision`
+            if torch.is_autocast_enabled("cpu"):  # its output is for training: see `half_precision`
                 return super().forward(x)
             return self.multiply(x)
 
@@ -218,9 +219,9 @@ def packed_linear(linear: nn.Linear, precision: Precision = "fp32") -> nn.Module
 
 
 def half_precision() -> AbstractContextManager[Any]:
-    """Where a forward pass of training may round to bfloat16: where that is faster than fp32.
+    """Around a training step's forward pass: bfloat16 where that is faster than fp32.
 
-    For training alone: searching is timed in one precision for everyone.
+    For training alone: searches are all timed in one precision.
     """
     import torch
 
@@ -228,13 +229,13 @@ def half_precision() -> AbstractContextManager[Any]:
 
 
 def training_dtype() -> torch.dtype:
-    """In which training multiplies matrices: bfloat16 where this device is faster in it, else float32."""
+    """The precision of training's matrix products: bfloat16 where this device is faster in it, else float32."""
     import torch
 
     able = _current.choices.bf16_training
     if _current.device == "cuda":
         able = torch.cuda.is_bf16_supported()
-    elif able is None:  # a processor may have it, and the library be told to do without
+    elif able is None:  # the processor may have it, and the library be set not to use it
         able = torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if able else torch.float32
 
@@ -242,7 +243,7 @@ def training_dtype() -> torch.dtype:
 def product(
     weight: torch.Tensor, bias: torch.Tensor | None = None, precision: Precision = "fp32"
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    """`x ↦ x · weightᵀ + bias` with the fastest kernel that everyone here gets; weight [out, in], x […, in].
+    """`x ↦ x · weightᵀ + bias` with the fastest kernel, the same for all; weight [out, in], x […, in].
 
     From `Choices.packed_rows` rows on that is oneDNN's product with a weight laid out beforehand, below it PyTorch's.
     """

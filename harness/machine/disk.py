@@ -1,6 +1,6 @@
 """Room on the disk of the store: a full one ends the run at once, not one cell after the other after its training.
 
-Called by the store before it builds an artifact and when that fails, and by the runner; the command line tells it.
+Called by the store before it builds an artifact and when that fails, and by the runner.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import traceback
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room, none left of a quota, a larger file than is allowed
-# Libraries that write files themselves tell it in words; numpy says no more than how much was written.
+# Libraries that write files themselves report it in words; numpy only reports how much was written.
 NUMBERED = [f"os error {number}" for number in FULL]
-TOLD = [*map(os.strerror, FULL[:2]), *NUMBERED, "requested and .* written", "disk is full"]
-WORDS = re.compile("|".join(TOLD))
+MESSAGES = [*map(os.strerror, FULL[:2]), *NUMBERED, "requested and .* written", "disk is full"]
+WORDS = re.compile("|".join(MESSAGES))
 LEAST = 32_000_000  # what anything that is trained may need; less isn't worth beginning with
 
 
 class NoRoom(BaseException):
-    """Ends the run, as an interruption does: whoever goes on after a failed cell lets it pass."""
+    """Ends the run, as an interruption does, instead of failing a cell."""
 
 
 def require(folder: Path, what: str, needs: int) -> None:
@@ -32,7 +32,7 @@ def require(folder: Path, what: str, needs: int) -> None:
 
 
 def in_words(error: BaseException) -> str:
-    """Its type and what it says; code from elsewhere may raise what fails even at that."""
+    """Its type and message; outside code may raise errors that fail even to print."""
     return "".join(traceback.format_exception_only(error)).strip()
 
 
@@ -41,7 +41,7 @@ def end_if_full(folder: Path, what: str, error: BaseException) -> None:
     cause: BaseException | None = error
     while cause is not None:
         if (isinstance(cause, OSError) and cause.errno in FULL) or WORDS.search(in_words(cause)):
-            free = _size(shutil.disk_usage(folder).free)  # what was half written is gone by now
+            free = _size(shutil.disk_usage(folder).free)  # half-written files are gone by now
             raise NoRoom(f"make room: {folder} has {free} free, {what} needs more ({cause})") from error
         cause = cause.__cause__ or cause.__context__
 

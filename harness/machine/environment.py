@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 PACKAGES = ("torch", "numpy", "faiss-cpu", "faiss-gpu-cu12", "transformers", "open_clip_torch", "laion-clap")
 NOISY = 0.10  # share of the machine's time that others may take before timings are called noisy
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]  # the folder that holds `harness`
 
 
 def describe() -> dict[str, Any]:
@@ -80,14 +80,14 @@ def commit() -> dict[str, Any]:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    if git("ls-files", "--error-unmatch", str(Path(__file__))) is None:  # installed into somebody else's repository
+    if git("ls-files", "--error-unmatch", str(Path(__file__))) is None:  # installed into another repository
         return {"commit": None, "dirty": None}
     changed, new = git("status", "--porcelain", "--untracked-files=no"), git("status", "--porcelain", "--", "*.py")
     return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed or new)}
 
 
 def for_child(**more: str) -> dict[str, str]:
-    """The environment of a process that shall find this very harness, wherever it is called."""
+    """The environment of a child process that imports this very harness, wherever it is called."""
     known = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{known}" if known else str(ROOT), **more}
 
@@ -95,13 +95,13 @@ def for_child(**more: str) -> dict[str, str]:
 class Busy(NamedTuple):
     """CPU seconds so far: of the whole machine, of this process, and the clock."""
 
-    everyone: float
+    all: float
     ours: float
     clock: float
 
 
 def busy() -> Busy | None:
-    """A reading to compare with a later one; None where the system doesn't tell."""
+    """A reading to compare with a later one; None where the system has none."""
     try:
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     except OSError:
@@ -109,21 +109,21 @@ def busy() -> Busy | None:
     user, nice, system, _idle, _iowait, irq, softirq, steal = (int(field) for field in fields)
     ticks = os.sysconf("SC_CLK_TCK")
     own = os.times()
-    everyone = (user + nice + system + irq + softirq + steal) / ticks
-    return Busy(everyone, own.user + own.system, time.monotonic())
+    total = (user + nice + system + irq + softirq + steal) / ticks
+    return Busy(total, own.user + own.system, time.monotonic())
 
 
 def noise(before: Busy | None, after: Busy | None) -> dict[str, Any]:
     """What share of the machine others took between two readings."""
     if before is None or after is None or after.clock <= before.clock:
         return {"others": None, "noisy": None, "load": load()}
-    foreign = (after.everyone - before.everyone) - (after.ours - before.ours)
+    foreign = (after.all - before.all) - (after.ours - before.ours)
     share = max(0.0, foreign / ((after.clock - before.clock) * (os.cpu_count() or 1)))
     return {"others": round(share, 3), "noisy": share > NOISY, "load": load()}
 
 
 def others_take(seconds: float) -> float:
-    """The share of the machine that other processes take just now; 0 where the system doesn't tell."""
+    """The share of the machine that other processes take just now; 0 where that is unknown."""
     before = busy()
     time.sleep(seconds)
     return noise(before, busy())["others"] or 0.0

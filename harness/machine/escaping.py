@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_CONTINUED = "\n        "  # whoever writes a line break into a message begins no line of ours with it
+_CONTINUED = "\n        "  # a line break inside a message begins no line of ours
 
 
 def line(text: object) -> str:
@@ -49,6 +49,6 @@ def csv(value: object) -> object:
 
 
 def plot(text: object) -> str:
-    """For Matplotlib, told not to look for formulas: its legend leaves out what begins with an underscore."""
+    """For Matplotlib without formulas: its legend leaves out names that begin with an underscore."""
     plain = line(text)
     return f" {plain}" if plain.startswith("_") else plain

@@ -1,4 +1,4 @@
-"""Writing so that nobody ever reads half a file, and telling afterwards whether a file is still what was written."""
+"""Writes files whole or not at all, and checks afterwards that they are unchanged."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def file_digest(path: Path) -> str:
 
 
 class BadPath(ValueError):
-    """Something lies at a path that can't be what was meant."""
+    """A path that can't be the intended one."""
 
 
 def objection(path: Path) -> str | None:
-    """What speaks against reading all that lies at a path: what it is; what was expected; what to do.
+    """Why a path can't be read whole: what it is; what was expected; what to do. None: it can, or nothing is there.
 
-    None: nothing does, or nothing is there. Nothing is opened: a pipe would wait for whoever writes into it.
+    Nothing is opened: a pipe would wait for a writer.
     """
     try:
         if f"{os.path.realpath(path)}/".startswith(("/proc/", "/sys/")):
@@ -142,12 +142,12 @@ def _encoded(text: str) -> bytes:
 
 
 def write_sealed(path: Path, data: bytes) -> None:
-    """With a digest behind it: for what may be taken up after a kill."""
+    """With a digest at the end: for what may be resumed after a kill."""
     write(path, data + hashlib.sha256(data).digest())
 
 
 def read_sealed(path: Path) -> bytes:
-    """What was written so; ValueError where any bit of it has changed."""
+    """The data of `write_sealed`; ValueError if any bit of it has changed."""
     whole = path.read_bytes()
     data, seal = whole[:-32], whole[-32:]
     if hashlib.sha256(data).digest() != seal:

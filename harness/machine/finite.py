@@ -1,6 +1,6 @@
-"""Nothing that holds NaN or infinity is stored: looks into files of arrays, block by block. Called by the store.
+"""Checks files of arrays for NaN and infinity, block by block: the store keeps none. Called by the store.
 
-An index of FAISS can't be looked into: `baselines/indexes.py` checks the vectors that go in.
+A FAISS index can't be checked: `baselines/faiss_index.py` checks the vectors that go in.
 """
 
 from __future__ import annotations

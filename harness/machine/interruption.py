@@ -1,4 +1,4 @@
-"""A wish to stop that nobody swallows: raised inside a library's callback an exception is lost, so we remember it."""
+"""Ctrl-C that no library can swallow: an exception raised inside its callback may be lost, so it is remembered here."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 from harness.machine.disk import NoRoom
 
 _listening = False
-_wished = False
+_stopping = False
 
 
 def listen() -> None:
-    """From now on Ctrl-C and a polite kill raise KeyboardInterrupt, and `heed` raises it again if it was lost."""
+    """From now on SIGINT and SIGTERM raise KeyboardInterrupt, and `heed` raises it again if it was lost."""
     global _listening
     _listening = True
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _wish)
+        signal.signal(number, _stop)
 
 
 def heed() -> None:
-    if _wished:
+    if _stopping:
         raise KeyboardInterrupt
 
 
 def let_pass(error: BaseException) -> None:
-    """Raise what ends the run again: a wish to stop, a full disk. Anything else, `sys.exit` too, fails a cell alone.
+    """Raise again what ends the run: an interruption, a full disk. Anything else, `sys.exit` too, fails a cell alone.
 
     To be called first in `except BaseException` around code of contestants.
     """
@@ -34,7 +34,7 @@ def let_pass(error: BaseException) -> None:
         raise error
 
 
-def _wish(number: int, frame: Any) -> None:
-    global _wished
-    _wished = True
+def _stop(number: int, frame: Any) -> None:
+    global _stopping
+    _stopping = True
     raise KeyboardInterrupt

@@ -1,6 +1,6 @@
-"""How far this process's memory rises while something is built, where the system lets us reset its mark.
+"""The peak of this process's memory while an artifact is built, where the system can reset its mark.
 
-Called by the store, for the book that it keeps of every artifact.
+Called by the store, which books it with every artifact.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Memory:
 
 
 def _trim() -> None:
-    """Memory that is free but still held would be used again, and what is built next seem to need next to none."""
+    """Give freed memory back: reused, it would make what is built next seem to need almost none."""
     with suppress(OSError, AttributeError):  # other systems' libraries have no such call
         ctypes.CDLL(None).malloc_trim(0)
 

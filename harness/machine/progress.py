@@ -1,6 +1,6 @@
-"""What a person sees while long work is going on: lines on a terminal, or plain text elsewhere.
+"""Progress of long work: bars on a terminal, lines of text elsewhere.
 
-Whoever works says `for step in track(range(steps), "training")`; the command line decides where that shows.
+Code that works long writes `for step in track(range(steps), "training")`; the command line decides where it shows.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Bricks lent to everyone who learns: layers, the optimiser, checkpoints, distillation."""
+"""Shared by all that is trained: layers, vocabulary, batching, the optimiser, checkpoints, distillation."""

@@ -1,7 +1,6 @@
 """Checkpoints: those of `transformers`, from a folder or the hub's cache, and files of weights. None of their code.
 
-Called by whoever wraps one; what isn't here comes out as `Unavailable`, what is damaged or made for something else as
-`BadInput`, both with what to do.
+What isn't here raises `Unavailable`, what is damaged or made for something else `BadInput`; both say what to do.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ def part(kind: str, checkpoint: Path) -> Any:
 
 
 def model(kind: str, checkpoint: Path, unasked: Sequence[str] = ("pooler",)) -> Any:
-    """A module of a class such as AutoModelForTextEncoding, with all of its weights but those that nobody asks for."""
-    found, told = _from_pretrained(
+    """A module of a class such as AutoModelForTextEncoding; all its weights must be there, except `unasked` ones."""
+    found, report = _from_pretrained(
         kind, checkpoint, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True
     )
-    for name, here, wanted in told["mismatched_keys"]:
+    for name, here, wanted in report["mismatched_keys"]:
         raise BadInput(
             f"{checkpoint}: {name} has the shape {tuple(here)} in its weights, and {tuple(wanted)} by its config.json; "
             "they don't belong together: fetch the checkpoint again"
         )
-    absent = sorted(name for name in told["missing_keys"] if not any(word in name for word in unasked))
+    absent = sorted(name for name in report["missing_keys"] if not any(word in name for word in unasked))
     if absent:
         raise BadInput(
             f"{checkpoint}: as {type(found).__name__} it lacks {len(absent)} weights ({', '.join(absent[:3])}, …), and "
@@ -85,7 +84,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         with torch.serialization.safe_globals(_numbers()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what it warns of is either read all the same or told below
+            warnings.simplefilter("ignore")  # what it warns of is read all the same, or an error below
             found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         raise (BadInput if path.exists() else Unavailable)(
@@ -119,12 +118,12 @@ def fill(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], path: Pat
 
 
 def _numbers() -> list[Any]:
-    """What pickled numbers of numpy are made by: training runs write them beside their weights."""
+    """The classes of numpy's pickled numbers, which training runs write beside their weights."""
     import numpy as np
 
     kinds = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)]
     scalar = np.float64(0).__reduce__()[0]
-    # files say the name under which their numpy knew it
+    # under all names that versions of numpy have written into files
     return [
         scalar,
         (scalar, "numpy.core.multiarray.scalar"),

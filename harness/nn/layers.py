@@ -1,17 +1,18 @@
-"""Transformer layers for whatever is trained here: one implementation, so that no contestant has better bricks."""
+"""Transformer layers for all that is trained here: one implementation, so that no contestant has better ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+KeysValues = tuple[Tensor, Tensor]  # (B, h, M, d/h) each
+
 
 class Attention(nn.Module):
-    """Multi-head attention over `memory`, or over x itself."""
+    """Multi-head attention over `memory`, or over x itself. Keys and values can be computed once for many queries."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -21,25 +22,21 @@ class Attention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, mask: Tensor | None = None, memory: Tensor | None = None) -> Tensor:
-        return self.look(x, self.remember(x if memory is None else memory), mask)
+        return self.over(self.queries(x), self.keys_values(x if memory is None else memory), mask)
 
-    def remember(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values of what is looked at: (B, M, d) → (B, h, M, d/h) each."""
-        return self.parted(self.keyvalue(memory))
+    def keys_values(self, memory: Tensor) -> KeysValues:  # (B, M, memory's width) → (B, h, M, d/h) each
+        return self.halves(self.keyvalue(memory))
 
-    def parted(self, keyvalue: Tensor) -> tuple[Tensor, Tensor]:
-        """The same, from keys and values that stand side by side: (B, M, 2d)."""
+    def halves(self, keyvalue: Tensor) -> KeysValues:
+        """The same, of keys and values side by side: (B, M, 2d)."""
         keys, values = (self._split(half) for half in keyvalue.chunk(2, -1))
         return keys, values
 
-    def look(self, x: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None = None) -> Tensor:
-        return self.find(self.ask(x), memory, mask)
-
-    def ask(self, x: Tensor) -> Tensor:  # (B, L, d) → (B, h, L, d/h)
+    def queries(self, x: Tensor) -> Tensor:  # (B, L, d) → (B, h, L, d/h)
         return self._split(self.query(x))
 
-    def find(self, asked: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None = None) -> Tensor:
-        return self.out(attend(asked, *memory, mask).transpose(1, 2).flatten(2))  # (B, L, d)
+    def over(self, queries: Tensor, memory: KeysValues, mask: Tensor | None = None) -> Tensor:  # → (B, L, d)
+        return self.out(attend(queries, *memory, mask).transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -79,35 +76,6 @@ def parameter_count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def lengthwise(rows: Tensor, parts: int = 4) -> list[Tensor]:
-    """The numbers of token rows in a few parts, those of a length together: half of a mixed batch would be padding."""
-    return list((rows != 0).sum(1).argsort(stable=True).chunk(parts))
-
-
-def in_parts(forward: Callable[[Tensor], Tensor], rows: Tensor, device: torch.device) -> Tensor:
-    """`forward` of token rows, part by part, in their own order."""
-    return by_length(lambda part: forward(trim(rows[part]).to(device)), rows)
-
-
-def by_length(forward: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """`forward` of the numbers of token rows, those of a length together, put back in order."""
-    parts = lengthwise(rows)
-    found = torch.cat([forward(part) for part in parts])
-    return found[torch.cat(parts).argsort().to(found.device)]
-
-
-def vectors(tower: Any, texts: Sequence[str], device: str, at_once: int = 512) -> Tensor:
-    """What a text tower makes of texts: float32 [n, dim] on the CPU. Those of a length together: little is padded."""
-    rows = tower.tokens(texts)
-    found = torch.empty(len(texts), tower.dim)
-    with torch.inference_mode():
-        for chosen in (rows != 0).sum(1).argsort(stable=True).split(at_once):
-            found[chosen] = tower.layered(trim(rows[chosen]).to(device))[1].float().cpu()
-    return found
-
-
-def trim(rows: Tensor) -> Tensor:
-    """Token rows without the columns in which nobody has a word (0 is padding); vectors as they are."""
-    if rows.is_floating_point():
-        return rows
-    return rows[:, : max(1, int((rows != 0).sum(1).max()))] if len(rows) else rows
+def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those whose names begin with `prefix.`, under the rest of their names: a part of a state dict."""
+    return {name[len(prefix) + 1 :]: each for name, each in tensors.items() if name.startswith(f"{prefix}.")}

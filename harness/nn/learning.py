@@ -1,8 +1,8 @@
-"""How everything that is trained here is trained: one optimiser, so that no contestant learns by a better one.
+"""The optimiser of all that is trained here: one for all, so that no contestant has a better one.
 
-The matrices of linear layers move by Muon (Jordan et al., 2024), whose steps turn all directions of a matrix alike;
-everything else, and the layers that end in a vocabulary, by AdamW. Rates rise along a straight line, then fall along
-half a cosine. About half as many steps of Muon's do what AdamW's did, each at nearly the same price.
+The matrices of linear layers are trained by Muon (Jordan et al., 2024), whose steps have the same size in all
+directions of a matrix; everything else, and the layers that end in a vocabulary, by AdamW. Rates rise linearly, then
+fall along half a cosine. Muon needs about half as many steps as AdamW, each at nearly the same price.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Apart:
 
 
 def require_finite(what: str, step: int, steps: int, loss: float) -> None:
-    """What has diverged once never comes back: training stops there, and nothing of it is stored."""
+    """A loss that has diverged doesn't recover: training stops, and nothing of it is stored."""
     if not math.isfinite(loss):
         raise FloatingPointError(
             f"training {what}: the loss is {loss} at step {step + 1} of {steps}, so nothing of it is stored: lower the "
@@ -38,7 +38,7 @@ def require_finite(what: str, step: int, steps: int, loss: float) -> None:
 
 
 class Learner:
-    """Both optimisers, as one: `prepare` a step, leave gradients, `take` it. `what` is trained, for messages."""
+    """Both optimisers as one: `prepare` a step, compute gradients, `take` it. `what` is trained, for messages."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ def orthogonal(matrix: Tensor, settings: Mapping[str, Any], dtype: torch.dtype) 
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:
-    """The share of the full rate: a straight rise, then half a cosine down to nothing."""
+    """The share of the full rate: a linear rise, then half a cosine down to 0."""
     rising = max(1, round(warmup * steps))
     if step < rising:
         return (step + 1) / rising
@@ -130,7 +130,7 @@ def schedule(step: int, steps: int, warmup: float) -> float:
 
 
 def _matrices(modules: Sequence[nn.Module], heads: Sequence[nn.Module]) -> list[nn.Parameter]:
-    """The weights of linear layers, but those that end in a vocabulary."""
+    """The weights of linear layers, except those that end in a vocabulary."""
     last = {id(head.weight) for head in heads}
     parts = [part for module in modules for part in module.modules() if isinstance(part, nn.Linear)]
     weights = [cast(nn.Parameter, part.weight) for part in parts]

@@ -1,4 +1,4 @@
-"""The text side of any encoder as a module: its own, or its vectors where it hands out none. CART, dual_tuned ask."""
+"""The text side of any encoder as a module: its own, or else its vectors. For CART and dual_tuned."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ from harness.nn.layers import parameter_count
 
 
 class Vectors(nn.Module):
-    """A `harness.contract.TextTower` whose tokens are vectors already, made by the encoder, which stays as it is.
-
-    Where it `learns`, a linear map follows, at first the identity.
-    """
+    """A `TextTower` whose tokens are the vectors of a frozen encoder; if it `learns`, with a linear map after them."""
 
     layers = 1
 
@@ -40,7 +37,7 @@ class Vectors(nn.Module):
 
 
 def text_side(encoder: Encoder, learns: bool = False) -> Any:
-    """A copy to go on training with, as far as the encoder has one to give."""
+    """A copy to train further, or the encoder's vectors where it offers no text side."""
     try:
         return encoder.text_tower()
     except NotImplementedError:
@@ -48,6 +45,6 @@ def text_side(encoder: Encoder, learns: bool = False) -> Any:
 
 
 def parameters(module: nn.Module) -> int:
-    """Its own, and those of the encoder behind it."""
+    """Of a module, and of an encoder whose vectors it takes."""
     behind = [part.encoder_parameters for part in module.modules() if isinstance(part, Vectors)]
     return parameter_count(module) + sum(behind)

@@ -110,7 +110,7 @@ def document(path: Path, kind: Any) -> Any:
 
 
 class _Plain(pickle.Unpickler):
-    """Lists, dictionaries, text and numbers need no globals; whatever asks for one would run somebody's code."""
+    """Lists, dictionaries, text and numbers need no globals; one would mean running code from the file."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")

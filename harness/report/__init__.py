@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from harness.machine import files
+from harness.machine import escaping, files
 from harness.machine.escaping import line
 from harness.report import costs, folds, paired, published, tables
 from harness.store.record import Record
@@ -14,13 +14,15 @@ from harness.store.run_folder import RunFolder
 
 
 def write(folder: RunFolder, title: str, records: Sequence[Record], session: str | None = None) -> list[tables.Row]:
-    """Tables and plots of these records, in the folder; the rows, for whoever wants to show them too."""
+    """Write tables and plots of these records into the folder; returns the rows, to be shown too."""
     from harness.report import plots
 
     found = folds.with_means(tables.rows(folder, records))
     markdown = tables.markdown(title, found, cutoffs(records), session)
     if published.of(records):
         markdown += "\nWhat others report for these datasets stands apart: published.md.\n"
+    if about := folder.journal().get("about"):
+        markdown += f"\n{escaping.markdown(str(about))}\n"
     files.write(folder.root / "tables" / "main.md", markdown.encode())
     published.write(folder, records)
     files.write(folder.root / "tables" / "main.csv", tables.comma_separated(found).encode())
@@ -35,8 +37,13 @@ def cutoffs(records: Sequence[Record]) -> list[int]:
     return sorted(int(name.removeprefix("hit@")) for name in names)
 
 
-def show(rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, stream: TextIO | None = None) -> None:
-    """The same tables on a terminal, with fewer columns; as wide as they need where there is none."""
+def show(
+    rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, stream: TextIO | None = None, about: str = ""
+) -> None:
+    """The same tables on a terminal, with fewer columns; elsewhere as wide as they need.
+
+    `about`: what the suite says of itself.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -52,13 +59,13 @@ def show(rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, str
         console.print(f"  {line(tables.caption(group))}", soft_wrap=True)
         if near := tables.chance_note(group):
             console.print(f"  {line(near)}", soft_wrap=True)
-        fine = [tables.columns(row, ks, session) for row in group if row.status == "ok"]
-        names = [name for name in tables.brief(ks, group) if any(cells.get(name) for cells in fine)]
+        fine = [row for row in group if row.status == "ok"]
+        brief = [each for each in tables.columns(ks, group, session) if each.brief and any(map(each.text, fine))]
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in names:
-            table.add_column(name, justify="left" if name in tables.WORDS else "right", overflow="fold")
-        for cells in fine:
-            table.add_row(*(line(cells.get(name, "")) for name in names))
+        for column in brief:
+            table.add_column(column.name, justify="left" if column.words else "right", overflow="fold")
+        for row in fine:
+            table.add_row(*(line(column.text(row)) for column in brief))
         if fine:
             console.print(table)
         for names_of, status, reason in tables.left_out(group):
@@ -73,3 +80,5 @@ def show(rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, str
         console.print("\nWhat it was made of, each artifact once:", style="bold")
         for each in spent:
             console.print(line(each), soft_wrap=True)
+    if about:
+        console.print(f"\n{line(about)}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What a run was made of: each artifact once, its seconds, its share of the whole, and who uses it."""
+"""What a run was made of: each artifact once, its seconds, its share of the whole, and the retrievers that use it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Cost:
 
 
 def costs(records: Sequence[Record]) -> list[Cost]:
-    """The dearest first. An artifact that several share counts once, whether it was made now or found."""
+    """The most expensive first. A shared artifact counts once, whether it was made now or found."""
     seconds: dict[tuple[str, str], float] = {}
     users: dict[tuple[str, str], dict[str, None]] = {}
     for record in records:
@@ -32,16 +32,14 @@ def costs(records: Sequence[Record]) -> list[Cost]:
 
 
 def lines(found: Sequence[Cost]) -> list[str]:
-    """`238.1 s  41 %  encoder small, seed 0: dual-exact, cart`; what is small together in the last one."""
+    """`238.1 s  41 %  encoder small, seed 0: dual-exact, cart`; small ones are summed up in the last line."""
     whole = sum(cost.seconds for cost in found)
     if not whole:
         return []
-    said = [cost for cost in found if cost.seconds / whole >= SMALL]
-    told = [f"{_spent(cost.seconds, whole)}  {cost.artifact}: {_names(cost.users)}" for cost in said]
-    rest = sum(cost.seconds for cost in found[len(said) :])
-    if rest:
-        told.append(f"{_spent(rest, whole)}  {len(found) - len(said)} smaller ones")
-    return told
+    large = [cost for cost in found if cost.seconds / whole >= SMALL]
+    lines = [f"{_spent(cost.seconds, whole)}  {cost.artifact}: {_names(cost.users)}" for cost in large]
+    rest = sum(cost.seconds for cost in found[len(large) :])
+    return [*lines, f"{_spent(rest, whole)}  {len(found) - len(large)} smaller ones"] if rest else lines
 
 
 def _spent(seconds: float, whole: float) -> str:

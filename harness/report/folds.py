@@ -12,7 +12,7 @@ from harness.store.record import Metric
 
 
 def with_means(rows: Sequence[Row]) -> list[Row]:
-    """Before the rows of a task's folds, a row for each retriever that has answered them all."""
+    """The same rows, and before those of a task's folds one for each retriever with results in all of them."""
     parts: dict[str, dict[str, dict[int, Row]]] = {}
     for row in rows:
         fold = fold_of(row.task)
@@ -29,7 +29,7 @@ def with_means(rows: Sequence[Row]) -> list[Row]:
 
 
 def without_parts(rows: Sequence[Row]) -> list[Row]:
-    """Only whole tasks, where there are means: for whom the single folds are too much."""
+    """Without the rows of single folds, where there are means."""
     means = {row.task for row in rows if row.folds}
     folds = [(row, fold_of(row.task)) for row in rows]
     return [row for row, fold in folds if fold is None or fold.whole not in means]
@@ -38,7 +38,7 @@ def without_parts(rows: Sequence[Row]) -> list[Row]:
 def _mean(fold: Fold, members: list[Row]) -> Row:
     worst = next((row for row in members if row.status != "ok"), members[0])
     names = [name for name in members[0].metrics if all(name in row.metrics for row in members)]
-    # Folds share neither queries nor candidates; over several seeds they share the seeds, and err alike.
+    # Folds share neither queries nor candidates; but over several seeds their errors go together.
     alone = all(len(row.seeds) == 1 for row in members)
     return replace(
         worst,
@@ -53,7 +53,7 @@ def _mean(fold: Fold, members: list[Row]) -> Row:
 
 
 def _asked(members: Sequence[Row]) -> int | None:
-    """Of how many queries all folds together are, where one of them wasn't asked all."""
+    """The number of queries in all folds together; None where every fold was asked all of its queries."""
     if all(row.asked is None for row in members):
         return None
     whole = [row.records[0]["data"]["queries"] if row.records and row.records[0]["data"] else 0 for row in members]

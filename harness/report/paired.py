@@ -1,4 +1,4 @@
-"""Who is better than whom: differences between retrievers on the queries that both answered, with their uncertainty."""
+"""Paired differences between retrievers, on the queries that both answered, with their uncertainty."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class _Hits:
-    """Of one retriever at one task: which queries were asked, int64 [Q], and whether the first answer was right."""
+    """One retriever's queries at one task, int64 [Q], and whether its first answer to each was right."""
 
     asked: np.ndarray
     right: dict[int, np.ndarray]  # seed → float [Q]
 
 
 def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
-    """Every two contestants of a task; those that see no content at all, such as `random`, have nothing to tell."""
+    """Every two contestants of a task, except those that ignore the content, such as `random`."""
     found = []
     for task, group in by_task(rows).items():
         fine = [each for each in group if each.status == "ok" and not each.folds and not _blind(each)]

@@ -18,7 +18,7 @@ MARKERS = "osD^vP*X<>hp"
 
 
 def recall_against_rate(all_rows: Sequence[Row], folder: Path) -> list[Path]:
-    """SVG and PNG in `folder`; nothing where nothing but controls was measured."""
+    """SVG and PNG in `folder`; none where only controls were measured."""
     groups = {
         task: [row for row in group if row.paradigm != "control" and _point(row)]
         for task, group in by_task(all_rows).items()
@@ -81,7 +81,7 @@ def _panel(panel: Any, task: str, group: list[Row]) -> None:
     data: Any = group[0].records[0]["data"]
     _lines(panel, data)
     panel.set_xscale("log")
-    panel.set_xlim(min(rates) / 3, max(rates) * 3)  # a tenth more or less isn't worth a panel's width
+    panel.set_xlim(min(rates) / 3, max(rates) * 3)  # room for the labels, and small differences stay small
     panel.set_ylim(0, 100)
     panel.xaxis.set_major_formatter(_plainly)
     panel.xaxis.set_minor_formatter(lambda value, place: "")
@@ -97,7 +97,7 @@ def _plainly(value: float, place: Any) -> str:
 
 
 def joined(group: Sequence[Row]) -> list[list[Row]]:
-    """The variants of each retriever, those apart that were asked other queries: they lie on no common line."""
+    """The variants of each retriever; those that were asked other queries get a line of their own."""
     found: dict[tuple[str, int | None], list[Row]] = {}
     for row in group:
         found.setdefault((row.retriever.split("@")[0], row.asked), []).append(row)
@@ -105,7 +105,7 @@ def joined(group: Sequence[Row]) -> list[list[Row]]:
 
 
 def _variants(panel: Any, group: list[Row]) -> None:
-    """A line through the variants of one retriever: what its settings trade."""
+    """A line through the variants of one retriever: its trade-off."""
     for rows in joined(group):
         points = sorted((row.mean("speed", "offline", "qps", "median"), row.metrics["hit@1"]["value"]) for row in rows)
         if len(points) > 1:
@@ -115,7 +115,7 @@ def _variants(panel: Any, group: list[Row]) -> None:
 
 
 def _lines(panel: Any, data: Any) -> None:
-    """What a perfect listener and what a random order gets."""
+    """The ceiling and the chance level."""
     levels = [("chance", min(data["chance"].values()), ":")]
     if data["ceiling"] is not None:
         levels.append(("ceiling", data["ceiling"], "--"))

@@ -26,7 +26,7 @@ WARNING = (
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of somebody's table; percent, as printed there."""
+    """One line of a published table; percent, as printed there."""
 
     dataset: str  # a kind of the registry
     method: str
@@ -47,14 +47,14 @@ class Figure:
 def figures() -> tuple[Figure, ...]:
     import yaml
 
-    told: Any = yaml.safe_load(FILE.read_text())
+    published: Any = yaml.safe_load(FILE.read_text())
     sources = {
         name: source["title"] + (", through secondary notes" if source.get("through") == "notes" else "")
-        for name, source in told["sources"].items()
+        for name, source in published["sources"].items()
     }
     return tuple(
         Figure(dataset, **{**each, "source": sources[each["source"]], "recall": tuple(each["recall"])})
-        for dataset, lines in told["figures"].items()
+        for dataset, lines in published["figures"].items()
         for each in lines
     )
 
@@ -73,7 +73,7 @@ def markdown(found: Sequence[Figure]) -> str:
 
 
 def write(folder: RunFolder, records: Sequence[Record]) -> Path | None:
-    """In a file of its own; None where nobody has reported anything for the datasets of this run."""
+    """In a file of its own; None where nothing is published for the datasets of this run."""
     path, found = folder.root / "tables" / "published.md", of(records)
     if not found:
         path.unlink(missing_ok=True)

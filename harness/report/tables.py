@@ -1,12 +1,12 @@
-"""From a run's folder to its main table: rows first, then Markdown, CSV or a terminal's."""
+"""From a run's folder to its main table: rows, then columns, as Markdown, CSV or on a terminal."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def _inside(value: Any, path: Sequence[str]) -> Any:
 
 
 def rows(folder: RunFolder, records: Sequence[Record]) -> list[Row]:
-    """In the order of the records; a retriever with several seeds becomes one row, its metrics over seeds and items."""
+    """In the order of the records; all seeds of a retriever are one row, its metrics over seeds and items."""
     groups: dict[tuple[str, str], list[Record]] = {}
     for each in records:
         groups.setdefault((each["task"], each["retriever"]), []).append(each)
@@ -75,7 +75,7 @@ def _row(folder: RunFolder, task: str, retriever: str, members: list[Record]) ->
 
 
 def _alike(one: Record, newest: Record) -> bool:
-    """Whether a record is of the same contestant at another seed, not left over from before its settings changed."""
+    """Whether a record has the settings of the newest one, and isn't left over from earlier ones."""
     depths = [{name for name in each["metrics"] if name.startswith("hit@")} for each in (one, newest)]
     return one["config"] == newest["config"] and (depths[0] == depths[1] or not all(depths))
 
@@ -83,7 +83,7 @@ def _alike(one: Record, newest: Record) -> bool:
 def _metrics(folder: RunFolder, fine: list[Record]) -> tuple[dict[str, Metric], int | None]:
     """One seed: as recorded. Several: from their rankings, resampled over seeds and items where there are three.
 
-    And of how many queries they are, where these are not all.
+    And the number of queries, where that isn't all of them.
     """
     sampled = [each["data"]["sampled_queries"] for each in fine if each["data"]]
     if len(fine) < 2:
@@ -116,7 +116,7 @@ def percent(metric: Metric | None) -> str:
 
 
 def _share(row: Row, metric: Metric | None) -> str:
-    """A metric in per cent, marked where it is of fewer queries than the others in its table may be."""
+    """A metric in per cent, marked where it is of fewer than all queries."""
     found = percent(metric)
     return found if row.asked is None or found == "–" else f"{found} (of {row.asked:,})"
 
@@ -149,78 +149,71 @@ def rate(row: Row) -> str:
 
 
 def search_only(row: Row) -> str:
-    """What is left of a query once it is encoded: all its other stages."""
+    """The rate without encoding the query: of all other stages."""
     names = dict.fromkeys(name for each in row.records for name in _inside(each, ("speed", "offline", "stages")) or ())
     spent = [row.mean("speed", "offline", "stages", name) for name in names if name != "encode"]
     seconds = sum(each for each in spent if each is not None)
     return quantity(1 / seconds) if "encode" in names and seconds else "–"
 
 
-def columns(row: Row, ks: Sequence[int], session: str | None) -> dict[str, str]:
-    """One row as text."""
-    if row.status != "ok":
-        blank = dict.fromkeys(headings(ks), "")
-        return {**blank, "retriever": row.retriever, "paradigm": row.paradigm, "note": f"{row.status}: {row.reason}"}
-    return {
-        "retriever": row.retriever,
-        "paradigm": row.paradigm,
-        **{f"{name} %": _share(row, metric) for name, metric in row.metrics.items() if name.startswith(AGES)},
-        **{f"{name}@{k} %": _share(row, row.metrics.get(f"{name}@{k}")) for name in ("hit", "recall") for k in ks},
-        "MRR@10 %": _share(row, row.metrics.get("mrr@10")),
-        "queries/s": rate(row),
-        "search only/s": search_only(row),
-        "p50 ms": quantity(row.mean("speed", "single", "p50_ms")),
-        "p95 ms": quantity(row.mean("speed", "single", "p95_ms")),
-        "fit s": quantity(row.mean("cost", "fit_s")),
-        "index s": quantity(row.mean("cost", "index_s")),
-        "index": index_size(row),
-        "note": notes(row, session),
-    }
-
-
 def index_size(row: Row) -> str:
-    """What grows with the gallery, and what doesn't where that is worth telling."""
+    """Bytes that grow with the gallery, and those that don't where they matter."""
     growing, constant = row.mean("cost", "index_bytes"), row.mean("cost", "constant_bytes") or 0.0
     return size(growing) + (f" + {size(constant)}" if constant > 0.01 * (growing or 0.0) else "")
 
 
 AGES = ("old ", "added ")  # candidates indexed from the start, and those that came later
+ALIKE = 0.99  # share of answers that may be expected to be the same one by one and in a batch
 
 
-def headings(ks: Sequence[int], group: Sequence[Row] = ()) -> list[str]:
+class Column(NamedTuple):
+    name: str
+    text: Callable[[Row], str]
+    brief: bool = True  # shown on a terminal, too
+    words: bool = False  # not numbers
+
+
+def columns(ks: Sequence[int], group: Sequence[Row] = (), session: str | None = None) -> list[Column]:
     """Of a task's table; with a column for each age of the candidates where they were not all indexed at once.
 
     Where queries have several positives, finding one of them (hit) and finding all of them (recall) are two things.
     """
     several = any(each["data"] and each["data"].get("positives") for row in group for each in row.records)
-    aged = [f"{age}hit@{k}" for k in ks for age in AGES]
+    ends = (ks[0], ks[-1]) if ks else ()
+    aged = [(f"{age}hit@{k}", k == ks[0]) for k in ks for age in AGES]
+
+    def number(name: str, *path: str, brief: bool = True) -> Column:
+        return Column(name, lambda row: quantity(row.mean(*path)), brief)
+
     return [
-        "retriever",
-        "paradigm",
-        *[f"hit@{k} %" for k in ks],
-        *[f"recall@{k} %" for k in ks if several],
-        *[f"{name} %" for name in aged if any(name in row.metrics for row in group)],
-        "MRR@10 %",
-        "queries/s",
-        "search only/s",
-        "p50 ms",
-        "p95 ms",
-        "fit s",
-        "index s",
-        "index",
-        "note",
+        Column("retriever", lambda row: row.retriever, words=True),
+        Column("paradigm", lambda row: row.paradigm, words=True),
+        *[_metric(f"hit@{k}", k in ends) for k in ks],
+        *[_metric(f"recall@{k}", k in ends) for k in ks if several],
+        *[_metric(name, brief) for name, brief in aged if any(name in row.metrics for row in group)],
+        _metric("mrr@10", brief=False),
+        Column("queries/s", rate),
+        Column("search only/s", search_only),
+        number("p50 ms", "speed", "single", "p50_ms"),
+        number("p95 ms", "speed", "single", "p95_ms", brief=False),
+        number("fit s", "cost", "fit_s"),
+        number("index s", "cost", "index_s"),
+        Column("index", index_size),
+        Column("note", lambda row: notes(row, session), words=True),
     ]
 
 
-ALIKE = 0.99  # share of answers that may be expected to be the same one by one and in a batch
-WORDS = ("retriever", "paradigm", "note")  # the columns that aren't numbers
+def _metric(name: str, brief: bool) -> Column:
+    heading = name.upper() if name.startswith("mrr") else name
+    return Column(f"{heading} %", lambda row: _share(row, row.metrics.get(name)), brief)
 
 
-def brief(ks: Sequence[int], group: Sequence[Row] = ()) -> list[str]:
-    """The columns that a terminal has room for."""
-    left_out = {"MRR@10 %", "p95 ms", *(f"{name}@{k} %" for name in ("hit", "recall") for k in ks[1:-1])}
-    left_out |= {f"{age}hit@{k} %" for age in AGES for k in ks[1:]}
-    return [name for name in headings(ks, group) if name not in left_out]
+def cells(row: Row, columns: Sequence[Column]) -> dict[str, str]:
+    """One row as text."""
+    if row.status == "ok":
+        return {column.name: column.text(row) for column in columns}
+    known = {"retriever": row.retriever, "paradigm": row.paradigm, "note": f"{row.status}: {row.reason}"}
+    return {column.name: known.get(column.name, "") for column in columns}
 
 
 def notes(row: Row, session: str | None) -> str:
@@ -249,7 +242,7 @@ def notes(row: Row, session: str | None) -> str:
 
 
 def near_chance(row: Row) -> bool:
-    """Whether it is no control, and at no k certainly better than a random order."""
+    """Whether a retriever, unless a control, is at no k certainly better than a random order."""
     data: Any = row.records[0]["data"] if row.records else None
     if row.paradigm == "control" or not data:
         return False
@@ -257,7 +250,7 @@ def near_chance(row: Row) -> bool:
     return bool(lows) and all(low is not None and low <= chance for low, chance in lows)
 
 
-# -- a task's words ---------------------------------------------------------------------------------------------------
+# -- a task's captions ------------------------------------------------------------------------------------------------
 
 
 LEAKS = {
@@ -268,17 +261,17 @@ LEAKS = {
 
 
 def caption(group: Sequence[Row]) -> str:
-    """What stands above a task's table: what was measured, what chance and a perfect listener would get."""
+    """The lines above a task's table: what was measured, the chance level and the ceiling."""
     measured = [row for row in group if row.records]
     if not measured:
         return "nothing measured"
     data: Any = measured[0].records[0]["data"]
     words = [f"{data['items']:,} candidates", f"{data['queries']:,} queries"]
     if measured[0].folds:
-        everyone: list[Any] = [each["data"] for each in measured[0].records]
-        words = [f"mean of {measured[0].folds} folds, each of {_span(everyone, 'items')} candidates"]
-        words.append(f"{_span(everyone, 'queries')} queries")
-        absent = sum({each["digest"]: each["dropped"] for each in everyone}.values())
+        folds: list[Any] = [each["data"] for each in measured[0].records]
+        words = [f"mean of {measured[0].folds} folds, each of {_span(folds, 'items')} candidates"]
+        words.append(f"{_span(folds, 'queries')} queries")
+        absent = sum({each["digest"]: each["dropped"] for each in folds}.values())
         data = {**data, "dropped": absent, "expected": data.get("present")}
     elif data.get("present") != data.get("expected"):
         words.append(f"{data['present']:,} of the literature's {data['expected']:,} items")
@@ -297,7 +290,7 @@ def caption(group: Sequence[Row]) -> str:
 
 
 def chance_note(group: Sequence[Row]) -> str | None:
-    """Names the retrievers of which nothing shows that they have learned anything."""
+    """Names the retrievers that are not certainly better than chance."""
     names = [row.retriever for row in group if near_chance(row)]
     if not names:
         return None
@@ -307,8 +300,8 @@ def chance_note(group: Sequence[Row]) -> str | None:
     )
 
 
-def _span(everyone: Sequence[Any], key: str) -> str:
-    least, most = min(data[key] for data in everyone), max(data[key] for data in everyone)
+def _span(folds: Sequence[Any], key: str) -> str:
+    least, most = min(data[key] for data in folds), max(data[key] for data in folds)
     return f"{most:,}" if least == most else f"{least:,} to {most:,}"
 
 
@@ -337,13 +330,13 @@ FOOT = (
     "Brackets: 95 % interval, clustered by item, for these models (from three seeds on, for others trained like them: "
     "over seeds and items); quartiles of the rounds for rates. queries/s: query in, ids out, all queries at once "
     "(`offline`). p50, p95: one query at a time (`single`). fit s and index s count every artifact, made now or "
-    "found. index: what grows with the gallery + what doesn't (codebooks, centroids). (of 200): who is asked fewer "
+    "found. index: what grows with the gallery + what doesn't (codebooks, centroids). (of 200): a retriever with fewer "
     "queries than others is asked the first 200 of one drawn order."
 )
 
 
 def left_out(group: Sequence[Row]) -> list[tuple[list[str], str, str]]:
-    """Who has no numbers, together where the reason is the same: names, status, reason."""
+    """Retrievers without numbers, grouped by reason: names, status, reason."""
     found: dict[tuple[str, str], list[str]] = {}
     for row in group:
         if row.status != "ok":
@@ -352,7 +345,7 @@ def left_out(group: Sequence[Row]) -> list[tuple[list[str], str, str]]:
 
 
 def unavailable_note(group: Sequence[Row]) -> str | None:
-    """One sentence for a task of which nothing could be had, in place of a row each."""
+    """One sentence for a task that is unavailable to all, in place of a row each."""
     reasons = {row.reason for row in group}
     if len(reasons) == 1 and all(row.status == "unavailable" for row in group):
         return f"unavailable: {reasons.pop()}"
@@ -370,11 +363,9 @@ def markdown(title: str, all_rows: Sequence[Row], ks: Sequence[int], session: st
         near = chance_note(group)
         lines += [escaping.markdown(caption(group)) + ".", ""]
         lines += [escaping.markdown(near) + ".", ""] if near else []
-        names = headings(ks, group)
-        lines += [escaping.row(names), "|" + "---|" * len(names)]
-        for row in group:
-            cells = columns(row, ks, session)
-            lines.append(escaping.row([cells.get(name, "") for name in names]))
+        table = columns(ks, group, session)
+        lines += [escaping.row([column.name for column in table]), "|" + "---|" * len(table)]
+        lines += [escaping.row(list(cells(row, table).values())) for row in group]
         note = sessions_note(group)
         lines += ["", *([escaping.markdown(note) + ".", ""] if note else [])]
     return "\n".join([*lines, FOOT, ""])

@@ -1,1 +1,1 @@
-"""What rankings are worth: metrics, their uncertainty, what is written of them."""
+"""Scores of rankings: metrics, their uncertainty, and a record's entries."""

@@ -1,11 +1,11 @@
-"""Rank metrics on integer arrays: who was found, and how far up. Called by the runner, the report and the gate.
+"""Rank metrics on integer arrays. Called by the runner, the report and the gate.
 
 Every query counts. One that got no answer, or fewer answers than k, is a miss; it never drops out of a mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +49,7 @@ def _single_hits(ids: np.ndarray, targets: np.ndarray) -> _Hits:
 
 def _many_hits(ids: np.ndarray, links: Links, gallery: int) -> _Hits:
     """Any number of positives: each (query, id) is looked up among the sorted keys of the links."""
-    stride = gallery + 1  # ids start at -1, so that PAD has a key of its own and meets nobody's
+    stride = gallery + 1  # ids start at -1, so that PAD has a key of its own, equal to no other
     keys = np.sort(links.queries * stride + links.targets + 1)  # by query, so `starts` still holds
     if np.any(twice := keys[1:] == keys[:-1]):
         query, target = divmod(int(keys[:-1][twice][0]), stride)
@@ -108,7 +108,7 @@ def per_query(ids: np.ndarray, links: Links, ks: Sequence[int], gallery: int) ->
     map@10    Average precision: precision at the rank of each positive in the top 10, over *all* positives of the
               query, as trec_eval does. Some papers divide by min(positives, 10), which is kinder, and say "mAP@10" too.
     ndcg@10   Binary gains, 1 / log2(1 + rank), over those of the best possible top 10.
-    rank      Of the first positive, from 1; inf where the ranking has none. Its mean and median: `summary`.
+    rank      Of the first positive, from 1; inf where the ranking has none.
     """
     if ids.ndim != 2 or ids.dtype != np.int64:
         raise ValueError(f"ids are {ids.dtype} {list(ids.shape)}: expected int64 [queries, depth]")
@@ -130,21 +130,6 @@ def per_query(ids: np.ndarray, links: Links, ks: Sequence[int], gallery: int) ->
     return _scored(hits, positives, ks)
 
 
-def summary(metrics: Mapping[str, np.ndarray]) -> dict[str, float | None]:
-    """One number each: the means, and in place of `rank` its median and mean.
-
-    A miss is infinitely far down. So `median_rank` is None when half of the queries or more found nothing, and
-    `mean_rank` is None unless each of them found something (the mean over "those found" flatters whoever finds few).
-    """
-    if any(len(values) == 0 for values in metrics.values()):
-        raise ValueError("no queries: there is nothing to summarise")
-    numbers = {name: float(values.mean()) for name, values in metrics.items() if name != "rank"}
-    if "rank" in metrics:
-        numbers["median_rank"] = float(np.median(metrics["rank"]))
-        numbers["mean_rank"] = float(metrics["rank"].mean())
-    return {name: number if np.isfinite(number) else None for name, number in numbers.items()}
-
-
 def _offences(ids: np.ndarray, scores: np.ndarray, gallery: int) -> dict[str, np.ndarray]:
     """For each rule, which rows break it: bool [rows]."""
     ordered = np.sort(ids, axis=1)
@@ -161,7 +146,7 @@ def _offences(ids: np.ndarray, scores: np.ndarray, gallery: int) -> dict[str, np
 
 
 def check_ranking(ids: np.ndarray, scores: np.ndarray, gallery: int, shape: tuple[int, int] | None = None) -> None:
-    """Raise `BrokenRanking` unless this is a valid `Ranking` over `gallery` candidates (of `shape` [Q, k], if told)."""
+    """Raise `BrokenRanking` unless this is a valid `Ranking` over `gallery` candidates (and of `shape` [Q, k])."""
     problems = []
     for name, array, dtype in (("ids", ids, np.int64), ("scores", scores, np.float32)):
         if not isinstance(array, np.ndarray) or array.dtype != dtype:

@@ -1,7 +1,7 @@
-"""The content-addressed store of whatever is expensive to make: trained weights, vectors, indexes.
+"""The content-addressed store of all that is expensive to make: trained weights, vectors, indexes.
 
-An artifact is a folder named by everything that shaped it. It is written once, under a lock, moved into place when it
-is whole, verified when it is read, and carries the seconds and the memory that it cost, so that reuse hides no cost.
+An artifact is a folder named by a digest of everything that shaped it. It is written once, under a lock, moved into
+place when complete, verified when read, and holds the seconds and memory that it cost, so that reuse hides no cost.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MANIFEST = "manifest.json"
 
 @dataclass
 class Frame:
-    """The book kept of one piece of work while it goes on: its own seconds, and the artifacts that it used."""
+    """The costs of work in progress: its own seconds, and the artifacts that it used."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     used: dict[str, dict[str, Any]] = field(default_factory=dict)  # digest → {kind, label, seconds by phase, peak_mb}
@@ -46,7 +46,7 @@ class Frame:
         self.since = now
 
     def book(self, manifest: Mapping[str, Any]) -> None:
-        """Book an artifact and its ancestors. Whatever an index is made from is a cost of indexing."""
+        """Book an artifact and its ancestors. All that an index is made from is a cost of indexing."""
         for name, entry in [(manifest["digest"], manifest), *manifest["used"].items()]:
             seconds = entry["seconds"]
             if self.phase == "index":
@@ -62,21 +62,21 @@ class Broken(Exception):
 class Store:
     """All artifacts below one folder. Several processes may share it.
 
-    `fresh`: whatever is asked for is made anew, once, and takes the place of what lies there.
+    `fresh`: every artifact that is requested is made anew, once, and replaces the stored one.
     """
 
     def __init__(self, root: Path, fresh: bool = False) -> None:
         self.root, self.fresh = root, fresh
         self.frames: list[Frame] = []
         self.verified: dict[str, Artifact] = {}  # or made, by this process
-        self.current: set[str] = set()  # digests of what another process made for this run: not made anew once more
+        self.current: set[str] = set()  # digests of artifacts that another process made for this run
         self.failed: dict[str, tuple[BaseException, TracebackType | None]] = {}  # what couldn't be built, and why
 
     def folder(self, recipe: Recipe) -> Path:
         return self.root / recipe.kind / recipe.digest[:40]
 
     def scratch(self, recipe: Recipe) -> Path:
-        """A folder for checkpoints of an artifact in the making: it outlives a kill, not the making."""
+        """A folder for checkpoints of an artifact in the making: kept after a kill, removed when it is made."""
         return self.root / "unfinished" / recipe.digest[:40]
 
     def make(self, recipe: Recipe, build: Callable[[Path], None], needs: int = 0) -> Artifact:
@@ -93,14 +93,14 @@ class Store:
             self.verified[recipe.digest] = artifact
         finally:
             if self.frames:
-                self.frames[-1].since = time.perf_counter()  # what it cost is in its own book
+                self.frames[-1].since = time.perf_counter()  # its cost is booked with it
         if self.frames:
             self.frames[-1].book(artifact.manifest)
         return artifact
 
     @contextmanager
     def ledger(self) -> Iterator[Frame]:
-        """Keep book of the artifacts that are used meanwhile."""
+        """Book all artifacts used meanwhile."""
         frame = Frame()
         self.frames.append(frame)
         try:
@@ -125,7 +125,7 @@ class Store:
             frame.phase = before
 
     def carry(self, seconds: float) -> None:
-        """Book what an attempt that was cut off had spent on what this one took up from its checkpoint."""
+        """Book the seconds that an interrupted run had spent on the checkpoint that this one resumed."""
         if self.frames:
             spent = self.frames[-1].seconds
             spent[self.frames[-1].phase] = spent.get(self.frames[-1].phase, 0.0) + seconds
@@ -185,7 +185,7 @@ class Store:
                 raise Broken(f"{path} has {path.stat().st_size} bytes, {expected['bytes']} were written")
             if files.file_digest(path) != expected["sha256"]:
                 raise Broken(f"{path} was altered since it was written (its SHA-256 differs)")
-        if not manifest.get("finite"):  # those that were written before this was looked into
+        if not manifest.get("finite"):  # older ones were stored without this check
             try:
                 finite.check(folder)
             except finite.NotFinite as problem:
@@ -205,7 +205,7 @@ class Store:
     def _build(self, recipe: Recipe, build: Callable[[Path], None], needs: int) -> Artifact:
         folder, scratch = self.folder(recipe), self.scratch(recipe)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for stale in folder.parent.glob(f".{folder.name}.*"):  # we hold the lock: whoever began it is dead
+        for stale in folder.parent.glob(f".{folder.name}.*"):  # we hold the lock: the process that began it is dead
             shutil.rmtree(stale, ignore_errors=True)
         if self.fresh:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -220,7 +220,7 @@ class Store:
             self._check(recipe, half)
             manifest = self._describe(recipe, half, frame, memory.known)
             files.write_json(half / MANIFEST, manifest)
-            if folder.exists():  # and it goes when the new one is whole; killed in between, it is made once more
+            if folder.exists():  # removed once the new one is complete; if killed in between, it is made again
                 folder.rename(old)
             half.rename(folder)
             files.sync(folder.parent)
@@ -264,13 +264,14 @@ class Store:
 
 
 def made_by() -> dict[str, Any]:
-    """Who made an artifact: not part of its name, but of its story."""
+    """The machine and code that made an artifact: recorded, but no part of its digest."""
     from harness.machine import compute, environment
 
     settled = compute.current()
     return {
         "device": settled.device,
         "threads": settled.usual_threads,
+        "gflops": settled.choices.gflops,
         "training": str(compute.training_dtype()).removeprefix("torch."),
         "processor": environment.processor(),
         "versions": environment.versions(),

@@ -1,8 +1,7 @@
 """Writes the vectors of contents to a file, a part at a time: flat in memory, and resumable after a kill.
 
-The workshop calls it for every artifact of embeddings. Parts always begin at the same rows, so that it makes no
-difference where an attempt before was cut off. A book beside them has the digest of each, and what was altered since
-is encoded again.
+Called by the builder for every artifact of embeddings. Parts always begin at the same rows, wherever an earlier run was
+cut off. A file beside them holds the digest of each, and a part that was altered since is encoded again.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from harness.machine.progress import say, track
 
 FILE = "vectors.npy"
 BOOK = "done.sealed"
-PART = {"text": 8192, "image": 512, "audio": 512, "video": 64}  # contents that are encoded and written together
+PART = {"text": 8192, "image": 512, "audio": 512, "video": 64}  # contents encoded and written together
 
 
 class Part(NamedTuple):
@@ -39,7 +38,7 @@ def needed(count: int, dim: int) -> int:
 
 
 def write(folder: Path, scratch: Path, encoder: Encoder, contents: Contents, label: str = "") -> float:
-    """`FILE` in the folder, float32 [n, dim]; the seconds that attempts before this one had spent on it.
+    """Write `FILE` into the folder, float32 [n, dim]; returns the seconds that earlier runs had spent on it.
 
     Finished parts wait in `scratch`, which outlives a kill.
     """
@@ -50,18 +49,19 @@ def write(folder: Path, scratch: Path, encoder: Encoder, contents: Contents, lab
     done = _done(path, book, head, part * encoder.dim * 4, label)
     rows, spent = min(size, part * len(done)), done[-1].seconds if done else 0.0
     begun = time.perf_counter() - spent
+    encode = encoder.ahead(contents)
     with path.open("r+b" if rows else "w+b") as stream:
         if not rows:
             stream.write(head)
         stream.truncate(len(head) + rows * encoder.dim * 4)
         stream.seek(0, os.SEEK_END)
         for start in track(range(rows, size, part), f"embeddings {label} of {size:,}".replace("  ", " ")):
-            vectors = encoder.encode(contents[start : start + part])
+            vectors = encode(slice(start, start + part))
             check_vectors(vectors, min(part, size - start), encoder.dim, start)
             data = np.ascontiguousarray(vectors, "<f4").data
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())  # what is booked as done has reached the disk
+            os.fsync(stream.fileno())  # before it is booked as done
             done.append(Part(hashlib.sha256(data).hexdigest(), time.perf_counter() - begun))
             files.write_sealed(book, json.dumps(done).encode())
     path.rename(folder / FILE)
@@ -80,24 +80,24 @@ def _head(size: int, dim: int) -> bytes:
     from io import BytesIO
 
     stream = BytesIO()
-    told = {"descr": "<f4", "fortran_order": False, "shape": (size, dim)}
-    np.lib.format.write_array_header_1_0(stream, told)
+    head = {"descr": "<f4", "fortran_order": False, "shape": (size, dim)}
+    np.lib.format.write_array_header_1_0(stream, head)
     return stream.getvalue()
 
 
 def _done(path: Path, book: Path, head: bytes, part: int, label: str) -> list[Part]:
-    """What an attempt before had finished and nothing has harmed since; a part has `part` bytes, the last one fewer."""
+    """The parts that an earlier run finished and that are still intact; `part`: the bytes of all but the last."""
     if not book.exists():
         return []
     sound: list[Part] = []
     try:
-        told = [Part(*each) for each in json.loads(files.read_sealed(book))]
+        booked = [Part(*each) for each in json.loads(files.read_sealed(book))]
         with path.open("rb") as stream:
             if stream.read(len(head)) != head:
                 raise ValueError("it was begun for other vectors")
-            for number, each in enumerate(told):
+            for number, each in enumerate(booked):
                 if hashlib.sha256(stream.read(part)).hexdigest() != each.sha256:
-                    raise ValueError(f"part {number + 1} of {len(told)} was altered since it was written")
+                    raise ValueError(f"part {number + 1} of {len(booked)} was altered since it was written")
                 sound.append(each)
     except (OSError, ValueError, TypeError) as problem:
         say(f"    unfinished embeddings {label}: {problem}; {len(sound)} sound parts are kept")

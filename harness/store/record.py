@@ -28,7 +28,7 @@ class Data(TypedDict):
     dropped: int  # items that should be here and are not
     present: NotRequired[int]  # items of the split that are here
     expected: NotRequired[int]  # items that the literature has in it
-    layout: NotRequired[str]  # which files told what is in the split
+    layout: NotRequired[str]  # the files that its items and captions were read from
     digest: str  # of the ids of queries and candidates and of who matches whom
     ceiling: float | None  # hit@1 of a listener who picks uniformly among the candidates that fit; embedded datasets
     chance: dict[str, float]  # hit@k of a random order

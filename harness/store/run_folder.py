@@ -39,7 +39,7 @@ def safe(name: str) -> str:
 
 
 def _digest_of_page(path: Path) -> str | None:
-    """Of the questions that lie there; None where there are none that can be read."""
+    """Of a task's page; None where it can't be read."""
     try:
         written = path.stat()
     except OSError:
@@ -74,7 +74,7 @@ class RunFolder:
         return self.root / "tasks" / f"{safe(task)}.json.gz"
 
     def stranger(self) -> str | None:
-        """A file that shows the folder to be somebody else's; None: it is new or empty, or a run of ours wrote it."""
+        """A file that shows that no run made this folder; None: it is new, empty or that of a run."""
         try:
             shown = sorted(each.name for each in self.root.iterdir() if not each.name.startswith("."))
         except OSError:  # there is none yet, or none can be made, which is said elsewhere
@@ -100,7 +100,7 @@ class RunFolder:
     def write_ranking(self, name: str, ranking: Ranking, queries: np.ndarray) -> str:
         """Written whole; the SHA-256 goes into the record."""
         buffer = io.BytesIO()
-        arrays = {"ids": ranking.ids, "scores": ranking.scores, "query": queries, **ranking.trace}
+        arrays = {"ids": ranking.ids, "scores": ranking.scores, "query": queries}
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for key, array in arrays.items():
                 part = io.BytesIO()
@@ -119,7 +119,7 @@ class RunFolder:
         return files.unpack_json(self.task_path(task).read_bytes())
 
     def record(self, name: str) -> Record | None:
-        """The record of a cell if there is a sound one; a broken one is named and passed over."""
+        """The record of a cell, if there is a valid one; a broken one is reported and ignored."""
         path = self.record_path(name)
         if not path.exists():
             return None
@@ -135,7 +135,7 @@ class RunFolder:
         return found
 
     def _unfounded(self, name: str, found: Record) -> str | None:
-        """Why nobody could check the numbers of a record: its answers or its questions are no longer here."""
+        """Why a record can't be checked: its rankings or its task are no longer here. None: it can."""
         ranking, questions = self.ranking_path(name), self.task_path(found["task"])
         if not ranking.is_file() or files.file_digest(ranking) != found["rankings"]:
             return f"{ranking}: missing, or altered since it was written"
@@ -162,7 +162,7 @@ class RunFolder:
         return {"cells": [], "sessions": []}
 
     def _read_journal(self) -> Any:
-        """What lies there, if anything; None where it can't be read."""
+        """`run.json`, or MISSING; None where it can't be read."""
         try:
             return json.loads((self.root / "run.json").read_bytes())
         except FileNotFoundError:

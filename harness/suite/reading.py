@@ -97,7 +97,8 @@ def load(path: str | Path) -> Suite:
         check_instruments(tasks, retrievers, problems)
     problems.raise_if_any()
     k, seeds = tuple(sorted(set(values["k"]))), tuple(values["seeds"])
-    return Suite(name, k, seeds, scenarios, tuple(tasks), tuple(retrievers), Path(path), text, values["limit_s"])
+    chosen = (name, k, seeds, scenarios, tuple(tasks), tuple(retrievers))
+    return Suite(*chosen, Path(path), text, values["limit_s"], about=values["about"])
 
 
 def read_dataset(path: str | Path, name: str) -> Component | None:

@@ -84,31 +84,37 @@ class Component:
 
     @cached_property
     def wants(self) -> frozenset[str]:
-        """The instruments that a task has to hand in: for itself or for a retriever inside it."""
-        own = {need for need in self.entry.needs if need in INSTRUMENTS} - {*self.instruments, *self.arguments}
-        return frozenset(own).union(*(part.wants for part in self.inside))
+        """The instruments that it, or a retriever inside it, takes from the task."""
+        needs = ((need, part) for part in self.parts() for need in part.entry.needs if need in INSTRUMENTS)
+        return frozenset(need for need, part in needs if need not in part.instruments and need not in part.arguments)
 
     @property
     def inside(self) -> tuple[Component, ...]:
-        """The components that it was given."""
+        """The components among its arguments."""
         given = (*self.arguments.values(), *self.instruments.values())
         return tuple(value for value in given if isinstance(value, Component))
 
     def parts(self) -> Iterator[Component]:
-        """Itself and all that it is made of."""
+        """Itself and everything below it."""
         yield self
         for part in self.inside:
             yield from part.parts()
 
+    @property
+    def datasets(self) -> list[Component]:
+        """All that it, or a component inside it, is trained on: its own dataset first."""
+        below = (*self.inside, *(part for each in self.inside for part in each.parts()))
+        return list(dict.fromkeys(part for part in below if part.section == "datasets"))
+
     @cached_property
     def modality(self) -> str | None:
-        """The medium it is bound to: a dataset's, or that of what an instrument was trained on. None: any."""
-        if isinstance(self.arguments.get("modality"), str):
-            return str(self.arguments["modality"])
-        if self.section == "datasets":
-            return self.entry.modalities[0]
-        inner = (value.modality for value in self.arguments.values() if isinstance(value, Component))
-        return next((modality for modality in inner if modality), None)
+        """The modality it is bound to: a dataset's, or that of an instrument's training data. None: any."""
+        for part in self.parts():
+            if isinstance(part.arguments.get("modality"), str):
+                return str(part.arguments["modality"])
+            if part.section == "datasets":
+                return part.entry.modalities[0]
+        return None
 
     @property
     def folds(self) -> list[str]:
@@ -220,6 +226,7 @@ class Suite:
     text: str = field(repr=False)  # the file as read
     limit_s: float = field(default=3600.0, compare=False)  # for preparing a cell with outside code in it
     chosen: frozenset[str] | None = None  # names of cells; None: all of them
+    about: str = field(default="", compare=False)  # what its tables end with
 
     def cells(self) -> tuple[Cell, ...]:
         """Contest by contest: task, then seed, then the retrievers in the file's order."""

@@ -13,8 +13,8 @@ from kit import Kit
 
 from baselines.captioners.settings import SmallCaptionerSettings
 from baselines.captioners.small import END, SmallCaptioner, nll
-from baselines.encoders.words import START
 from harness.machine import compute
+from harness.nn.words import START
 
 
 def untrained(kit: Kit, steps: int = 3, seed: int = 0) -> SmallCaptioner:
@@ -27,7 +27,7 @@ def untrained(kit: Kit, steps: int = 3, seed: int = 0) -> SmallCaptioner:
 @pytest.fixture(scope="module")
 def captioner(tiny: Callable[[str], Kit]) -> SmallCaptioner:
     captioner = untrained(tiny("audio"))
-    captioner.fit(*tiny("audio").lessons("text-audio"))
+    captioner.fit(*tiny("audio").training("text-audio"))
     return captioner
 
 
@@ -49,7 +49,7 @@ def test_likelihood_is_the_sum_over_words(captioner: SmallCaptioner, tiny: Calla
     for (text, item), value in zip(asked.tolist(), found, strict=True):
         tokens = torch.tensor([[*captioner.vocabulary.tokens(texts[text]), END]])
         with torch.inference_mode():
-            odds = captioner.teller(tokens, prepared[item : item + 1]).log_softmax(-1)[0]
+            odds = captioner.decoder(tokens, prepared[item : item + 1]).log_softmax(-1)[0]
         expected = sum(float(odds[place, tokens[0, place + 1]]) for place in range(tokens.shape[1] - 1))
         assert value == pytest.approx(expected, abs=1e-3)
 
@@ -60,11 +60,11 @@ def test_word_by_word_equals_all_at_once(captioner: SmallCaptioner, tiny: Callab
     tokens = torch.randint(3, len(captioner.vocabulary), (4, 6))
     tokens[:, 0] = START
     with torch.inference_mode():
-        whole = captioner.teller(tokens, media)
-        heads, width = captioner.teller.heads, captioner.media.width
-        pasts = [tuple(media.new_zeros(2, 4, heads, 6, width // heads)) for _ in captioner.teller.blocks]
+        whole = captioner.decoder(tokens, media)
+        heads, width = captioner.decoder.heads, captioner.media.width
+        pasts = [tuple(media.new_zeros(2, 4, heads, 6, width // heads)) for _ in captioner.decoder.blocks]
         for place in range(6):
-            step = captioner.teller.step(tokens[:, place], place, pasts, media)
+            step = captioner.decoder.step(tokens[:, place], place, pasts, media)
             assert torch.allclose(step, whole[:, place], atol=1e-4)
 
 
@@ -74,7 +74,7 @@ def test_who_goes_on_alone_says_what_it_would_have_said(
     """Without chance (a temperature near 0) each item has one text, whoever else is still speaking."""
     monkeypatch.setattr(compute, "half_precision", nullcontext)  # rounding may break a near tie either way
     cold = untrained(tiny("audio"), steps=60)
-    cold.fit(*tiny("audio").lessons("text-audio"))
+    cold.fit(*tiny("audio").training("text-audio"))
     media = cold.prepare(tiny("audio").test("text-audio").candidates[:12])
     cold.temperature = 1e-6
     together = cold._sample(media, 3, torch.Generator().manual_seed(0))
@@ -94,7 +94,7 @@ def test_padding_costs_nothing_and_the_end_costs_once() -> None:
 
 def test_learns_to_prefer_the_right_item(tiny: Callable[[str], Kit]) -> None:
     captioner = untrained(tiny("audio"), steps=40)
-    train, validation = tiny("audio").lessons("text-audio")
+    train, validation = tiny("audio").training("text-audio")
     captioner.fit(train, validation)
     texts = list(train.queries[:100])
     prepared = captioner.prepare(train.candidates[:20])

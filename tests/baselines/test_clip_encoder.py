@@ -106,8 +106,8 @@ def test_its_text_side_is_lent_for_training(checkpoint: Path) -> None:
     states, vectors = tower.eval().layered(tokens)
     assert [state.shape for state in states] == [(*tokens.shape, 16)] * 2
     np.testing.assert_allclose(vectors.detach().numpy(), expected, atol=2e-6)
-    heard = Tower(tower)(tokens)
-    heard.vector.sum().backward()
+    encoded = Tower(tower)(tokens)
+    encoded.vector.sum().backward()
     assert sum(p.grad is not None for p in tower.parameters()) > 10, "it can be trained"
     with torch.no_grad():
         for parameter in tower.parameters():

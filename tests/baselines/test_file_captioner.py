@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 from kit import Kit
+from links import single
 
 from baselines.captioners.file import FileCaptioner, read
 from baselines.captioners.settings import FileCaptionerSettings
-from harness.contest.builder import Workshop
+from harness.contest.builder import Builder
 from harness.contest.task import open_task
 from harness.contest.timing import in_memory
-from harness.contract.dataset import Contents, Links, Pairs, Split, Unavailable, texts
-from harness.contract.problems import BadInput
+from harness.contract.dataset import Contents, Pairs, Split, Unavailable, texts
+from harness.contract.problems import BadInput, SuiteError
 from harness.data.audit import audit
 from harness.store.artifacts import Store
-from harness.suite import spec as suite
-from harness.suite.spec import Suite
+from harness.suite import Suite, load
 
 
 def things(names: list[str]) -> Contents:
@@ -61,7 +61,7 @@ def test_names_are_those_of_items_wherever_their_source_keeps_them() -> None:
 # -- files ----------------------------------------------------------------------------------------------------------
 
 
-def test_captions_come_to_who_they_are_of(tmp_path: Path, heard: list[str]) -> None:
+def test_captions_come_to_who_they_are_of(tmp_path: Path, messages: list[str]) -> None:
     path = written(
         tmp_path / "captions.jsonl",
         {"item": "b", "captions": ["second", "another"]},
@@ -72,7 +72,7 @@ def test_captions_come_to_who_they_are_of(tmp_path: Path, heard: list[str]) -> N
     gallery = things(["a", "b"])
     assert fitted(path).describe(gallery[::-1]) == [["second", "another"], ["first", "more of it"]]
     assert fitted(path, samples=1).describe(gallery) == [["first"], ["second"]]
-    assert "1 items are not asked for: 'never asked for'" in heard[0]
+    assert "1 items are not asked for: 'never asked for'" in messages[0]
     captioner = fitted(path)
     captioner.save(tmp_path)
     again = FileCaptioner(FileCaptionerSettings(path=path))
@@ -125,7 +125,7 @@ GOOD = b'{"item": "a", "caption": "first"}\n'
 def test_what_is_wrong_with_a_file_is_told_with_its_line(tmp_path: Path, row: bytes, told: str) -> None:
     path = tmp_path / "captions.jsonl"
     path.write_bytes(GOOD + b"\n" + row + b"\n")
-    with pytest.raises(suite.SuiteError) as error:
+    with pytest.raises(SuiteError) as error:
         fitted(path)
     assert f"{path}:3: " in str(error.value) and told in str(error.value)
 
@@ -133,14 +133,14 @@ def test_what_is_wrong_with_a_file_is_told_with_its_line(tmp_path: Path, row: by
 def test_all_that_is_wrong_comes_at_once(tmp_path: Path) -> None:
     path = tmp_path / "captions.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + GOOD + b"x\n{}\n")
-    with pytest.raises(suite.SuiteError) as error:
+    with pytest.raises(SuiteError) as error:
         fitted(path)
     assert [problem.line for problem in error.value.problems] == [2, 3]
 
 
 def test_an_empty_file_and_a_missing_one(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n\n")
-    with pytest.raises(suite.SuiteError, match="no captions in it"):
+    with pytest.raises(SuiteError, match="no captions in it"):
         read(tmp_path / "empty.jsonl")
     with pytest.raises(Unavailable, match=r"none\.jsonl can't be read \(No such file.*expected a file with a row"):
         fitted(tmp_path / "none.jsonl")
@@ -151,12 +151,12 @@ def test_an_empty_file_and_a_missing_one(tmp_path: Path) -> None:
 
 def test_the_audit_counts_what_equals_real_captions() -> None:
     real = ["A dog barks", "rain", "rain"]
-    links = Links.single(np.array([0, 1, 2]))
+    links = single(np.array([0, 1, 2]))
     captions = [["a  dog\tBARKS", "rain", "a cat"], ["wind"], ["rain", "Rain", "a dog barks "]]
     found = audit(captions, real, links)
     assert found == (7, 5, 3, 2)  # captions, equal to any, to their own candidate's, candidates
     assert "3 of 7 captions (42.9 %)" in str(found)
-    assert audit([], [], Links.single(np.empty(0, np.int64))) == (0, 0, 0, 0)
+    assert audit([], [], single(np.empty(0, np.int64))) == (0, 0, 0, 0)
 
 
 # -- in a suite -----------------------------------------------------------------------------------------------------
@@ -171,10 +171,10 @@ def loaded(folder: Path) -> Suite:
         f"tasks: [{{dataset: sounds, encoder: small, captioner: {{kind: file, path: {folder}/captions.jsonl}}}}]\n"
         "retrievers: {match: {kind: caption_match}}\n"
     )
-    return suite.load(path)
+    return load(path)
 
 
-def test_a_changed_file_gives_other_captions_and_the_audit_is_said_once(tmp_path: Path, heard: list[str]) -> None:
+def test_a_changed_file_gives_other_captions_and_the_audit_is_said_once(tmp_path: Path, messages: list[str]) -> None:
     names = [f"soundscapes-test-{number:06d}" for number in range(4)]
     first = loaded(tmp_path).cells()[0]
     keys = [loaded(tmp_path).key(first)]
@@ -188,22 +188,22 @@ def test_a_changed_file_gives_other_captions_and_the_audit_is_said_once(tmp_path
         assert _prepare(tmp_path, fresh) == [[text]] * 4
         assert _prepare(tmp_path, loaded(tmp_path)) == [[text]] * 4
     assert len(set(keys)) == 3
-    audits = [line.strip() for line in heard if "audit" in line]
-    assert len(audits) == 4  # one for each workshop, though both retrievers of it were audited
+    audits = [line.strip() for line in messages if "audit" in line]
+    assert len(audits) == 4  # one for each builder, though both retrievers of it were audited
     assert audits[0].startswith("audit: 1 of 4 captions") and audits[2].startswith("audit: 0 of 4 captions")
 
 
 def _task(one: Suite, folder: Path) -> Any:
     spec = one.tasks[0]
-    dataset = Workshop(Store(folder / "store"), folder).dataset(spec.dataset)
+    dataset = Builder(Store(folder / "store"), folder).dataset(spec.dataset)
     return open_task(spec.name, dataset, spec.split, spec.direction)
 
 
 def _prepare(folder: Path, one: Suite) -> list[list[str]]:
     """The captions that its captioner gives, after its retriever was made ready twice."""
-    workshop, cell = Workshop(Store(folder / "store"), folder), one.cells()[0]
+    builder, cell = Builder(Store(folder / "store"), folder), one.cells()[0]
     task = _task(one, folder)
     for _ in range(2):
-        workshop.retriever(cell, task)
+        builder.retriever(cell, task)
     assert cell.captioner is not None
-    return workshop.captioner(cell.captioner, 0).captions(task.gallery)
+    return builder.captioner(cell.captioner, 0).captions(task.gallery)

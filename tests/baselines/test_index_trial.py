@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 from kit import Kit
@@ -19,7 +18,7 @@ from baselines.settings import DualTowerSettings
 def test_what_kills_its_process_is_told(factory: str) -> None:
     found = problem({"index": factory})
     assert found is not None
-    assert found.startswith(f"index {factory!r}: FAISS died of it in a trial with 400 vectors (signal ")
+    assert found.startswith(f"index {factory!r}: FAISS crashed in a trial with 400 vectors (signal ")
 
 
 @pytest.mark.parametrize("factory", ["HNSW0,Flat", "HNSW1", "NSG3,Flat", "IVF0,Flat"])
@@ -27,11 +26,9 @@ def test_what_would_hang_is_refused_unread(factory: str) -> None:
     assert "asks for too few" in str(problem({"index": factory}))
 
 
+@pytest.mark.timeout(60)
 def test_a_trial_has_a_time_limit() -> None:
-    begun = time.monotonic()
-    found = problem({"index": "PLSQ2x8x8"}, limit_s=0.01)
-    assert "took more than 0.01 s" in str(found)
-    assert time.monotonic() - begun < 30
+    assert "took more than 0.01 s" in str(problem({"index": "PLSQ2x8x8"}, limit_s=0.01))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +41,7 @@ def test_a_trial_has_a_time_limit() -> None:
         ({"index": "exact", "search": {"nprobe": 4}}, "takes no setting"),
         ({"index": "HNSW32,Flat", "search": {"efSearch": 0}}, "from 1 up"),
         ({"index": "HNSW32,Flat", "search": {"k_factor_rf": 10**400}}, "can't be tried"),
-        ({"index": "PQ8", "tune": {"recall": 0.9}}, "no setting to turn"),
+        ({"index": "PQ8", "tune": {"recall": 0.9}}, "no setting to tune"),
         ({"index": "IDMap,Flat"}, "can't be built"),
         ({"index": "ZnLattice2x4_4"}, "can't be kept in a file"),
     ],
@@ -84,7 +81,7 @@ def test_a_trial_imports_no_torch() -> None:
 def test_a_dual_tower_tries_a_string_before_it_relies_on_it(tiny) -> None:
     kit: Kit = tiny("audio")
     retriever = DualTower(DualTowerSettings(index="RR0,Flat"), encoder=kit.encoder, seed=0)
-    with pytest.raises(ValueError, match="FAISS died of it in a trial with 40 vectors"):
+    with pytest.raises(ValueError, match="FAISS crashed in a trial with 40 vectors"):
         retriever.index(kit.test("text-audio").candidates)
     retriever = DualTower(DualTowerSettings(index="LSH"), encoder=kit.encoder, seed=0)
     retriever.index(kit.test("text-audio").candidates)

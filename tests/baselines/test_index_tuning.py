@@ -54,7 +54,7 @@ def test_the_least_setting_that_reaches_it(factory: str, search: dict, recall: f
     found = overlap(index.search(unseen, K).ids, exact(vectors, unseen))
     assert found >= recall - 0.01
     if told["value"] > 1:
-        index.turn(told["setting"], told["value"] - 1)
+        index.change(told["setting"], told["value"] - 1)
         assert overlap(index.search(probes, K).ids, exact(vectors, probes)) < recall
 
 
@@ -75,8 +75,8 @@ def test_what_is_rounded_may_never_reach_it() -> None:
 @pytest.mark.parametrize(
     ("factory", "search", "tune", "words"),
     [
-        ("exact", {}, {"recall": 0.9}, "'exact' has no setting to turn"),
-        ("PQ8x4", {}, {"recall": 0.9}, "'PQ8x4' has no setting to turn"),
+        ("exact", {}, {"recall": 0.9}, "'exact' has no setting to tune"),
+        ("PQ8x4", {}, {"recall": 0.9}, "'PQ8x4' has no setting to tune"),
         ("HNSW8,Flat", {}, {"k": 5}, "expected {recall: 0.99}"),
         ("HNSW8,Flat", {}, {"recall": 0.9, "speed": 3}, "expected {recall: 0.99}"),
         ("HNSW8,Flat", {}, {"recall": 1.5}, "at most 1"),
@@ -105,10 +105,10 @@ def test_a_dual_tower_tells_what_it_chose_and_keeps_it(tiny, tmp_path) -> None:
         )
 
     first = made()
-    first.fit(*kit.lessons("text-image"))
+    first.fit(*kit.training("text-image"))
     first.index(pairs.candidates)
     told = first.details()["tuned"]
-    validation = kit.lessons("text-image")[1]
+    validation = kit.training("text-image")[1]
     assert told["setting"] == "nprobe"
     assert told["recall"] == 1.0
     assert told["queries"] == len(validation.queries)
@@ -125,7 +125,7 @@ def test_a_dual_tower_tells_what_it_chose_and_keeps_it(tiny, tmp_path) -> None:
 
 def test_without_validation_train_is_asked_and_without_either_nothing_can_be_tuned(tiny) -> None:
     kit: Kit = tiny("audio")
-    train, nothing = kit.lessons("text-audio")[0], Pairs.empty("text", "audio")
+    train, nothing = kit.training("text-audio")[0], Pairs.empty("text", "audio")
     retriever = DualTower(DualTowerSettings(index="HNSW8,Flat", tune={"recall": 0.9}), encoder=kit.encoder, seed=0)
     retriever.fit(train, nothing)
     retriever.index(kit.test("text-audio").candidates)

@@ -160,8 +160,8 @@ def test_vectors_may_be_mapped_from_a_file_and_need_not_be_float32(tmp_path, rec
     ],
 )
 def test_mistakes_are_told_in_words_that_help(factory, settings, words):
-    with pytest.raises(ValueError) as told:
+    with pytest.raises(ValueError) as caught:
         built(factory, unit(SIZE, 0), **settings)
     for word in words:
-        assert word in str(told.value)
-    assert ".cpp" not in str(told.value), "no source files of FAISS"
+        assert word in str(caught.value)
+    assert ".cpp" not in str(caught.value), "no source files of FAISS"

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from links import single
 
 from baselines.encoders.positives import Positives, contrast, reciprocal_ranks, right_ones
 from baselines.encoders.settings import SmallEncoderSettings
 from baselines.encoders.small import SmallEncoder
 from baselines.single_tower.match import Match, drawn
 from baselines.single_tower.settings import MatchSettings
-from harness.contest.builder import Workshop
+from harness.contest.builder import Builder
 from harness.contract.dataset import Contents, Links, Pairs, Split, texts
 from harness.store.artifacts import Store
 from harness.suite import load
@@ -37,7 +38,7 @@ def borne(*items: tuple[str, ...]) -> Pairs:
     """An item each with these labels."""
     words = texts([word for each in items for word in each])
     owner = np.repeat(np.arange(len(items)), [len(each) for each in items])
-    return Pairs(words, Contents("image", lambda place: None, np.arange(len(items)), "none"), Links.single(owner))
+    return Pairs(words, Contents("image", lambda place: None, np.arange(len(items)), "none"), single(owner))
 
 
 def test_a_label_is_right_for_all_that_bear_it() -> None:
@@ -105,8 +106,8 @@ def test_validation_asks_each_label_once(tmp_path: Path) -> None:
         f"name: mine\ndatasets: {{mine: {{kind: manifest, path: {tmp_path}/mine.csv, modality: image, "
         f"vectors: {tmp_path}/vectors.npy}}}}\ntasks: [{{dataset: mine}}]\nretrievers: {{random: {{kind: random}}}}\n"
     )
-    workshop = Workshop(Store(tmp_path / "cache"), tmp_path)
-    train, validation = workshop.pairs(load(tmp_path / "suite.yaml").tasks[0].dataset, "text-image")
+    builder = Builder(Store(tmp_path / "cache"), tmp_path)
+    train, validation = builder.pairs(load(tmp_path / "suite.yaml").tasks[0].dataset, "text-image")
     assert list(train.queries) == ["dog", "cat", "dog"]
     assert list(validation.queries) == ["cat", "dog"]
     assert [validation.links.of(query).tolist() for query in (0, 1)] == [[0, 2], [1]]

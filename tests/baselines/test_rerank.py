@@ -91,7 +91,7 @@ def test_those_inside_are_kept_once_something_was_added(tmp_path: Path) -> None:
 
 
 def test_who_can_not_judge_pairs_is_refused() -> None:
-    with pytest.raises(ValueError, match="second is Constant, which can't judge single pairs"):
+    with pytest.raises(ValueError, match="second is Constant, which can't score single pairs"):
         Rerank(RerankSettings(first="first", n=5), Proposing(), Constant(Settings()))
 
 
@@ -99,9 +99,9 @@ def test_who_can_not_judge_pairs_is_refused() -> None:
 
 SUITE = """\
 name: both
-encoders: {{ears: {{kind: small, trained_on: soundscapes}}}}
-captioners: {{teller: {{kind: small, encoder: ears}}}}
-tasks: [{{dataset: soundscapes, encoder: ears{captioner}}}]
+encoders: {{audio: {{kind: small, trained_on: soundscapes}}}}
+captioners: {{captions: {{kind: small, encoder: audio}}}}
+tasks: [{{dataset: soundscapes, encoder: audio{captioner}}}]
 retrievers:
   dual:  {{kind: dual_tower}}
   asked: {{kind: likelihood, queries: 200}}
@@ -109,7 +109,7 @@ retrievers:
 """
 
 
-def suite(tmp_path: Path, second: str = "", captioner: str = ", captioner: teller") -> Suite:
+def suite(tmp_path: Path, second: str = "", captioner: str = ", captioner: captions") -> Suite:
     path = tmp_path / "both.yaml"
     path.write_text(SUITE.format(second=second, captioner=captioner))
     return load(path)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from kit import WORLDS, Kit, untrained
+from links import single
 from scipy.signal import resample_poly
 
+from baselines.captioners.settings import SmallCaptionerSettings
+from baselines.captioners.small import SmallCaptioner
 from baselines.encoders import features, small
 from baselines.encoders.settings import SmallEncoderSettings
 from baselines.encoders.small import SmallEncoder
-from baselines.encoders.words import PAD, START, UNKNOWN, Vocabulary
-from harness.contract.dataset import Contents, Links, Pairs, Waveform, texts
+from harness.contract.dataset import Contents, Pairs, Waveform, texts
 from harness.data.datasets.soundscapes import Soundscapes, SoundscapesSettings
 from harness.machine import progress
+from harness.nn.words import PAD, START, UNKNOWN, Vocabulary
+from harness.store import embeddings
+from harness.store.artifacts import Store
 
 MEDIA = tuple(WORLDS)
 SHAPES = {"audio": (48, 1), "image": (3,), "video": (24,)}  # channels, and height where it's fixed
@@ -40,6 +46,56 @@ def test_features_are_planes_within_bounds(tiny: Callable[[str], Kit], medium):
     assert (planes[0] != planes[1]).any()
 
 
+@every
+def test_many_at_once_are_seen_as_one_by_one(tiny: Callable[[str], Kit], medium):
+    items = tiny(medium).test(f"text-{medium}").candidates[: 2 * features.AT_ONCE + 1]
+    shape = features.shape_of(items)
+    alone = torch.cat([features.planes(items[row : row + 1], shape) for row in range(len(items))])
+    assert torch.allclose(features.planes(items, shape).float(), alone.float(), rtol=1e-3, atol=1e-3)  # float16
+
+
+def test_planes_are_made_once_for_all_and_never_for_a_query(tiny: Callable[[str], Kit], tmp_path):
+    """Encoder and captioner train on the same sounds, and the gallery's are embedded, described and prepared."""
+    kit, store = tiny("audio"), Store(tmp_path)
+    train, validation = kit.lessons("text-audio")
+    gallery = kit.test("text-audio").candidates
+    asked: list[int] = []
+
+    def counted(contents: Contents) -> Contents:
+        def fetch(position: int) -> Any:
+            asked.append(position)
+            return contents.fetch(position)
+
+        return replace(contents, fetch=fetch)
+
+    def made() -> int:
+        return len(list((tmp_path / "features").glob("*/planes.npy")))
+
+    lessons = replace(train, candidates=counted(train.candidates)), validation
+    encoder = SmallEncoder(
+        SmallEncoderSettings(steps=2, batch=16, dim=16, lr=1e-3, store=store, trained_on="tiny", patience=0), seed=0
+    )
+    encoder.fit(*lessons)
+    sampled = min(features.SAMPLE, len(train.candidates))  # for the shape
+    assert (len(asked), made()) == (sampled + len(train.candidates), 2), "train's and validation's"
+    captioner = SmallCaptioner(
+        SmallCaptionerSettings(steps=1, items=8, texts=2, lr=1e-3, samples=2, temperature=1.0, encoder="tiny"),
+        encoder=encoder,
+        seed=0,
+    )
+    with store.ledger() as book:
+        captioner.fit(*lessons)
+    assert (len(asked), made()) == (sampled + len(train.candidates), 2)
+    assert [entry["kind"] for entry in book.used.values()] == ["features"], "its cost is booked by all who use it"
+    asked.clear()
+    gallery = counted(gallery)
+    found = embeddings.write(tmp_path, tmp_path / "scratch", encoder, gallery)
+    captioner.prepare(gallery), captioner.describe(gallery)
+    assert (found, len(asked), made()) == (0.0, len(gallery), 3)
+    assert np.array_equal(np.load(tmp_path / embeddings.FILE), encoder.encode(gallery)), "asked now, seen now"
+    assert (len(asked), made()) == (2 * len(gallery), 3)
+
+
 THINGS: dict[str, Callable[[int], Any]] = {  # a thing of each medium, of some size
     "audio": lambda size: Waveform(np.full(1600 * size, 0.1, np.float32), 16_000),
     "image": lambda size: np.full((2 * size, 4 * size, 3), 90, np.uint8),
@@ -53,7 +109,7 @@ def of_sizes(medium: Any, *sizes: int) -> Contents:
 
 @every
 def test_things_that_are_all_alike_give_the_shape_of_any(tiny, medium):
-    items = tiny(medium).lessons(f"text-{medium}")[0].candidates
+    items = tiny(medium).training(f"text-{medium}")[0].candidates
     assert features.shape_of(items) == features.shape_of(items[:1]) == tiny(medium).encoder.shape
 
 
@@ -76,7 +132,7 @@ def test_how_many_are_larger_than_the_shape_is_told(medium, tmp_path):
 
     progress.use(Listening())
     items = of_sizes(medium, 2, 20, *[8] * 38)
-    train = Pairs(texts([f"number {place}" for place in range(40)]), items, Links.single(np.arange(40)))
+    train = Pairs(texts([f"number {place}" for place in range(40)]), items, single(np.arange(40)))
     encoder = untrained(steps=2)
     encoder.fit(train, Pairs.empty("text", medium))
     shape = {"audio": "0.8 s", "image": "16 x 32 pixels", "video": "8 frames of 12 x 16 pixels"}[medium]
@@ -88,7 +144,7 @@ def test_how_many_are_larger_than_the_shape_is_told(medium, tmp_path):
 
 
 def test_training_ends_where_validation_no_longer_gains(monkeypatch):
-    few = Pairs(texts(["one", "two"]), of_sizes("image", 2, 2), Links.single(np.arange(2)))
+    few = Pairs(texts(["one", "two"]), of_sizes("image", 2, 2), single(np.arange(2)))
     figures = [0.1, 0.5, 0.2, 0.2, 0.3, 0.9, 0.9, 0.9, 0.9, 0.9]
     monkeypatch.setattr(small, "LEAST_BETWEEN", 2)
     for patience, ended, best in ((3, 10, 0.5), (4, 20, 0.9), (0, 20, 0.9)):  # the fifth look is the first one half way
@@ -165,7 +221,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(tiny, tmp_p
     for number, seed in enumerate((0, 0, 1)):
         torch.manual_seed(number)  # whatever was drawn before must not matter
         encoder = untrained(seed=seed, steps=2)
-        encoder.fit(*kit.lessons("text-image"))
+        encoder.fit(*kit.training("text-image"))
         found.append(weights(encoder, tmp_path, str(number)))
     assert found[0] == found[1] != found[2]
 
@@ -190,8 +246,8 @@ def test_sound_of_another_rate_is_resampled(tiny):
     assert plain @ resampled > 0.99
     shape = features.shape_of(sounds(sound))
     assert features.shape_of(sounds(faster)) == shape
-    gap = (features.audio(sound, shape) - features.audio(faster, shape)).abs().mean()
-    assert gap < 0.2 * (features.audio(sound, shape) - features.audio(other, shape)).abs().mean()
+    gap = (features.audio([sound], shape) - features.audio([faster], shape)).abs().mean()
+    assert gap < 0.2 * (features.audio([sound], shape) - features.audio([other], shape)).abs().mean()
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, 64_000, 200_000])

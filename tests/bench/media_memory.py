@@ -2,7 +2,7 @@
 
     PYTHONPATH=.:tests/helpers python tests/bench/media_memory.py 20000 image|audio
 
-Every file is decoded in a worker and embedded by a small encoder, as the workshop does it, after a tenth to warm up.
+Every file is decoded in a worker and embedded by a small encoder, as the builder does it, after a tenth to warm up.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from links import single
 from media_files import write_picture, write_sound
 
 from baselines.encoders.settings import SmallEncoderSettings
 from baselines.encoders.small import SmallEncoder
-from harness.contract.dataset import Links, Pairs, texts
+from harness.contract.dataset import Pairs, texts
 from harness.data import media
 from harness.machine import compute
 
@@ -70,7 +71,7 @@ def main(count: int, modality: str) -> None:
         encoder = SmallEncoder(
             SmallEncoderSettings(steps=1, batch=16, dim=32, lr=1e-3, trained_on="tiny", patience=0), seed=0
         )
-        few = Pairs(texts([f"thing {number}" for number in range(32)]), contents[:32], Links.single(np.arange(32)))
+        few = Pairs(texts([f"thing {number}" for number in range(32)]), contents[:32], single(np.arange(32)))
         encoder.fit(few, few)
         warm = count // 10
         encoder.encode(contents[:warm])

@@ -9,10 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from score_all import score_all
 from torch import Tensor
 
 from cart import trie as tries
-from cart.decoding import Normalise, score_all, search
+from cart.decoding import Normalise, search
 from cart.trie import Trie
 
 BOTH: tuple[Normalise, ...] = ("legal", "full")

@@ -1,4 +1,4 @@
-"""What hears a query: its layers, its words, what is trained of it and what of it is kept."""
+"""CART's text encoders: their layers, their words, what is trained of them and what is kept."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from transformers import BertConfig, BertModel, BertTokenizerFast, T5Config, T5E
 
 from cart.retriever import CartRetriever
 from cart.settings import CartSettings
-from cart.text import FIRST, LONGEST, UNKNOWN, Pretrained, Scratch, Tower, split, vocabulary
+from cart.text import Pretrained, Scratch, Tower
 from harness.contract.dataset import Unavailable, texts
+from harness.nn.words import LONGEST, Vocabulary, split
 from harness.suite.registry import kinds
 from harness.suite.spec import Component
 
@@ -32,7 +33,7 @@ def kit(tiny: Callable[[str], Kit]) -> Kit:
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory, kit: Kit) -> dict[str, Path]:
     """A BERT and a T5 of random weights, with one tokenizer that knows the words of the captions."""
-    words = sorted({word for text in kit.lessons("text-audio")[0].queries for word in split(text)})
+    words = sorted({word for text in kit.training("text-audio")[0].queries for word in split(text)})
     made = {name: tmp_path_factory.mktemp(name) for name in ("bert", "t5")}
     torch.manual_seed(0)
     for name, folder in made.items():
@@ -57,13 +58,13 @@ def indexed(kit: Kit, **settings: Any) -> CartRetriever:
 
 
 def test_the_vocabulary_is_that_of_the_captions() -> None:
-    words = vocabulary(CAPTIONS)
+    words = list(Vocabulary.learn((text for each in CAPTIONS for text in each), starts=False).words)
     assert words == ["a", "bell", "dog", "barks", "then"]  # by frequency, then by alphabet
     scratch = Scratch(words, 16, 0.0)
     rows = scratch.tokens(["A DOG miaows", "", "bell " * 100])
     assert rows.shape == (3, LONGEST)
-    assert rows[0, :4].tolist() == [FIRST, FIRST + 2, UNKNOWN, 0]
-    assert not rows[1].any() and (rows[2] == FIRST + 1).all()
+    assert rows[0, :4].tolist() == [2, 4, 1, 0]
+    assert not rows[1].any() and (rows[2] == 3).all()
     encoded = scratch(rows)
     assert len(encoded.states) == scratch.layers and encoded.states[0].shape == (3, LONGEST, scratch.width)
     assert all(bool(state.isfinite().all()) for state in encoded.states)

@@ -14,12 +14,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from harm import flip
+from score_all import score_all
 from torch import Tensor
 
 from cart import training
 from cart import trie as tries
-from cart.decoding import score_all, search
-from cart.lessons import Lesson
+from cart.batches import Batch
+from cart.decoding import search
 from cart.model import CART, Words
 from cart.training import CHECKPOINT, Meant, Plan, disagreement, losses, train
 from harness.machine import files
@@ -42,15 +43,15 @@ def text_of(rows: np.ndarray) -> Tensor:
     return torch.from_numpy(np.stack([rows % 6 + 1, rows // 6 + 10, rows % 7 + 20], axis=1))
 
 
-def draw(rng: np.random.Generator, count: int) -> Lesson:
+def draw(rng: np.random.Generator, count: int) -> Batch:
     return certain(rng.integers(0, 25, count))
 
 
-def certain(rows: np.ndarray) -> Lesson:
-    return Lesson(text_of(rows), rows[:, None], np.ones((len(rows), 1), np.float32))
+def certain(rows: np.ndarray) -> Batch:
+    return Batch(text_of(rows), rows[:, None], np.ones((len(rows), 1), np.float32))
 
 
-def meant(lesson: Lesson) -> Meant:
+def meant(lesson: Batch) -> Meant:
     trie = tree()
     paths, tokens = (torch.from_numpy(x).long() for x in (trie.paths(), trie.identifiers()))
     return Meant.of(lesson, np.random.default_rng(0), paths, tokens)
@@ -73,7 +74,7 @@ class Killed(BaseException):
 def killed_at(last: int) -> Any:
     calls = 0
 
-    def drawn(rng: np.random.Generator, count: int) -> Lesson:
+    def drawn(rng: np.random.Generator, count: int) -> Batch:
         nonlocal calls
         calls += 1
         if calls > last:
@@ -106,7 +107,7 @@ def test_a_run_that_was_cut_off_ends_in_the_same_weights(
 
 
 def test_what_was_spent_before_the_cut_is_told(tmp_path: Path) -> None:
-    def slow(rng: np.random.Generator, count: int) -> Lesson:
+    def slow(rng: np.random.Generator, count: int) -> Batch:
         time.sleep(0.05)
         return cut(rng, count)
 
@@ -140,21 +141,21 @@ def test_checkpoints_of_other_runs_and_broken_ones_are_not_taken_up(
     again = model()
     train(again, tree(), draw, PLAN, tmp_path)
     assert_same(weights(again), undisturbed)
-    assert len(said) == 1 and "can't be taken up" in said[0]
+    assert len(said) == 1 and "can't be resumed" in said[0]
 
 
 @pytest.mark.parametrize("place", [5, 2000, -1])
 def test_a_flipped_bit_in_a_checkpoint_is_found(
-    place: int, undisturbed: dict[str, Tensor], tmp_path: Path, heard: list[str]
+    place: int, undisturbed: dict[str, Tensor], tmp_path: Path, messages: list[str]
 ) -> None:
-    """In its facts, in its tensors, in its seal: it isn't taken up, and training starts from the beginning."""
+    """In its facts, in its tensors, in its seal: it isn't resumed, and training starts from the beginning."""
     with pytest.raises(Killed):
         train(model(), tree(), killed_at(6), PLAN, tmp_path)
     flip(tmp_path / CHECKPOINT, place)
     again = model()
     train(again, tree(), draw, PLAN, tmp_path)
     assert_same(weights(again), undisturbed)
-    assert any("altered" in line and "from the beginning" in line for line in heard)
+    assert any("altered" in line and "from the beginning" in line for line in messages)
 
 
 def test_a_full_disk_costs_the_checkpoint_and_nothing_else(
@@ -189,9 +190,9 @@ def test_the_loss_is_the_negative_log_probability_of_the_whole_identifier(loss: 
     torch.testing.assert_close(found.total, -everything.diag().mean(), rtol=1e-5, atol=1e-5)
     same = losses(built, trie, batch, replace(PLAN, loss=loss, consistency=5.0))
     torch.testing.assert_close(same.total, found.total)  # without dropout both passes agree
-    for heard_apart in (True, False):  # an encoder without dropout hears a query once for both passes
-        built = model() if heard_apart else CART(Words(40, 8, 24, 2, 2, 0.0), SIZES, 24, 1, 2, 0.1)
-        assert built.train().hears_alike is not heard_apart
+    for encoded_apart in (True, False):  # an encoder without dropout hears a query once for both passes
+        built = model() if encoded_apart else CART(Words(40, 8, 24, 2, 2, 0.0), SIZES, 24, 1, 2, 0.1)
+        assert built.train().same_encoding is not encoded_apart
         plain, held = (losses(built, trie, batch, replace(PLAN, loss=loss, consistency=weight)) for weight in (1e-9, 5))
         assert held.total > plain.total + 1e-3
 
@@ -205,7 +206,7 @@ def test_a_posterior_summed_along_the_tree_is_the_cross_entropy_with_it(loss: An
     expected = -(torch.from_numpy(odds[0]) * likely).sum()
     average = torch.zeros(())
     for place, share in enumerate(odds[0].tolist()):
-        batch = meant(Lesson(text_of(np.arange(1)), ids, odds))
+        batch = meant(Batch(text_of(np.arange(1)), ids, odds))
         followed = meant(certain(ids[0, place : place + 1]))
         batch = batch._replace(tokens=followed.tokens, paths=followed.paths)
         average = average + share * losses(built, trie, batch, replace(PLAN, loss=loss, consistency=0.0)).total
@@ -215,7 +216,7 @@ def test_a_posterior_summed_along_the_tree_is_the_cross_entropy_with_it(loss: An
 def test_candidates_are_followed_as_often_as_the_teacher_thinks() -> None:
     rows = np.zeros(20_000, np.int64)
     odds = np.tile(np.array([[0.25, 0.75, 0]], np.float32), (len(rows), 1))
-    lesson = Lesson(text_of(rows), np.tile(np.array([[4, 2, 9]]), (len(rows), 1)), odds)
+    lesson = Batch(text_of(rows), np.tile(np.array([[4, 2, 9]]), (len(rows), 1)), odds)
     followed, names = meant(lesson).tokens, torch.from_numpy(tree().identifiers()).long()
     shares = [float((followed == names[item]).all(1).float().mean()) for item in (4, 2, 9)]
     assert abs(shares[0] - 0.25) < 0.02 and abs(shares[1] - 0.75) < 0.02 and shares[2] == 0
@@ -231,10 +232,9 @@ def test_disagreement_is_the_divergence_both_ways() -> None:
 
 @pytest.mark.parametrize("loss", ["legal", "full"])
 def test_trained_long_enough_every_query_finds_its_candidate(loss: Any) -> None:
-    seen: list[int] = []
-    trained, plan = model(), replace(PLAN, steps=150, batch=25, lr=5e-3, loss=loss, checkpoint=60)
-    train(trained, tree(), draw, plan, look=seen.append)
-    assert seen == [60, 120, 150] and not trained.training
+    trained, plan = model(), replace(PLAN, steps=150, batch=25, lr=5e-3, loss=loss)
+    train(trained, tree(), draw, plan)
+    assert not trained.training
     rows = search(trained, text_of(np.arange(25)), tree().on("cpu"), 5, 1, loss).rows[:, 0]
     assert (rows == torch.arange(25)).float().mean() >= 0.95
 

@@ -65,16 +65,6 @@ def test_torch_sees_the_same_tree_in_the_same_memory() -> None:
             np.testing.assert_array_equal(mine, theirs.numpy())
 
 
-def test_inserting_is_building_from_all() -> None:
-    rng = np.random.default_rng(2)
-    sizes = (4, 5, 6)
-    identifiers = np.stack(np.unravel_index(rng.permutation(120)[:80], sizes), axis=1).astype(np.int32)
-    grown = tries.insert(tries.build(identifiers[:50], sizes), identifiers[50:])
-    np.testing.assert_array_equal(grown.identifiers(), identifiers)
-    wider = tries.insert(grown, np.array([[0, 0, 6]], np.int32), (4, 5, 7))
-    assert wider.sizes == (4, 5, 7) and wider.rows[wider.span(0, np.array(0))[0]] < 81 == len(wider)
-
-
 def test_long_identifiers_sort_like_short_ones() -> None:
     rng = np.random.default_rng(3)
     sizes = (1000,) * 9  # 10^27 of them: more than a 64-bit key can tell apart

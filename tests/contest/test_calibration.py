@@ -14,7 +14,7 @@ from harness.contest.calibration import BadChoice, Choices
 from harness.machine import compute, environment
 from harness.nn.learning import Muon, orthogonal
 
-MEASURED = {"spin": 1000, "packed_rows": 20, "bf16_training": False, "threads": 2, "single_threads": 1}
+MEASURED = {"spin": 1000, "packed_rows": 20, "bf16_training": False, "threads": 2, "single_threads": 1, "gflops": 80.0}
 
 
 @pytest.fixture

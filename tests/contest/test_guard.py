@@ -17,11 +17,12 @@ import numpy as np
 import pytest
 import torch
 from installed import harness, install
+from links import single
 
 from baselines.controls import Oracle
 from harness.contest import guard
 from harness.contest.timing import Contestant, Questions, contest, in_memory
-from harness.contract.dataset import Contents, Links, Waveform, texts
+from harness.contract.dataset import Contents, Waveform, texts
 from harness.contract.retriever import Ranking
 from harness.score.scoring import score
 
@@ -94,7 +95,7 @@ class Watching(Oracle):
 
 def beside(rude: Oracle, watching: Oracle, queries: Contents | None = None) -> list[Contestant]:
     queries = texts([f"query {number}" for number in range(COUNT)]) if queries is None else queries
-    links = Links.single(np.arange(COUNT))
+    links = single(np.arange(COUNT))
     for each in (rude, watching):
         each.peek(queries, links)
     contestants = [Contestant("rude", rude), Contestant("watching", watching)]
@@ -149,7 +150,7 @@ def test_contents_that_are_handed_out_can_not_be_changed(change: Callable[[Conte
 
 def test_links_can_not_be_changed_and_their_makers_own_arrays_can() -> None:
     mine = np.arange(5)
-    links = Links.single(mine)
+    links = single(mine)
     for array in (links.targets, links.starts, links.of(2), in_memory(texts(["a"])).positions):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 3
@@ -207,3 +208,11 @@ def test_a_run_says_what_was_changed_and_its_record_and_table_too(tmp_path: Path
     assert found["oracle"]["metrics"]["hit@1"]["value"] == found["dual"]["metrics"]["hit@1"]["value"] == 1.0
     assert "rude: changed torch threads, torch gradients, environment variables, which all" in done.stderr
     assert "changed what all share: torch threads" in (tmp_path / "run/tables/main.md").read_text()
+
+
+def test_what_pytorch_writes_down_for_itself_is_nobodys_doing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(guard.OF_TORCH, raising=False)
+    said: dict[str, None] = {}
+    with guard.kept("learner", said):
+        monkeypatch.setenv(guard.OF_TORCH, "/somewhere")
+    assert not said and os.environ[guard.OF_TORCH] == "/somewhere"

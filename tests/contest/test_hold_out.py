@@ -28,11 +28,11 @@ k: [1, 5, 20]
 seeds: [0, 1]
 scenarios: {offline: {rounds: 2, cap_s: 2}}
 datasets: {sounds: {kind: soundscapes, train: 24, validation: 8, test: 20}}
-encoders: {ears: {kind: small, trained_on: sounds, steps: 3, batch: 16, dim: 16}}
-captioners: {teller: {kind: small, encoder: ears, steps: 2, items: 8, samples: 3}}
+encoders: {audio: {kind: small, trained_on: sounds, steps: 3, batch: 16, dim: 16}}
+captioners: {captions: {kind: small, encoder: audio, steps: 2, items: 8, samples: 3}}
 tasks:
-  - {dataset: sounds, encoder: ears, captioner: teller, hold_out: 0.25}
-  - {dataset: sounds, encoder: ears, captioner: teller}
+  - {dataset: sounds, encoder: audio, captioner: captions, hold_out: 0.25}
+  - {dataset: sounds, encoder: audio, captioner: captions}
 retrievers:
   oracle: {kind: oracle, tasks: "*+25added"}
   dual:   {kind: dual_tower, index: exact}

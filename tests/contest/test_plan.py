@@ -24,25 +24,25 @@ def plan(suite: Suite, folder: Path, data: Path | None = None) -> list[str]:
     return list(show(suite, check(suite, data or folder), folder / "out", folder / "cache"))
 
 
-def write_manifest(suite: Suite, cache: Path, seconds: object) -> None:
-    encoder = suite.tasks[0].encoder
-    assert encoder is not None
-    folder = cache / "encoder" / "some"
+def write_manifest(suite: Suite, cache: Path, seconds: object, name: str = "audio", **more: object) -> None:
+    encoder = next(task.encoder for task in suite.tasks if task.encoder and task.encoder.name == name)
+    manifest = {"kind": "encoder", "label": name, "digest": name * 10, "seconds": seconds, "used": {}, "made": {}}
+    manifest["config"] = {"component": encoder.digest, "seed": 0}
+    folder = cache / "encoder" / (name * 10)[:40]
     folder.mkdir(parents=True)
-    text = json.dumps({"config": {"component": encoder.digest, "seed": 0}, "seconds": seconds})
-    (folder / "manifest.json").write_text(text)
+    (folder / "manifest.json").write_text(json.dumps(manifest | more))
 
 
 def test_what_is_in_the_store_is_told_with_what_it_took(suite: Suite, tmp_path: Path) -> None:
     write_manifest(suite, tmp_path / "cache", {"fit": 120.4, "index": 3.0})
-    assert "needs encoder ears, seed 0: in the store (it took 123 s)" in plan(suite, tmp_path)
-    assert "needs encoder eyes, seed 0: to be made" in plan(suite, tmp_path)
+    assert "needs encoder audio, seed 0: in the store (it took 123 s)" in plan(suite, tmp_path)
+    assert "needs encoder image, seed 0: to be made" in plan(suite, tmp_path)
 
 
 @pytest.mark.parametrize("seconds", [None, [1], 7, {"fit": "long"}])
 def test_a_manifest_of_rubbish_counts_as_none(suite: Suite, tmp_path: Path, seconds: object) -> None:
     write_manifest(suite, tmp_path / "cache", seconds)
-    assert "needs encoder ears, seed 0: to be made" in plan(suite, tmp_path)
+    assert "needs encoder audio, seed 0: to be made" in plan(suite, tmp_path)
 
 
 @pytest.mark.parametrize("text", ["rubbish", "[]", "{}"])
@@ -55,11 +55,11 @@ def test_records_of_rubbish_are_to_do(suite: Suite, tmp_path: Path, text: str) -
 
 def test_who_can_not_be_asked_in_a_medium_is_unavailable(tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
-    text = TINY.replace("{dataset: sounds, encoder: ears}", "{dataset: sounds, encoder: ears, direction: audio-text}")
-    text = text.replace("encoder: ears, direction", "encoder: ears, captioner: teller, direction")
-    text = text.replace("encoder: eyes}", "encoder: eyes, captioner: viewer}")
-    told = "{kind: small, encoder: ears}, viewer: {kind: small, encoder: eyes}"
-    path.write_text(f"{text}  match: {{kind: caption_match}}\ncaptioners: {{teller: {told}}}\n")
+    text = TINY.replace("{dataset: sounds, encoder: audio}", "{dataset: sounds, encoder: audio, direction: audio-text}")
+    text = text.replace("encoder: audio, direction", "encoder: audio, captioner: captions, direction")
+    text = text.replace("encoder: image}", "encoder: image, captioner: viewer}")
+    told = "{kind: small, encoder: audio}, viewer: {kind: small, encoder: image}"
+    path.write_text(f"{text}  match: {{kind: caption_match}}\ncaptioners: {{captions: {told}}}\n")
     lines = [" ".join(line.split()) for line in plan(load(path), tmp_path)]
     assert "match unavailable: it can't be asked in audio" in lines
     assert "match to do" in lines

@@ -10,9 +10,11 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from harm import no_file_above
+from PIL import Image
 from runs import TINY, command, environment, harness, records, results
 
 KILLS = 4
@@ -39,8 +41,12 @@ def test_leaves_all_that_report_and_gate_need(undisturbed: tuple[Path, Path]) ->
     assert len(records(out)) == 8
     for name in ("suite.yaml", "run.json", "tables/main.md", "tables/main.csv"):
         assert (out / name).stat().st_size > 0, name
-    for name in ("plots/recall-rate.svg", "plots/recall-rate.png"):
-        assert (out / name).stat().st_size > 1000, name
+    drawn = (out / "plots/recall-rate.svg").read_text()
+    ElementTree.fromstring(drawn)
+    contestants = {each["retriever"] for each in records(out).values() if each["paradigm"] != "control"}
+    assert contestants and all(f"<!-- {name} (" in drawn for name in contestants), "each has its line in the legend"
+    with Image.open(out / "plots/recall-rate.png") as picture:
+        assert picture.convert("L").getextrema()[0] < 100 < picture.width, "something is drawn"
     page = json.loads(gzip.decompress((out / "tasks/sounds_test_text-audio.json.gz").read_bytes()))
     assert len(page["queries"]["texts"]) == len(page["positives"]) == len(page["cluster"]) == 120
     assert len(page["candidates"]["names"]) == 24
@@ -58,7 +64,7 @@ def test_records_hold_what_the_contract_says(undisturbed: tuple[Path, Path]) -> 
     assert len(record["speed"]["offline"]["qps"]["rounds"]) == 2
     assert {"encode", "search"} <= record["speed"]["offline"]["stages"].keys()
     assert record["speed"]["single"]["p50_ms"] > 0
-    encoder = record["cost"]["artifacts"]["encoder ears"]
+    encoder = record["cost"]["artifacts"]["encoder audio"]
     assert encoder["phase"] == "fit" and 0 < encoder["s"] <= record["cost"]["fit_s"]
     assert record["cost"]["index_bytes"] == 24 * 16 * 4
 
@@ -103,7 +109,7 @@ def test_a_split_that_is_asked_is_not_warmed_up_with(undisturbed: tuple[Path, Pa
     _, cache = undisturbed
     suite = tmp_path / "tiny.yaml"
     suite.write_text(
-        TINY.replace("{dataset: sounds, encoder: ears}", "{dataset: sounds, encoder: ears, split: validation}")
+        TINY.replace("{dataset: sounds, encoder: audio}", "{dataset: sounds, encoder: audio, split: validation}")
     )
     arguments = ["run", suite, "--out", tmp_path / "out", "--only", "sounds/*.random.0,pictures/*.random.0"]
     assert harness(cache, *arguments).returncode == 0
@@ -228,7 +234,7 @@ def test_a_full_disk_stops_the_run_at_once_and_what_is_finished_is_kept(
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"make room: {tmp_path / 'cache'} has ") and "encoder ears needs more" in last
+    assert last.startswith(f"make room: {tmp_path / 'cache'} has ") and "encoder audio needs more" in last
     assert "run the same command to go on" in last and "failed" not in done.stderr
     assert harness(tmp_path / "cache", "run", suite, "--out", tmp_path / "out").returncode == 0
     assert results(tmp_path / "out") == results(undisturbed[0])
@@ -237,8 +243,8 @@ def test_a_full_disk_stops_the_run_at_once_and_what_is_finished_is_kept(
 DIVERGED = """
 name: diverged
 datasets: {sounds: {kind: soundscapes, train: 48, validation: 16, test: 24}}
-encoders: {ears: {kind: python, target: "tests.fixtures.diverging:Diverging"}}
-tasks: [{dataset: sounds, encoder: ears}]
+encoders: {audio: {kind: python, target: "tests.fixtures.diverging:Diverging"}}
+tasks: [{dataset: sounds, encoder: audio}]
 retrievers: {dual: {kind: dual_tower}, hnsw: {kind: dual_tower, index: "HNSW8,Flat"}, random: {kind: random}}
 """
 
@@ -256,7 +262,7 @@ def test_an_encoder_that_diverges_is_trained_once_and_named_by_all_who_need_it(t
     for name in ("dual", "hnsw"):
         reason = found[f"sounds_test_text-audio.{name}.0"]["reason"]
         assert "training the diverging encoder: the loss is nan at step 8 of 20" in reason
-    assert "encoder ears failed before" in done.stderr
+    assert "encoder audio failed before" in done.stderr
     assert not list((tmp_path / "cache" / "encoder").glob("[!.]*")), "nothing of it is stored"
 
 

@@ -339,44 +339,16 @@ class Reusing(Scripted):
 
     def search(self, queries: Contents, k: int) -> Ranking:
         found = super().search(queries, k)
-        fresh = Ranking(np.zeros_like(found.ids), np.zeros_like(found.scores), {"way": np.zeros(len(found.ids))})
+        fresh = Ranking(np.zeros_like(found.ids), np.zeros_like(found.scores))
         buffer = self.buffers.setdefault(found.ids.shape, fresh)
-        buffer.ids[:], buffer.scores[:], buffer.trace["way"][:] = found.ids, found.scores, found.ids[:, 0]
+        buffer.ids[:], buffer.scores[:] = found.ids, found.scores
         return buffer
 
 
 def test_a_buffer_that_is_used_again_changes_no_earlier_answer():
     contestant = run(BOTH, one=Reusing())
     assert contestant.ranking.ids[:, 0].tolist() == [query % GALLERY for query in contestant.queries.tolist()]
-    assert np.array_equal(contestant.ranking.trace["way"], contestant.ranking.ids[:, 0])
     assert contestant.speed["single"]["agree"] == contestant.speed["offline"]["repeat"]["agree"] == 1.0
-
-
-@pytest.mark.parametrize(
-    ("trace", "words"),
-    [
-        ({"ids": np.zeros(1)}, "a trace is named 'ids': expected a plain name, and none of ids, scores, query"),
-        ({"scores": np.zeros(1)}, "'scores'"),
-        ({"query": np.zeros(1)}, "'query'"),
-        ({"../out": np.zeros(1)}, "'../out'"),
-        ({3: np.zeros(1)}, "named 3"),
-        ({"way": [0.0]}, "trace way is list: expected a numpy array"),
-        ({"way": np.zeros(0)}, "trace way is float64 [0]"),
-        ({"way": np.array([None])}, "trace way is object"),
-        ([1], "the trace is of type list"),
-    ],
-)
-def test_traces_that_can_not_be_stored_are_refused(trace, words):
-    odd, fine = run(BOTH, odd=Wrong(lambda found: Ranking(*found[:2], trace)), fine=Scripted())
-    assert words in odd.failure and fine.failure is None
-
-
-def test_a_trace_that_comes_and_goes_is_refused():
-    def change(found: Ranking) -> Ranking:
-        return Ranking(*found[:2], {"odd": found.ids} if found.ids[0, 0] % 2 else {})
-
-    with pytest.raises(ValueError, match="traces differ between batches"):
-        _ = run(OFFLINE, odd=Wrong(change)).ranking
 
 
 class Alone(Scripted):

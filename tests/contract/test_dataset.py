@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from links import grouped, single
 
 from harness.contract.dataset import Contents, Links, Pairs, Split, texts
 
@@ -18,14 +19,14 @@ def plain(links: Links) -> list[list[int]]:
 
 @given(st.lists(st.integers(0, 100), max_size=30))
 def test_single_links(targets):
-    links = Links.single(np.array(targets, np.int64))
+    links = single(np.array(targets, np.int64))
     assert plain(links) == [[target] for target in targets]
     assert links.counts.tolist() == [1] * len(targets)
 
 
 @given(GROUPS)
 def test_grouped_links_are_the_mirror_of_single_ones(groups):
-    links = Links.grouped(np.array(groups, np.int64), 6)
+    links = grouped(np.array(groups, np.int64), 6)
     assert plain(links) == [[place for place, group in enumerate(groups) if group == item] for item in range(6)]
     assert sorted(links.targets.tolist()) == list(range(len(groups)))
     assert links.queries.tolist() == sorted(groups)
@@ -33,7 +34,7 @@ def test_grouped_links_are_the_mirror_of_single_ones(groups):
 
 @given(GROUPS, st.lists(st.integers(0, 5), max_size=12))
 def test_taking_queries_renumbers_them_and_keeps_their_links(groups, chosen):
-    links = Links.grouped(np.array(groups, np.int64), 6)
+    links = grouped(np.array(groups, np.int64), 6)
     taken = links.take(np.array(chosen, np.int64))
     assert plain(taken) == [plain(links)[query] for query in chosen]
     assert taken.starts.dtype == taken.targets.dtype == np.int64
@@ -94,9 +95,9 @@ def test_texts_are_equal_when_their_strings_are(one, other):
 
 def test_pairs_are_named_by_their_links_too():
     queries, candidates = drawn([0, 1]), drawn([0, 1], "media")
-    one = Pairs(queries, candidates, Links.single(np.array([0, 1])))
-    other = Pairs(queries, candidates, Links.single(np.array([1, 0])))
-    same = Pairs(queries, candidates, Links.single(np.array([0, 1], np.int32)))
+    one = Pairs(queries, candidates, single(np.array([0, 1])))
+    other = Pairs(queries, candidates, single(np.array([1, 0])))
+    same = Pairs(queries, candidates, single(np.array([0, 1], np.int32)))
     assert one.digest != other.digest
     assert one.digest == same.digest
 
@@ -128,6 +129,6 @@ def test_a_split_asked_with_media(split):
 
 @pytest.mark.parametrize("direction", ["text-image", "audio", "audio-audio", "text-text", ""])
 def test_a_direction_that_the_split_does_not_have(split, direction):
-    with pytest.raises(ValueError, match="text-audio or audio-text") as told:
+    with pytest.raises(ValueError, match="text-audio or audio-text") as caught:
         split.pairs(direction)
-    assert repr(direction) in str(told.value)
+    assert repr(direction) in str(caught.value)

@@ -189,6 +189,6 @@ def test_several_columns_of_captions(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_several_columns(tmp_path: Path, text: str, columns: Any, words: str) -> None:
-    with pytest.raises((SuiteError, ValueError)) as told:
+    with pytest.raises((SuiteError, ValueError)) as caught:
         wide(tmp_path, text, **columns).split("test")
-    assert words in str(told.value) and "did you mean" not in str(told.value)
+    assert words in str(caught.value) and "did you mean" not in str(caught.value)

@@ -42,7 +42,7 @@ def paths(tmp_path: Path) -> list[Path]:
     return [tmp_path / "files" / name for name in names]
 
 
-def test_broken_files_leave_gallery_and_queries(tmp_path: Path, paths: list[Path], heard: list[str]) -> None:
+def test_broken_files_leave_gallery_and_queries(tmp_path: Path, paths: list[Path], messages: list[str]) -> None:
     for place, harm in ((3, "truncated"), (7, "empty"), (19, "text")):
         break_it(paths[place], harm)
     dataset = Screened(Folder(paths), tmp_path / "cache")
@@ -58,7 +58,7 @@ def test_broken_files_leave_gallery_and_queries(tmp_path: Path, paths: list[Path
                 assert caption.rpartition("#")[0] == item
                 told = task.queries[query] if direction == "text-image" else task.gallery[target]
                 assert told.partition(" ")[2] == item
-    named = [line for line in heard if line.startswith("    broken")]
+    named = [line for line in messages if line.startswith("    broken")]
     assert len(named) == 3
     assert all(sum(str(paths[place]) in line for line in named) == 1 for place in (3, 7, 19))
 
@@ -66,9 +66,9 @@ def test_broken_files_leave_gallery_and_queries(tmp_path: Path, paths: list[Path
 def test_above_the_declared_share_the_dataset_fails(tmp_path: Path, paths: list[Path]) -> None:
     break_it(paths[2], "noise")
     assert len(Screened(Folder(paths, broken=0.05), None).split("test").items) == 19
-    with pytest.raises(TooManyBroken) as told:
+    with pytest.raises(TooManyBroken) as caught:
         Screened(Folder(paths, broken=0.04), None).split("test")
-    text = str(told.value)
+    text = str(caught.value)
     assert f"folder/test: 1 of 20 files can't be decoded (5.0 %): {paths[2]}: " in text and "At most 4 % may be" in text
 
 
@@ -111,29 +111,29 @@ def test_what_is_missing_now_is_looked_for_again(tmp_path: Path, paths: list[Pat
     assert scanning.scan(jobs, tmp_path / "cache")[0].why is None
 
 
-def test_missing_files_are_no_broken_ones(tmp_path: Path, paths: list[Path], heard: list[str]) -> None:
+def test_missing_files_are_no_broken_ones(tmp_path: Path, paths: list[Path], messages: list[str]) -> None:
     break_it(paths[3], "text")
     for place in (5, 6):
         paths[place].unlink()
     split = Screened(Folder(paths, broken=0.2), None).split("test")
     assert sorted(split.dropped) == sorted(["gone", *(paths[place].name for place in (3, 5, 6))])
-    assert [line for line in heard if line.startswith("    missing")] == [
+    assert [line for line in messages if line.startswith("    missing")] == [
         f"    missing: {paths[place]}" for place in (5, 6)
     ]
-    assert len([line for line in heard if line.startswith("    broken")]) == 1 and "Errno" not in "".join(heard)
-    with pytest.raises(TooManyBroken) as told:
+    assert len([line for line in messages if line.startswith("    broken")]) == 1 and "Errno" not in "".join(messages)
+    with pytest.raises(TooManyBroken) as caught:
         Screened(Folder(paths, broken=0.14), None).split("test")
     assert (
         f"2 of 20 files are missing (10.0 %): {paths[5]}; {paths[6]}. 1 of 20 files can't be decoded (5.0 %): "
-        in str(told.value)
+        in str(caught.value)
     )
 
 
-def test_of_thousands_of_missing_files_not_every_one_has_a_line(tmp_path: Path, heard: list[str]) -> None:
+def test_of_thousands_of_missing_files_not_every_one_has_a_line(tmp_path: Path, messages: list[str]) -> None:
     there = tmp_path / "there.png"
     write_picture(there, 1)
     Screened(Folder([there, *(tmp_path / f"{number}.png" for number in range(200))], broken=1.0), None).split("test")
-    assert 50 <= len(heard) <= 52 and "200 files in all" in heard[-1]
+    assert 50 <= len(messages) <= 52 and "200 files in all" in messages[-1]
 
 
 def stopped(monkeypatch: pytest.MonkeyPatch, names: set[str], times: int) -> list[str]:
@@ -162,13 +162,13 @@ def test_a_file_whose_decoder_was_killed_is_tried_again_alone(
 
 
 def test_a_file_that_ends_its_decoder_every_time_is_left_out_and_not_condemned(
-    tmp_path: Path, paths: list[Path], monkeypatch: pytest.MonkeyPatch, heard: list[str]
+    tmp_path: Path, paths: list[Path], monkeypatch: pytest.MonkeyPatch, messages: list[str]
 ) -> None:
     with monkeypatch.context() as patch:
         stopped(patch, {paths[2].name}, times=99)
         split = Screened(Folder(paths), tmp_path / "cache").split("test")
         assert paths[2].name in split.dropped and len(split.items) == 19
-        assert f"    stopped: {paths[2]}: the decoder ended while at it (signal 9)" in heard
+        assert f"    stopped: {paths[2]}: the decoder ended while at it (signal 9)" in messages
     begun = stopped(monkeypatch, set(), times=0)
     assert len(Screened(Folder(paths), tmp_path / "cache").split("test").items) == 20
     assert begun == [paths[2].name], "nothing was remembered of it, and all of the others"
@@ -215,22 +215,22 @@ def _other_table(file: Path) -> None:
 
 @pytest.mark.parametrize("harm", HARMED)
 def test_damaged_verdicts_are_set_aside_and_made_anew(
-    tmp_path: Path, paths: list[Path], heard: list[str], harm: str
+    tmp_path: Path, paths: list[Path], messages: list[str], harm: str
 ) -> None:
     jobs = [Job("image", path, 0, 0) for path in paths]
     first = scanning.scan(jobs, tmp_path / "cache")
     file = tmp_path / "cache" / "media.sqlite"
     HARMED[harm](file)
     assert scanning.scan(jobs, tmp_path / "cache") == first
-    assert len(heard) == 1 and f"{file} is damaged" in heard[0] and "set aside" in heard[0]
+    assert len(messages) == 1 and f"{file} is damaged" in messages[0] and "set aside" in messages[0]
     assert (tmp_path / "cache" / "media.sqlite.damaged").is_file()
-    assert scanning.scan(jobs, tmp_path / "cache") == first and len(heard) == 1
+    assert scanning.scan(jobs, tmp_path / "cache") == first and len(messages) == 1
 
 
-def test_verdicts_that_can_not_be_kept_stop_nobody(tmp_path: Path, paths: list[Path], heard: list[str]) -> None:
+def test_verdicts_that_can_not_be_kept_stop_nobody(tmp_path: Path, paths: list[Path], messages: list[str]) -> None:
     (tmp_path / "cache" / "media.sqlite").mkdir(parents=True)
     assert len(scanning.scan([Job("image", path, 0, 0) for path in paths], tmp_path / "cache")) == 20
-    assert len(heard) == 1 and "remembers nothing" in heard[0]
+    assert len(messages) == 1 and "remembers nothing" in messages[0]
 
 
 def test_a_file_that_stands_in_a_dataset_twice_is_decoded_once_and_judged_twice(tmp_path: Path) -> None:

@@ -38,11 +38,11 @@ class Kit:
             encoder=self.encoder,
             seed=0,
         )
-        captioner.fit(*self.lessons(f"text-{self.dataset.modality}"))
-        captioner.digest = f"tiny-teller-{self.dataset.modality}"
+        captioner.fit(*self.training(f"text-{self.dataset.modality}"))
+        captioner.digest = f"tiny-captioner-{self.dataset.modality}"
         return captioner
 
-    def lessons(self, direction: str) -> tuple[Pairs, Pairs]:
+    def training(self, direction: str) -> tuple[Pairs, Pairs]:
         return self.dataset.split("train").pairs(direction), self.dataset.split("validation").pairs(direction)
 
     def test(self, direction: str) -> Pairs:

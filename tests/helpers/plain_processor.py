@@ -41,7 +41,7 @@ class Watch(TorchDispatchMode):
 
 def train() -> None:
     kit = train_tiny("audio")
-    train, validation = kit.lessons("text-audio")
+    train, validation = kit.training("text-audio")
     for case in (cases.started(), cases.CASES["match"]):
         retriever = case.build(kit)
         retriever.fit(train, validation)

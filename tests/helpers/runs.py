@@ -21,11 +21,11 @@ datasets:
   sounds:   {kind: soundscapes, train: 48, validation: 16, test: 24}
   pictures: {kind: shapes, train: 48, validation: 16, test: 24}
 encoders:
-  ears: {kind: small, trained_on: sounds, steps: 3, batch: 16, dim: 16}
-  eyes: {kind: small, trained_on: pictures, steps: 3, batch: 16, dim: 16}
+  audio: {kind: small, trained_on: sounds, steps: 3, batch: 16, dim: 16}
+  image: {kind: small, trained_on: pictures, steps: 3, batch: 16, dim: 16}
 tasks:
-  - {dataset: sounds, encoder: ears}
-  - {dataset: pictures, encoder: eyes}
+  - {dataset: sounds, encoder: audio}
+  - {dataset: pictures, encoder: image}
 retrievers:
   random: {kind: random}
   oracle: {kind: oracle}

@@ -13,7 +13,7 @@ import pytest
 
 from harness.machine import environment
 
-PROGRAM = "from harness import environment; print(environment.commit())"
+PROGRAM = "from harness.machine import environment; print(environment.commit())"
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -25,10 +25,11 @@ def git(folder: Path, *arguments: str) -> str:
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository of its own with a copy of this file of the harness in it, not yet committed."""
-    (tmp_path / "harness").mkdir()
+    (tmp_path / "harness/machine").mkdir(parents=True)
     (tmp_path / "harness/__init__.py").touch()
+    (tmp_path / "harness/machine/__init__.py").touch()
     (tmp_path / "mine.txt").touch()
-    shutil.copy(environment.__file__, tmp_path / "harness")
+    shutil.copy(environment.__file__, tmp_path / "harness/machine")
     git(tmp_path, "init")
     git(tmp_path, "add", "mine.txt")
     git(tmp_path, "commit", "-m", "mine")
@@ -52,11 +53,17 @@ def test_what_was_changed_or_added_since_makes_it_dirty(repository: Path) -> Non
     (repository / "data").mkdir()
     (repository / "data/captions.json").touch()
     assert commit_of(repository)["dirty"] is False
-    (repository / "harness/new.py").touch()
+    (repository / "cart").mkdir()
+    (repository / "cart/new.py").touch()
     assert commit_of(repository)["dirty"] is True
-    (repository / "harness/new.py").unlink()
+    (repository / "cart/new.py").unlink()
     (repository / "mine.txt").write_text("changed")
     assert commit_of(repository)["dirty"] is True
+
+
+def test_a_child_finds_this_very_harness() -> None:
+    first = Path(environment.for_child()["PYTHONPATH"].split(environment.os.pathsep)[0])
+    assert (first / "harness/machine/environment.py").samefile(environment.__file__)
 
 
 def test_noise_is_what_others_took() -> None:

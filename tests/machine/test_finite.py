@@ -62,7 +62,7 @@ def test_training_that_diverges_stops_and_says_at_which_step(
     monkeypatch.setattr(learning, "schedule", lambda *_: math.inf)  # diverges in any arithmetic
     learner = TRAINED[what](kit)
     with pytest.raises(FloatingPointError, match=f"training {what}: the loss is (nan|inf) at step 2 of 5, .* lower"):
-        learner.fit(*kit.lessons("text-audio"))
+        learner.fit(*kit.training("text-audio"))
         learner.index(kit.test("text-audio").candidates)
 
 

@@ -58,7 +58,7 @@ def tuned(kit: Kit, encoder: Encoder, steps: int = 5) -> DualTuned:
 
 
 def indexed(kit: Kit, retriever: Any) -> Any:
-    retriever.fit(*kit.lessons("text-audio"))
+    retriever.fit(*kit.training("text-audio"))
     retriever.index(kit.test("text-audio").candidates)
     return retriever
 
@@ -73,14 +73,14 @@ def same(kit: Kit, one: Retriever, other: Retriever) -> None:
 def test_cart_reads_vectors_of_any_encoder(kit: Kit, tmp_path: Path) -> None:
     made = indexed(kit, cart(kit, Plain(kit.encoder)))
     queries = kit.test("text-audio").queries
-    heard = made.model.encoder.tokens(list(queries))
-    np.testing.assert_allclose(heard, kit.encoder.encode(queries), atol=1e-6)
+    encoded = made.model.encoder.tokens(list(queries))
+    np.testing.assert_allclose(encoded, kit.encoder.encode(queries), atol=1e-6)
     made.save(tmp_path)
     again = cart(kit, Plain(kit.encoder))
     again.load(tmp_path)
     same(kit, again, made)
     assert made.footprint().parameters > 1000, "the encoder's are among them"
-    with pytest.raises(BadInput, match="Plain hands out none; write `text: vector`"):
+    with pytest.raises(BadInput, match="Plain offers no text side; write `text: vector`"):
         indexed(kit, cart(kit, Plain(kit.encoder), text="tower"))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from folders import add, write_page
 
+from harness import report
 from harness.contract.retriever import Ranking
 from harness.report import plots, tables
 from harness.store import record
@@ -126,7 +127,7 @@ def test_a_number_of_fewer_queries_is_marked_in_itself(folder: RunFolder) -> Non
         name = add(folder, seed, "few", data={**data, "sampled_queries": 2 + seed})
         keep(folder, name, 2 + seed)
     found = {row.retriever: row for row in tables.rows(folder, folder.records())}
-    cells = {name: tables.columns(row, [1, 5], None) for name, row in found.items()}
+    cells = {name: tables.cells(row, tables.columns([1, 5])) for name, row in found.items()}
     assert "(of" not in "".join(cells["dual"].values())
     assert cells["few"]["hit@1 %"].endswith("] (of 2)"), "those that all seeds were asked"
     assert cells["few"]["MRR@10 %"].endswith("(of 2)")
@@ -134,7 +135,7 @@ def test_a_number_of_fewer_queries_is_marked_in_itself(folder: RunFolder) -> Non
     config = {**found["few"].records[0]["config"], "retriever": {"kind": "dual_tower", "queries": 2}}
     add(folder, 0, "stated", data={**data, "sampled_queries": 2}, config=config)
     stated = next(row for row in tables.rows(folder, folder.records()) if row.retriever == "stated")
-    assert tables.columns(stated, [1], None)["hit@1 %"].endswith("(of 2)") and "too slow" not in tables.notes(
+    assert tables.cells(stated, tables.columns([1]))["hit@1 %"].endswith("(of 2)") and "too slow" not in tables.notes(
         stated, ""
     )
     lines = {line["retriever"]: line for line in csv.DictReader(io.StringIO(tables.comma_separated([*found.values()])))}
@@ -156,7 +157,7 @@ def test_seeds_that_share_no_query_have_no_number(folder: RunFolder) -> None:
         found: Any = record.load(folder.record_path(name))
         found["rankings"] = folder.write_ranking(name, Ranking(ids[rows], scores[rows]), query[rows])
         record.save(folder.record_path(name), found)
-    assert tables.columns(only_row(folder), [1], None)["hit@1 %"] == "–"
+    assert tables.cells(only_row(folder), tables.columns([1]))["hit@1 %"] == "–"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_seeds_that_share_no_query_have_no_number(folder: RunFolder) -> None:
 def test_an_index_tells_what_grows_and_what_does_not(folder: RunFolder, cost: dict[str, int], said: str) -> None:
     add(folder, cost={"fit_s": 0.0, "index_s": 0.0, "artifacts": {}, "parameters": 1, **cost})
     row = only_row(folder)
-    assert tables.columns(row, [1], None)["index"] == said
+    assert tables.cells(row, tables.columns([1]))["index"] == said
     (line,) = csv.DictReader(io.StringIO(tables.comma_separated([row])))
     assert line["constant_bytes"] == ("" if "constant_bytes" not in cost else str(float(cost["constant_bytes"])))
 
@@ -191,5 +192,17 @@ def test_a_plot_tells_who_was_asked_fewer_and_joins_none_of_them_with_others(fol
     for name, sampled in (("dual@a=1", None), ("dual@a=2", None), ("dual@a=3", 2)):
         add(folder, 0, name, data={**data, "sampled_queries": sampled})
     drawn = plots.recall_against_rate(tables.rows(folder, folder.records()), folder.root / "plots")
+    svg = next(path for path in drawn if path.suffix == ".svg").read_text()
+    assert "<!-- dual@a=3 (dual-tower, 2 queries) -->" in svg and "<!-- dual@a=1 (dual-tower) -->" in svg
     assert len(drawn) == 2 and [row.asked for row in tables.rows(folder, folder.records())] == [None, None, None, 2]
     assert {len(rows) for rows in plots.joined(tables.rows(folder, folder.records()))} == {1, 3}
+
+
+def test_tables_end_with_what_the_suite_says_of_itself(folder: RunFolder) -> None:
+    add(folder)
+    told = "Lessons are short here; \x1b[2Jlonger ones stand elsewhere"
+    folder.write_journal({"suite": "t", "about": told, "cells": [], "sessions": []})
+    rows, shown = report.write(folder, "t", folder.records()), io.StringIO()
+    report.show(rows, [1, 5], None, shown, about=told)
+    for text in ((folder.root / "tables/main.md").read_text(), shown.getvalue()):
+        assert "longer ones stand elsewhere" in text.splitlines()[-1] and "\x1b" not in text

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ir_measures import AP, RR, R, Success, nDCG
+from links import single
 
 from harness.contract.dataset import Links
 from harness.contract.retriever import PAD
-from harness.score.metrics import BrokenRanking, check_ranking, per_query, summary
+from harness.score.metrics import BrokenRanking, check_ranking, per_query
 
 KS = (1, 3, 5, 10, 50)
 ORACLE = {
@@ -96,9 +97,6 @@ def test_by_hand() -> None:
     np.testing.assert_array_equal(values["hit@2"], [1, 1, 0])
     np.testing.assert_array_equal(values["recall@2"], [0.5, 1, 0])
     np.testing.assert_allclose(values["map@10"], [(1 / 2 + 2 / 3) / 2, 1, 0])
-    assert summary(values)["hit@2"] == pytest.approx(2 / 3)  # who got no answer is in the mean
-    assert summary(values)["median_rank"] == 2
-    assert summary(values)["mean_rank"] is None
 
 
 def test_average_precision_is_over_all_positives_even_beyond_the_cutoff() -> None:
@@ -106,21 +104,10 @@ def test_average_precision_is_over_all_positives_even_beyond_the_cutoff() -> Non
     assert per_query(np.arange(10)[None], links, (10,), 20)["map@10"][0] == pytest.approx(0.5)
 
 
-def test_median_and_mean_rank_never_forget_a_miss() -> None:
-    def ranks(*values: float) -> dict[str, float | None]:
-        return summary({"rank": np.array(values)})
-
-    assert ranks(1, 2, 9) == {"median_rank": 2, "mean_rank": 4}
-    assert ranks(1, 2, 3, np.inf) == {"median_rank": 2.5, "mean_rank": None}
-    assert ranks(1, 2, np.inf, np.inf) == {"median_rank": None, "mean_rank": None}
-
-
 def test_no_columns_is_a_miss_for_everyone() -> None:
-    values = per_query(np.empty((3, 0), np.int64), Links.single(np.array([0, 1, 2])), (1, 10), gallery=3)
-    assert summary(values) == {name: 0.0 for name in values if name != "rank"} | {
-        "median_rank": None,
-        "mean_rank": None,
-    }
+    values = per_query(np.empty((3, 0), np.int64), single(np.array([0, 1, 2])), (1, 10), gallery=3)
+    assert np.isinf(values.pop("rank")).all()
+    assert values and not any(each.any() for each in values.values())
 
 
 @pytest.mark.parametrize(
@@ -133,10 +120,10 @@ def test_no_columns_is_a_miss_for_everyone() -> None:
             3,
             "query 1 is linked to candidate 2 twice",
         ),
-        ([[0], [1]], Links.single(np.array([0])), 3, "2 rows of ids for 1 queries"),
-        ([[0]], Links.single(np.array([3])), 3, "links reach from 3 to 3: expected 0 to 2"),
-        ([[3]], Links.single(np.array([0])), 3, "ids reach from 3 to 3: expected -1 to 2"),
-        ([0, 1], Links.single(np.array([0, 1])), 3, r"int64 \[2\]: expected int64 \[queries, depth\]"),
+        ([[0], [1]], single(np.array([0])), 3, "2 rows of ids for 1 queries"),
+        ([[0]], single(np.array([3])), 3, "links reach from 3 to 3: expected 0 to 2"),
+        ([[3]], single(np.array([0])), 3, "ids reach from 3 to 3: expected -1 to 2"),
+        ([0, 1], single(np.array([0, 1])), 3, r"int64 \[2\]: expected int64 \[queries, depth\]"),
     ],
 )
 def test_says_what_is_wrong(ids: list, links: Links, gallery: int, message: str) -> None:
@@ -144,11 +131,9 @@ def test_says_what_is_wrong(ids: list, links: Links, gallery: int, message: str)
         per_query(np.array(ids, dtype=np.int64), links, (1,), gallery)
 
 
-def test_refuses_a_cutoff_of_nothing_and_a_summary_of_nobody() -> None:
+def test_refuses_a_cutoff_of_nothing() -> None:
     with pytest.raises(ValueError, match="k = 0"):
-        per_query(np.zeros((1, 1), np.int64), Links.single(np.array([0])), (1, 0), 1)
-    with pytest.raises(ValueError, match="no queries"):
-        summary({"hit@1": np.empty(0)})
+        per_query(np.zeros((1, 1), np.int64), single(np.array([0])), (1, 0), 1)
 
 
 def ranking(*rows: list[int], scores: list[float] | None = None) -> tuple[np.ndarray, np.ndarray]:

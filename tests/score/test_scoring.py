@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from folders import FIRST
+from links import grouped, single
 from scipy import stats
 
 from baselines.controls import Constant, Random
@@ -16,7 +17,7 @@ from harness.score.metrics import per_query
 from harness.score.scoring import _fates, _odds, _range, broken_control, chance
 from harness.store import record
 
-FIVE = Links.single(np.repeat(np.arange(1000), 5))  # captions of each item
+FIVE = single(np.repeat(np.arange(1000), 5))  # captions of each item
 
 
 def control(kind: str, hit: float | None, **data: Any) -> Any:
@@ -59,13 +60,13 @@ def test_the_range_of_chance_is_that_of_coins() -> None:
 
 UNEQUAL = np.repeat(np.arange(12), [400, 60, 20, 5, 5, 2, 2, 2, 1, 1, 1, 1])
 GALLERIES = {  # links, gallery
-    "one caption most of the time": (Links.single(np.repeat(np.arange(50), [400, *[1] * 49])), 50),
-    "two items": (Links.single(np.arange(2)), 2),
-    "two items, one of them often": (Links.single(np.repeat(np.arange(2), [99, 1])), 2),
-    "labels of unequal size": (Links.grouped(UNEQUAL, 12), 500),
-    "items of unequal labels": (Links.single(UNEQUAL), 12),
+    "one caption most of the time": (single(np.repeat(np.arange(50), [400, *[1] * 49])), 50),
+    "two items": (single(np.arange(2)), 2),
+    "two items, one of them often": (single(np.repeat(np.arange(2), [99, 1])), 2),
+    "labels of unequal size": (grouped(UNEQUAL, 12), 500),
+    "items of unequal labels": (single(UNEQUAL), 12),
     "several labels an item": (Links.paired(np.repeat(np.arange(9), 30), np.arange(270) * 7 % 100, 9), 100),
-    "plain": (Links.single(np.repeat(np.arange(100), 5)), 100),
+    "plain": (single(np.repeat(np.arange(100), 5)), 100),
 }
 
 

@@ -29,6 +29,8 @@ from harness.machine.disk import NoRoom
 from harness.store.artifacts import MANIFEST, Store
 from harness.suite import load
 
+MEASURED = os.access("/proc/self/clear_refs", os.W_OK)  # whether the peak of memory can be known here
+
 RECIPE = Recipe("embeddings", "a few", {"seed": 1, "of": ["this", "that"]})
 CONTENTS = {"vectors.bin": bytes(range(256)) * 4, "deep/notes.json": b'{"a": 1}\n', "empty": b""}
 
@@ -88,7 +90,7 @@ def grow(path: Path) -> None:
 
 @pytest.mark.parametrize("harm", [truncate, flip, grow, Path.unlink], ids=lambda harm: harm.__name__)
 @pytest.mark.parametrize("name", [*(name for name in CONTENTS if name != "empty"), MANIFEST])
-def test_harm_is_named_set_aside_and_made_good(tmp_path, heard, name, harm):
+def test_harm_is_named_set_aside_and_made_good(tmp_path, messages, name, harm):
     if (name, harm) == (MANIFEST, truncate):  # its last byte is a line break: cut into the JSON
         harm = lambda path: path.write_bytes(path.read_bytes()[:-3])  # noqa: E731
     build = Builder()
@@ -99,27 +101,27 @@ def test_harm_is_named_set_aside_and_made_good(tmp_path, heard, name, harm):
     assert contents(second) == CONTENTS
     assert second.folder == first.folder
     [aside] = (tmp_path / "set-aside").iterdir()
-    told = " ".join(heard)
+    told = " ".join(messages)
     assert str(aside) in told
     assert name in told
     assert "embeddings a few" in told
 
 
-def test_a_surplus_file_is_harm_too(tmp_path, heard):
+def test_a_surplus_file_is_harm_too(tmp_path, messages):
     build = Builder()
     (Store(tmp_path).make(RECIPE, build).folder / "more.bin").write_bytes(b"1")
     assert contents(Store(tmp_path).make(RECIPE, build)) == CONTENTS
-    assert "more.bin" in " ".join(heard)
+    assert "more.bin" in " ".join(messages)
 
 
-def test_an_artifact_in_the_place_of_another_is_not_taken_for_it(tmp_path, heard):
+def test_an_artifact_in_the_place_of_another_is_not_taken_for_it(tmp_path, messages):
     build, store = Builder(), Store(tmp_path)
     other = store.make(Recipe("embeddings", "others", {}), build)
     wanted = store.folder(RECIPE)
     other.folder.rename(wanted)
     assert Store(tmp_path).make(RECIPE, build).manifest["digest"] == RECIPE.digest
     assert build.times == 2
-    assert "another recipe" in " ".join(heard)
+    assert "another recipe" in " ".join(messages)
 
 
 def test_no_change_of_a_byte_in_the_manifest_goes_unseen(tmp_path):
@@ -197,7 +199,7 @@ def test_a_full_disk_is_known_whoever_tells_of_it(tmp_path, error, full):
 
 
 @pytest.mark.parametrize("error", [ValueError("the loss is nan at step 3"), Unavailable("fetch it first")])
-def test_what_failed_once_is_not_built_again(tmp_path, heard, error):
+def test_what_failed_once_is_not_built_again(tmp_path, messages, error):
     tried = []
 
     def fails(folder: Path) -> None:
@@ -211,7 +213,7 @@ def test_what_failed_once_is_not_built_again(tmp_path, heard, error):
         with pytest.raises(type(error), match=str(error)):
             store.make(whole, lambda folder: store.make(encoder, fails))
     assert len(tried) == 1
-    assert "encoder small failed before" in " ".join(heard)
+    assert "encoder small failed before" in " ".join(messages)
     assert Store(tmp_path).make(encoder, Builder()), "another run tries again"
 
 
@@ -226,14 +228,14 @@ def test_what_is_no_number_is_not_stored(tmp_path):
     assert not leftovers(tmp_path) and not store.folder(RECIPE).exists()
 
 
-def test_what_was_stored_before_it_was_looked_into_is_found_when_it_is_read(tmp_path, heard, monkeypatch):
+def test_what_was_stored_before_it_was_looked_into_is_found_when_it_is_read(tmp_path, messages, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(finite, "check", lambda folder: None)
         old = Store(tmp_path).make(RECIPE, array(np.inf))
     manifest = {key: value for key, value in old.manifest.items() if key != "finite"}
     files.write_json(old.folder / MANIFEST, files.sealed(manifest))
     assert np.load(Store(tmp_path).make(RECIPE, array(1.0)).folder / "vectors.npy")[1] == 1
-    assert "vectors.npy: the array holds NaN or infinity; set aside" in " ".join(heard)
+    assert "vectors.npy: the array holds NaN or infinity; set aside" in " ".join(messages)
 
 
 def test_fresh_makes_everything_anew_once(tmp_path):
@@ -397,20 +399,22 @@ def test_what_a_cut_off_attempt_spent_is_a_cost_of_its_phase(tmp_path):
 def test_a_cost_is_in_the_manifest_with_who_paid_it(tmp_path):
     manifest = Store(tmp_path).make(RECIPE, Builder()).manifest
     assert set(manifest["seconds"]) <= {"fit", "index"}
-    assert manifest["peak_mb"] is None or manifest["peak_mb"] >= 0
+    assert not MEASURED or manifest["peak_mb"] >= 0
     assert manifest["config"] == RECIPE.config
     assert {"at", "device", "threads", "versions", "commit"} <= set(manifest["made"])
 
 
+@pytest.mark.skipif(not MEASURED, reason="this system can't reset the mark of a process's memory")
 def test_memory_is_measured_where_the_system_lets_us(tmp_path):
     def hungry(folder: Path) -> None:
         (folder / "size").write_text(str(len(bytearray(64 << 20))))
 
     peak = Store(tmp_path).make(RECIPE, hungry).manifest["peak_mb"]
-    assert peak is None or 60 <= peak < 200
+    assert 60 <= peak < 200
 
 
-def test_who_comes_second_needs_no_less_memory(tmp_path):
+@pytest.mark.skipif(not MEASURED, reason="this system can't reset the mark of a process's memory")
+def test_a_second_build_needs_no_less_memory(tmp_path):
     """What the first has freed is still held by the process; it must not make the second look frugal."""
 
     def hungry(folder: Path) -> None:
@@ -421,8 +425,7 @@ def test_who_comes_second_needs_no_less_memory(tmp_path):
     keep: list[bytes] = []
     recipes = [Recipe("retriever", "hungry", {"number": number}) for number in range(3)]
     peaks = [Store(tmp_path).make(recipe, hungry).manifest["peak_mb"] for recipe in recipes]
-    if None not in peaks:
-        assert all(30 <= peak < 80 for peak in peaks), peaks
+    assert all(30 <= peak < 80 for peak in peaks), peaks
 
 
 @pytest.mark.parametrize("place", ["--out", "HARNESS_CACHE"])
@@ -431,7 +434,7 @@ def test_a_place_that_can_not_be_written_is_named_before_anything_is_done(tmp_pa
     suite.write_text("name: x\ntasks: [{dataset: soundscapes}]\nretrievers: {random: {kind: random}}\n")
     (tmp_path / "file").write_bytes(b"")
     folders = {"--out": tmp_path / "out", "HARNESS_CACHE": tmp_path / "cache"} | {place: tmp_path / "file" / "below"}
-    with pytest.raises(BadInput) as told:
+    with pytest.raises(BadInput) as caught:
         run_suite(load(suite), folders["--out"], tmp_path, folders["HARNESS_CACHE"], argparse.Namespace())
-    assert place in str(told.value)
-    assert str(tmp_path / "file" / "below") in str(told.value)
+    assert place in str(caught.value)
+    assert str(tmp_path / "file" / "below") in str(caught.value)

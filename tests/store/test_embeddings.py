@@ -103,7 +103,7 @@ def test_what_is_odd_is_begun_anew(tmp_path: Path, harm: str) -> None:
 
 @pytest.mark.parametrize(("row", "kept"), [(0, 0), (17, 16), (63, 48)])
 def test_a_flipped_bit_is_found_and_encoded_again_from_there(
-    tmp_path: Path, row: int, kept: int, heard: list[str]
+    tmp_path: Path, row: int, kept: int, messages: list[str]
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path, Numbers(70))
@@ -113,10 +113,10 @@ def test_a_flipped_bit_is_found_and_encoded_again_from_there(
     write(tmp_path, last)
     assert last.encoded == list(range(kept, SIZE)), "from the last sound part"
     assert np.array_equal(read(tmp_path)[:, 0], np.arange(SIZE))
-    assert f"part {kept // PART + 1} of 4 was altered" in heard[0] and f"{kept // PART} sound parts" in heard[0]
+    assert f"part {kept // PART + 1} of 4 was altered" in messages[0] and f"{kept // PART} sound parts" in messages[0]
 
 
-def test_no_flipped_bit_in_the_book_goes_unseen(tmp_path: Path, heard: list[str]) -> None:
+def test_no_flipped_bit_in_the_book_goes_unseen(tmp_path: Path, messages: list[str]) -> None:
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path, Numbers(20))
     book = tmp_path / "scratch" / embeddings.BOOK
@@ -128,7 +128,7 @@ def test_no_flipped_bit_in_the_book_goes_unseen(tmp_path: Path, heard: list[str]
             files.read_sealed(book)
     last = Numbers()
     write(tmp_path, last)
-    assert last.encoded == list(range(SIZE)) and "altered" in heard[0]
+    assert last.encoded == list(range(SIZE)) and "altered" in messages[0]
 
 
 def test_what_was_written_beyond_the_book_is_dropped(tmp_path: Path) -> None:

@@ -90,9 +90,9 @@ def test_what_was_written_comes_back(tmp_path, one):
 def test_an_altered_record_is_refused(tmp_path, one, harm):
     harm(one)
     path = write(tmp_path / "r.json", one, seal=False)
-    with pytest.raises(RecordError, match="altered since it was written") as told:
+    with pytest.raises(RecordError, match="altered since it was written") as caught:
         record.load(path)
-    assert str(path) in str(told.value)
+    assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_an_altered_record_is_refused(tmp_path, one, harm):
 def test_what_is_no_record_is_refused(tmp_path, data, words):
     path = tmp_path / "r.json"
     path.write_bytes(data)
-    with pytest.raises(RecordError, match=words) as told:
+    with pytest.raises(RecordError, match=words) as caught:
         record.load(path)
-    assert str(path) in str(told.value)
+    assert str(path) in str(caught.value)
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -77,10 +77,10 @@ def test_a_suite_that_names_it_is_refused_with_its_line(bad: tuple[Path, str], t
         suite.write_text("name: x\n" + text.format(path=quoted) + rest)
         if "\0" in str(path):  # YAML has no such character to begin with
             words = "U+0000"
-        with pytest.raises(SuiteError) as told:
+        with pytest.raises(SuiteError) as caught:
             load(suite)
-        about = [problem for problem in told.value.problems if words in problem.message]
-        assert [problem.line for problem in about] == [3], (section, told.value)
+        about = [problem for problem in caught.value.problems if words in problem.message]
+        assert [problem.line for problem in about] == [3], (section, caught.value)
         assert len(about[0].message.split("; ")) >= 3, "what was found; what was expected; what to do"
 
 
@@ -132,7 +132,7 @@ def test_a_long_name_of_a_checkpoint_ends_in_exit_code_2(tmp_path: Path) -> None
     suite.write_text(TINY.replace(small, f"kind: clap,\n  checkpoint: {'x' * 300}"))
     done = harness(tmp_path / "cache", "run", suite, "--out", tmp_path / "out")
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert f"{suite}:9: encoders.ears.checkpoint is" in done.stderr and "File name too long" in done.stderr
+    assert f"{suite}:9: encoders.audio.checkpoint is" in done.stderr and "File name too long" in done.stderr
     assert not (tmp_path / "out").exists()
 
 

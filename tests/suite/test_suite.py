@@ -6,6 +6,7 @@ import importlib.metadata
 import inspect
 import json
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -368,6 +369,18 @@ def test_our_own_suites(name):
     assert {"null", "random", "constant", "oracle", "dual-exact"} <= {spec.name for spec in suite.retrievers}
     assert pickle.loads(pickle.dumps(suite)) == suite
     assert len({each.key(10) for each in suite.cells()}) == len(suite.cells())
+
+
+def test_what_a_suite_promises_of_longer_lessons_was_measured():
+    """The audio suite ends with what CART reaches in generative.yaml: the page of results must say so."""
+    about = load(SUITES / "audio.yaml").about
+    told = re.findall(r"(\d\.\d+) times", about)
+    page = (SUITES.parent / "results/README.md").read_text()
+    rows = [
+        next(line for line in page.splitlines() if line.startswith(f"| {name}")) for name in ("cart, st", "dual-dist")
+    ]
+    assert [row.split("|")[3].strip() for row in rows] == told
+    assert "suites/generative.yaml" in about and "results/README.md" in about
 
 
 def test_planning_imports_settings_alone():

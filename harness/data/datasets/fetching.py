@@ -44,13 +44,13 @@ def karpathy(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Rows of the hub's copy, one an image, in the form in which Karpathy published them."""
     images = []
     for row in rows:
-        told = [text if isinstance(text, str) else text["raw"] for text in row["sentences"]]
+        captions = [text if isinstance(text, str) else text["raw"] for text in row["sentences"]]
         ids = [int(each) for each in row["sentids"]]
-        if len(ids) != len(told):
-            raise ValueError(f"image {row['cocoid']}: {len(told)} captions with {len(ids)} ids")
+        if len(ids) != len(captions):
+            raise ValueError(f"image {row['cocoid']}: {len(captions)} captions with {len(ids)} ids")
         image = {"cocoid": int(row["cocoid"]), "imgid": int(row["imgid"]), "sentids": ids}
         image |= {key: str(row[key]) for key in ("filename", "filepath", "split")}
-        pairs = zip(told, ids, strict=True)
+        pairs = zip(captions, ids, strict=True)
         image["sentences"] = [{"raw": text, "sentid": number, "imgid": image["imgid"]} for text, number in pairs]
         images.append(image)
     return {"dataset": "coco", "images": sorted(images, key=lambda image: image["imgid"])}

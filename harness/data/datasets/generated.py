@@ -108,7 +108,7 @@ class World:
         width = 2 + len(self.attributes)
         slots = range(1, 1 + width * self.counts[-1], width)
         for slot in slots:
-            # two things called by the same vague word could not be told apart: then both are called by their kind
+            # two things with the same vague word would be ambiguous: then both are called by their kind
             twins = sum((facts[:, slot] == facts[:, other]).astype(np.int64) for other in slots) > 1
             said[:, slot + 1] |= twins
         return np.where(said, facts, -1).astype(np.int8)
@@ -240,7 +240,7 @@ def _plan(scenes: Scenes, block: int) -> tuple[list[list[int]], list[int]]:
 
 
 def ceiling(fitting: np.ndarray) -> float:
-    """hit@1 of a listener who understands everything and picks uniformly among the candidates that fit."""
+    """hit@1 of perfect understanding: a uniform choice among the candidates that fit."""
     return float(np.mean(1.0 / fitting))
 
 

@@ -39,7 +39,7 @@ class Item:
     line: int  # where it turned up first
     split: str
     number: int  # among all items
-    told: list[str] = field(default_factory=list)
+    captions: list[str] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)  # of its captions, among those of the whole file
 
 
@@ -104,7 +104,7 @@ class Manifest:
         self.digest = files.digest([files.file_digest(self.path), *shaping])
         self._items: list[Item] = []
         self._count = 0  # rows of the file of vectors
-        self._told = ""  # captions or labels: the column that it has
+        self._text_column = ""  # caption or label: the one that it has
 
     @property
     def layout(self) -> str:
@@ -114,15 +114,17 @@ class Manifest:
         self._items = self._items or self._read()
         mine = [item for item in self._items if item.split == name]
         source = f"{self.name} {self.digest[:16]}:{name}"
-        captions = texts([text for item in mine for text in item.told])
+        captions = texts([text for item in mine for text in item.captions])
         rows_of = [row for item in mine for row in item.rows]
         return Split(
             name=name,
             items=self._contents(mine, name, f"{source}:items"),
             item_names=[item.name for item in mine],
-            captions=replace(captions, orders=self._orders(name, rows_of, sum(len(each.told) for each in self._items))),
-            owner=np.repeat(np.arange(len(mine)), [len(item.told) for item in mine]),
-            labels=self._told == "label",
+            captions=replace(
+                captions, orders=self._orders(name, rows_of, sum(len(each.captions) for each in self._items))
+            ),
+            owner=np.repeat(np.arange(len(mine)), [len(item.captions) for item in mine]),
+            labels=self._text_column == "label",
         )
 
     @staticmethod
@@ -157,12 +159,12 @@ class Manifest:
         items: dict[tuple[str, str], Item] = {}
         where: dict[str, str | int] = {}
         for line, values in rows(self.path, problems):
-            if not self._told:
-                self._told = self._check_columns(list(values), line, problems)
+            if not self._text_column:
+                self._text_column = self._check_columns(list(values), line, problems)
             given = {name: _value(values, column) for name, column in self.columns.items()}
             place = self._vector(given["row"]) if self.vectors else self._file(given["path"], fence)
-            told = given[self._told]
-            words: list[Any] = told if isinstance(told, list) else [told]
+            value = given[self._text_column]
+            words: list[Any] = value if isinstance(value, list) else [value]
             split = self._split(given["split"])
             wrong = [each for each in (place, split, _wrong_words(words)) if isinstance(each, Wrong)]
             if wrong:
@@ -177,7 +179,7 @@ class Manifest:
                 )
                 continue
             item = items.setdefault((name, split), Item(name, place, line, split, len(items)))
-            item.told += words
+            item.captions += words
             item.rows += range(captions, captions + len(words))
             captions += len(words)
         problems.raise_if_any()
@@ -252,7 +254,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class NoMedia:
-    """Stands where media would, as the number of its row; whoever looks for pixels or samples is told better."""
+    """In place of an item without a file: its row number. Reading pixels or samples fails with a clear message."""
 
     row: int
     why: str

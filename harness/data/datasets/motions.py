@@ -127,8 +127,8 @@ def render(facts: list[int], dice: Dice) -> np.ndarray:  # uint8 [FRAMES, SIDE, 
     return to_bytes(video)
 
 
-# A vague, a plain and a detailed caption; with 1,000 candidates the ceiling is then about 0.86. What catches the eye is
-# told more often than what takes a second look.
+# A vague, a plain and a detailed caption; with 1,000 candidates the ceiling is then about 0.86. Conspicuous
+# facts are mentioned more often than subtle ones.
 CATCHING, PLAIN, SUBTLE = (0.5, 0.75, 0.9), (0.35, 0.6, 0.85), (0.1, 0.25, 0.5)
 WORLD = World(
     name="motions",

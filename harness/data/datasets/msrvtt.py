@@ -19,10 +19,10 @@ from pydantic import Field
 
 from harness.contract.dataset import Unavailable
 from harness.contract.entry import Entry
-from harness.contract.problems import Problems
+from harness.contract.problems import Problems, some
 from harness.data.datasets import msrvtt_layouts as layouts
-from harness.data.datasets.msrvtt_layouts import LISTS, Told
-from harness.data.datasets.recorded import Annotations, Clip, Recorded, RecordedSettings, carve, some
+from harness.data.datasets.msrvtt_layouts import LISTS, Captioned
+from harness.data.datasets.recorded import Annotations, Clip, Recorded, RecordedSettings, carve
 from harness.reading import text_files
 
 CARVED = 500  # videos of 1k-A's train that serve as validation; of 9,000 and 7,010 so many are left to train on
@@ -64,19 +64,19 @@ class MsrVtt(Recorded):
         if split == "test" and self.version != "full":
             source, captions = self._test
         else:
-            source, captions = self._told.layout, self._captioned(self._lists[split])
-        clips = [Clip(video, (video,), told) for video, told in captions.items()]
+            source, captions = self._source.layout, self._captioned(self._lists[split])
+        clips = [Clip(video, (video,), texts) for video, texts in captions.items()]
         return Annotations(f"MSR-VTT {self.version} ({source})", clips)
 
     @cached_property
-    def _told(self) -> Told:
+    def _source(self) -> Captioned:
         return layouts.read(self.root)
 
     @cached_property
     def _lists(self) -> Mapping[str, list[str]]:
         """The videos of each split, without 1k-A's test."""
         if self.version == "full":
-            return layouts.full(self.root, self._told)
+            return layouts.full(self.root, self._source)
         path = text_files.first(self.root, TRAIN[self.version])
         if path is None:
             train = self._usual_train()
@@ -96,8 +96,8 @@ class MsrVtt(Recorded):
     def _usual_train(self) -> list[str]:
         """9k: whatever is not tested. 7k: the full train and validation splits."""
         if self.version == "1k-a":
-            return [video for video in self._told.captions if video not in self._test[1]]
-        full = layouts.full(self.root, self._told)
+            return [video for video in self._source.captions if video not in self._test[1]]
+        full = layouts.full(self.root, self._source)
         return [*full["train"], *full["validation"]]
 
     @cached_property
@@ -113,21 +113,21 @@ class MsrVtt(Recorded):
                 "github.com/ArrowLuo/CLIP4Clip"
             )
         numbers = text_files.plain_pickle(chosen)
-        told = self._captioned(text_files.listed(names))
+        listed = self._captioned(text_files.listed(names))
         try:
-            return self._told.layout, {video: (captions[numbers[video]],) for video, captions in told.items()}
+            return self._source.layout, {video: (captions[numbers[video]],) for video, captions in listed.items()}
         except (KeyError, IndexError, TypeError) as error:
             raise Problems(chosen).fail(
                 None, f"names no caption of a video of {names.name} ({error!r}); put {SENTENCES} beside it"
             ) from error
 
     def _captioned(self, videos: list[str]) -> dict[str, tuple[str, ...]]:
-        captions = self._told.captions
+        captions = self._source.captions
         lacking = [video for video in videos if video not in captions]
         if lacking:
             raise Unavailable(
-                f"msrvtt: {self._told.layout} has no captions for {len(lacking):,} of {len(videos):,} videos "
-                f"({some(lacking)}); {self._told.more}"
+                f"msrvtt: {self._source.layout} has no captions for {len(lacking):,} of {len(videos):,} videos "
+                f"({some(lacking)}); {self._source.more}"
             )
         return {video: captions[video] for video in videos}
 

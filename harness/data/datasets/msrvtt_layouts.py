@@ -47,14 +47,14 @@ class _Annotations:  # Frozen in Time
     annotations: list[_Annotation]
 
 
-class Told(NamedTuple):
+class Captioned(NamedTuple):
     layout: str
     captions: Mapping[str, tuple[str, ...]]  # by video, in the file's order
     splits: Mapping[str, str]  # video → train, validation, test; where the files say so
     more: str  # what to do where a video has no captions
 
 
-def read(root: Path) -> Told:
+def read(root: Path) -> Captioned:
     whole = text_files.first(root, [CLIP4CLIP, f"annotation/{CLIP4CLIP}"])
     if whole is not None:
         return _data([whole], "CLIP4Clip", root, "get the file again")
@@ -62,7 +62,7 @@ def read(root: Path) -> Told:
     if frozen is not None:
         rows = text_files.document(frozen, _Annotations).annotations
         captions = _grouped((each.image_id, each.caption) for each in rows)
-        return Told(f"Frozen in Time, {FROZEN}", captions, {}, "get the file again")
+        return Captioned(f"Frozen in Time, {FROZEN}", captions, {}, "get the file again")
     there = [path for name in OFFICIAL if (path := text_files.first(root, [name, f"annotation/{name}"])) is not None]
     if there:
         absent = [name for name in OFFICIAL if name not in {path.name for path in there}]
@@ -73,23 +73,23 @@ def read(root: Path) -> Told:
     )
 
 
-def full(root: Path, told: Told) -> dict[str, list[str]]:
+def full(root: Path, source: Captioned) -> dict[str, list[str]]:
     """The official splits: from lists where there are any, else as the caption files say."""
     paths = {split: text_files.first(root, [f"{LISTS}{name}_list_full.txt"]) for split, name in NAMES.items()}
     found = {split: text_files.listed(path) for split, path in paths.items() if path is not None}
-    for video, split in told.splits.items():
+    for video, split in source.splits.items():
         if paths[split] is None:
             found.setdefault(split, []).append(video)
     absent = [split for split in NAMES if split not in found]
     if absent:
         raise Unavailable(
-            f"msrvtt: {told.layout} doesn't say which videos the full {absent[0]} split has; {told.more}, or put "
+            f"msrvtt: {source.layout} doesn't say which videos the full {absent[0]} split has; {source.more}, or put "
             f"{NAMES[absent[0]]}_list_full.txt into {root / LISTS}"
         )
     return found
 
 
-def _data(paths: list[Path], layout: str, root: Path, more: str) -> Told:
+def _data(paths: list[Path], layout: str, root: Path, more: str) -> Captioned:
     captions: dict[str, tuple[str, ...]] = {}
     splits: dict[str, str] = {}
     for path in paths:
@@ -97,7 +97,7 @@ def _data(paths: list[Path], layout: str, root: Path, more: str) -> Told:
         captions |= _grouped((each.video_id, each.caption) for each in data.sentences)
         splits |= {each.video_id: SPLIT_OF[each.split] for each in data.videos if each.split in SPLIT_OF}
     names = ", ".join(path.relative_to(root).as_posix() for path in paths)
-    return Told(f"{layout}, {names}", captions, splits, more)
+    return Captioned(f"{layout}, {names}", captions, splits, more)
 
 
 def _grouped(rows: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from harness.contract.dataset import Unavailable
 from harness.contract.entry import Entry
-from harness.contract.problems import Problems
-from harness.data.datasets.recorded import Annotations, Clip, Recorded, RecordedSettings, some
+from harness.contract.problems import Problems, some
+from harness.data.datasets.recorded import Annotations, Clip, Recorded, RecordedSettings
 from harness.reading import text_files
 
 EXPECTED = {"msvd": {"train": (1_200, 48_774), "validation": (100, 4_290), "test": (670, 27_763)}}

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from harness.contract.dataset import Modality, Order, Split, Unavailable, texts
 from harness.contract.folds import Fold, fold_of
-from harness.contract.problems import BadInput
+from harness.contract.problems import BadInput, some
 from harness.contract.settings import Settings
 from harness.data import media
 from harness.machine import files
@@ -31,7 +31,6 @@ SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "audio": (".wav", ".flac", ".ogg", ".mp3"),
     "video": (".mp4", ".avi", ".webm", ".mkv"),
 }
-SHOWN = 3  # names in a message
 Counts = tuple[int, int]  # items, captions
 
 
@@ -44,7 +43,7 @@ class Clip(NamedTuple):
 
 
 class Annotations(NamedTuple):
-    """One split as its files tell it."""
+    """One split, from its annotation files."""
 
     layout: str  # which of the usual layouts was found, for people
     clips: Sequence[Clip]
@@ -106,13 +105,13 @@ class Recorded:
     @property
     def layout(self) -> str:
         """Which layout each split has that is there."""
-        return "; ".join(dict.fromkeys(told.layout for _, told in self._there()))
+        return "; ".join(dict.fromkeys(each.layout for _, each in self._there()))
 
     @cached_property
     def digest(self) -> str:
         """Of what is annotated, in the splits that are there."""
-        told = {split: [[clip.name, *clip.captions] for clip in each.clips] for split, each in self._there()}
-        return files.digest([self.name, self.version, told])
+        annotated = {split: [[clip.name, *clip.captions] for clip in each.clips] for split, each in self._there()}
+        return files.digest([self.name, self.version, annotated])
 
     def _there(self) -> Iterator[tuple[str, Annotations]]:
         for split in SPLITS:
@@ -122,12 +121,12 @@ class Recorded:
                 continue
 
     def split(self, name: str) -> Split:
-        """Folds are contiguous parts of what is annotated, so that a missing file moves nobody to another fold."""
+        """Folds are contiguous parts of what is annotated, so that a missing file moves no item to another fold."""
         if name not in self._splits:
             fold = fold_of(name) or Fold(name, 1, 1)
-            told, counts = self.annotated(fold.whole), self.expected.get(fold.whole)
-            start, end = (len(told.clips) * each // fold.of for each in (fold.number - 1, fold.number))
-            self._splits[name] = self._made(name, told, slice(start, end), counts and counts[0] // fold.of)
+            annotated, counts = self.annotated(fold.whole), self.expected.get(fold.whole)
+            start, end = (len(annotated.clips) * each // fold.of for each in (fold.number - 1, fold.number))
+            self._splits[name] = self._made(name, annotated, slice(start, end), counts and counts[0] // fold.of)
         return self._splits[name]
 
     def present(self, split: str, clips: Sequence[Clip] | None = None) -> Present:
@@ -186,8 +185,8 @@ class Recorded:
                 ) from error
         return known
 
-    def _made(self, name: str, told: Annotations, part: slice, expected: int | None) -> Split:
-        split, layout, clips = name.partition("/")[0], told.layout, told.clips[part]
+    def _made(self, name: str, annotated: Annotations, part: slice, expected: int | None) -> Split:
+        split, layout, clips = name.partition("/")[0], annotated.layout, annotated.clips[part]
         _check(clips, layout)
         found = self.present(split, clips)
         if not clips:
@@ -201,9 +200,9 @@ class Recorded:
         names = [clip.name for clip in found.clips]
         sizes = [[name, path.stat().st_size] for name, path in zip(names, found.paths, strict=True)]
         source = f"{self.name} {self.version}:{files.digest(sizes)}:{name}:items"
-        say(f"    {self.name} {name}: {_told(layout, found, expected)}")
-        captions = [len(clip.captions) for clip in told.clips]
-        items_order = Order(part.start + np.array(found.rows), len(told.clips))
+        say(f"    {self.name} {name}: {_summary(layout, found, expected)}")
+        captions = [len(clip.captions) for clip in annotated.clips]
+        items_order = Order(part.start + np.array(found.rows), len(annotated.clips))
         captions_order = Order(sum(captions[: part.start]) + np.array(found.caption_rows), sum(captions))
         spoken = texts([caption for clip in found.clips for caption in clip.captions])
         return Split(
@@ -219,7 +218,7 @@ class Recorded:
 
 
 def id_digest(names: Sequence[str]) -> str:
-    """Of a list of item names, in any order: tells which of the subsets that circulate one has."""
+    """Of a list of item names, in any order: shows which of several published subsets it is."""
     return hashlib.sha256("\n".join(sorted(names)).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
@@ -233,12 +232,7 @@ def carve(clips: Sequence[Clip], count: int, seed: int = 0) -> tuple[list[Clip],
     return [clip for clip in clips if clip.name not in taken], [clip for clip in clips if clip.name in taken]
 
 
-def some(names: Sequence[Any]) -> str:
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(map(repr, names[:SHOWN])) + more
-
-
-def _told(layout: str, found: Present, expected: int | None) -> str:
+def _summary(layout: str, found: Present, expected: int | None) -> str:
     items, captions = len(found.clips), sum(len(clip.captions) for clip in found.clips)
     words = [f"{items:,} items, {captions:,} captions"]
     if expected is not None and items != expected:

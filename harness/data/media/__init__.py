@@ -17,7 +17,7 @@ from harness.data.media.decoding import decode, decoder, require
 from harness.data.media.errors import BrokenFile, Undecodable, described
 from harness.data.media.job import LONGEST_S, Job
 
-FEW = 8  # so many files are decoded sooner than they are handed to workers
+FEW = 8  # so few files are decoded faster without workers
 
 
 @dataclass(frozen=True)

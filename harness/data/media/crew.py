@@ -23,7 +23,7 @@ from harness.machine import environment
 from harness.machine.compute import available_threads
 
 MOST_WORKERS = 8
-AHEAD = 2  # answers for each worker that may wait for whoever wants them
+AHEAD = 2  # answers a worker that may wait to be taken
 LIMIT_S = 300.0  # for one file
 PIPE = 1 << 20
 COMMAND = (
@@ -31,7 +31,7 @@ COMMAND = (
     "-P",
     "-m",
     "harness.data.media.worker",
-)  # -P: whatever lies where we were called is not ours
+)  # -P: no imports from the current folder
 
 
 class Answer(NamedTuple):
@@ -62,12 +62,12 @@ class Worker:
     def begin(self, number: int, job: Job) -> None:
         self.busy, self.since = number, time.monotonic()
         self.longest_s = job.longest_s
-        with suppress(BrokenPipeError):  # it is dead; its answer will say so
+        with suppress(BrokenPipeError):  # the worker is dead, as `answer` will find
             # Absolute: the worker stays in the folder where it was started.
             worker.write(self.jobs, job._replace(path=job.path.absolute()))  # type: ignore[arg-type]
 
     def answer(self) -> Answer:
-        """Wait for the job's end. Where the worker died instead, nothing is known of the file."""
+        """Wait for the job's end. If the worker died, that says nothing about the file."""
         self.busy = None
         try:
             if not self.ready:
@@ -79,8 +79,8 @@ class Worker:
                 raise RuntimeError(
                     f"no process could be started for decoding: {shlex.join(COMMAND)} ends at once"
                 ) from None
-            told = f"signal {-code}" if code < 0 else f"exit code {code}"
-            return Answer(None, Stopped(f"the decoder ended while at it ({told})"))
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            return Answer(None, Stopped(f"the decoder ended while at it ({how})"))
         return Answer(value, None) if fine else Answer(None, value)
 
     def stop(self) -> None:
@@ -146,20 +146,20 @@ class _Crew:
         return self.waiting.pop(wanted)
 
     def _wait(self, seconds: float) -> bool:
-        """Gather what has been answered by then, and end those whose time is over; whether anything came."""
+        """Collect answers and replace workers over their time limit; returns whether any answer came."""
         ready = self.selector.select(seconds)
         for key, _ in ready:
             self._collect(key.data)
         now = time.monotonic()
         for each in list(self.workers):
-            limit_s = max(LIMIT_S, each.longest_s / 6)  # whoever allows for long files allows for the time
+            limit_s = max(LIMIT_S, each.longest_s / 6)  # a larger limit on length means a larger one on time
             if each.busy is not None and now - each.since > limit_s:
                 self.waiting[each.busy] = Answer(None, Stopped(f"decoding it took more than {limit_s:.0f} s"))
                 self._replace(each)
         return bool(ready)
 
     def part(self) -> None:
-        """Whoever is idle may be hired again; nobody waits for the others."""
+        """Keep idle workers for the next sequence; stop the others."""
         self.selector.close()
         for each in self.workers:
             if each.busy is None and each.process.poll() is None:

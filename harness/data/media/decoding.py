@@ -64,7 +64,7 @@ def _check_file(path: Path) -> None:
 
 def attempt(job: Job) -> Verdict:
     """Decode a file completely and forget it."""
-    if not job.path.is_file() and job.path.exists():  # opening a pipe would wait for whoever writes into it
+    if not job.path.is_file() and job.path.exists():  # opening a pipe would wait for a writer
         return Verdict("", "no file but a folder, a pipe or a device")
     with job.path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

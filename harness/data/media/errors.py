@@ -1,4 +1,4 @@
-"""What goes wrong with media files, in one place for decoders, workers and whoever asks them."""
+"""The errors of media files, shared by decoders, workers and their callers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Literal
 
 from harness.contract.problems import BadInput
 
-# Why a file can't be used: decoding found it broken; it isn't there; it can't be read; or the system ended its decoder,
-# which tells nothing of the file.
+# Why a file can't be used: it is broken; it isn't there; it can't be read; or its decoder was killed, which says
+# nothing about the file.
 Cause = Literal["broken", "missing", "unreadable", "stopped"]
 CAUSES: dict[Cause, str] = {
     "missing": "are missing",
@@ -22,7 +22,7 @@ class Undecodable(Exception):
 
 
 class Stopped(Exception):
-    """A decoder was ended by a signal, by its time limit or for want of memory, which is no finding about the file."""
+    """A decoder was ended by a signal, by its time limit or for lack of memory, which says nothing about the file."""
 
 
 class BrokenFile(BadInput):
@@ -34,7 +34,7 @@ class TooManyBroken(BadInput):
 
 
 def described(error: Exception) -> tuple[str, Cause]:
-    """In words without the file's name, and whose doing it is."""
+    """The problem, without the file's name, and its cause."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return "there is no such file", "missing"
     if isinstance(error, OSError):

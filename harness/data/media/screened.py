@@ -1,6 +1,6 @@
 """A dataset without its broken files: they leave gallery and queries alike, named and counted, before a task is fixed.
 
-The workshop puts it around every dataset; one whose contents are no files passes as it is.
+The builder puts it around every dataset; one without files passes as it is.
 """
 
 from __future__ import annotations
@@ -53,22 +53,22 @@ class Screened:
             return split
         verdicts = verdicts_of(split, self.cache)
         gone = np.array([verdict.why is not None for verdict in verdicts])
-        told: dict[str, list[str]] = {cause: [] for cause in CAUSES}
+        named: dict[str, list[str]] = {cause: [] for cause in CAUSES}
         for place in np.flatnonzero(gone).tolist():
             path, verdict = Path(files.paths[int(split.items.positions[place])]), verdicts[place]
-            told[verdict.cause].append(f"{path}" if verdict.cause == "missing" else f"{path}: {verdict.why}")
-            if path not in self._named and len(told[verdict.cause]) <= MOST_SAID:
-                say(f"    {verdict.cause}: {told[verdict.cause][-1]}")
+            named[verdict.cause].append(f"{path}" if verdict.cause == "missing" else f"{path}: {verdict.why}")
+            if path not in self._named and len(named[verdict.cause]) <= MOST_SAID:
+                say(f"    {verdict.cause}: {named[verdict.cause][-1]}")
             self._named.add(path)
-        sentences = [_sentence(told[cause], words, len(gone)) for cause, words in CAUSES.items() if told[cause]]
+        sentences = [_sentence(named[cause], words, len(gone)) for cause, words in CAUSES.items() if named[cause]]
         if gone.mean() > self.allowed:
             raise TooManyBroken(
                 f"{self.name}/{split.name}: {'. '.join(sentences)}. At most {100 * self.allowed:g} % may be left out "
                 "(`broken` of the dataset): mend them, put them where they should be or remove them, or allow for more"
             )
-        for cause, named in told.items():
-            if len(named) > MOST_SAID:
-                say(f"    {cause}: {len(named):,} files in all")
+        for cause, each in named.items():
+            if len(each) > MOST_SAID:
+                say(f"    {cause}: {len(each):,} files in all")
         whole = _with_bytes(split, [verdict for verdict in verdicts if verdict.why is None])
         return without(whole, gone) if gone.any() else whole
 
@@ -98,13 +98,13 @@ def _with_bytes(split: Split, verdicts: list[Verdict]) -> Split:
 def without(split: Split, gone: np.ndarray) -> Split:
     """The split without some of its items (bool [items]) and without their captions."""
     kept, place = np.flatnonzero(~gone), np.cumsum(~gone) - 1
-    told = np.flatnonzero(~gone[split.owner])
+    captions = np.flatnonzero(~gone[split.owner])
     names = list(split.item_names)
     return replace(
         split,
         items=split.items[kept],
         item_names=[names[item] for item in kept.tolist()],
-        captions=split.captions[told],
-        owner=place[split.owner[told]],
+        captions=split.captions[captions],
+        owner=place[split.owner[captions]],
         dropped=[*split.dropped, *(names[item] for item in np.flatnonzero(gone).tolist())],
     )

@@ -20,7 +20,7 @@ MOST_CHANNELS = 64
 DENSEST = 96_000  # samples of all channels for each second that is allowed: two channels at 48 kHz, all the time
 BLOCK = 1 << 18  # samples read at once: only the mix of all channels is kept
 MOST_PHASES = 50_000  # of a resampling filter; an odder ratio of rates is rounded, by less than 0.01 %
-UNKNOWN_SIZES = (0, 0x7FFFFFFF)  # what programs write who don't know yet how long it will be: 0, or nearly 2 or 4 GB
+UNKNOWN_SIZES = (0, 0x7FFFFFFF)  # written by programs before the length is known: 0, or nearly 2 or 4 GB
 LAST_PAGE = 4  # flag of an Ogg page: the stream ends here
 
 

@@ -25,7 +25,7 @@ def video(path: Path, frames: int, longest_s: float = LONGEST_S) -> np.ndarray:
     with _Opened(path) as container:
         stream = _stream(container)
         length = _length(container, stream, longest_s)
-        if length is None:  # nobody has written it down: decode once to know
+        if length is None:  # the file doesn't say: decode once to know
             length = _decoded(container, stream, longest_s)[1]
             container.seek(0)
         wanted = [(number + 0.5) * length / frames for number in range(frames)]

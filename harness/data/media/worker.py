@@ -1,6 +1,6 @@
 """The worker's side: `python -m harness.data.media.worker` reads jobs from its input and writes what became of them.
 
-A process of its own, so that a decoder that crashes, hangs or eats memory takes nobody with it. It imports no torch.
+A process of its own, so that a decoder that crashes, hangs or runs out of memory ends alone. It imports no torch.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _listen(jobs: BinaryIO, waiting: SimpleQueue[Any]) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us decides when it is over
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
     _limit_memory()
     answers = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
     os.dup2(2, 1)  # decoders that print don't disturb the answers

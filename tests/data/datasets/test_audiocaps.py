@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -73,15 +72,6 @@ def test_a_list_of_clips_makes_a_named_subset(tmp_path: Path) -> None:
 def test_a_row_that_is_wrong_is_named(tmp_path: Path, row: str, words: str) -> None:
     audiocaps(tmp_path)
     path = write(tmp_path / "test.csv", f"{HEADER}\n100,{DASHED},30,Caption\n{row}\n")
-    with pytest.raises(SuiteError) as told:
+    with pytest.raises(SuiteError) as caught:
         AudioCaps(AudioCapsSettings(), root=tmp_path).split("test")
-    assert f"{path}:3: " in str(told.value) and words in str(told.value)
-
-
-def test_a_hundred_thousand_rows_are_read_in_moments(tmp_path: Path) -> None:
-    rows = (f"{number},id{number % 20_000:09d},{number % 600},Somebody says {number}" for number in range(100_000))
-    write(tmp_path / "test.csv", "\r\n".join([HEADER, *rows]))
-    begun = time.process_time()
-    clips = AudioCaps(AudioCapsSettings(), root=tmp_path).annotated("test").clips
-    assert time.process_time() - begun < 3
-    assert len(clips) == 20_000 and clips[7].captions[1] == "Somebody says 20007"
+    assert f"{path}:3: " in str(caught.value) and words in str(caught.value)

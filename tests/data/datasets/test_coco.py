@@ -60,9 +60,9 @@ def test_karpathys_file_goes_before_the_official_ones(tmp_path: Path) -> None:
 def test_captions_of_an_image_that_is_not_there(tmp_path: Path) -> None:
     stray = {"images": [], "annotations": [{"id": 1, "image_id": 7, "caption": "a"}]}
     path = write_json(tmp_path / "captions_train2014.json", stray)
-    with pytest.raises(SuiteError, match="captions of image 7") as told:
+    with pytest.raises(SuiteError, match="captions of image 7") as caught:
         Coco(CocoSettings(), root=tmp_path).split("train")
-    assert str(path) in str(told.value)
+    assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,6 @@ def test_captions_of_an_image_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_a_broken_split_file_names_its_place(tmp_path: Path, content: str, words: str) -> None:
     write(tmp_path / "dataset_coco.json", content)
-    with pytest.raises(SuiteError) as told:
+    with pytest.raises(SuiteError) as caught:
         Coco(CocoSettings(), root=tmp_path).split("test")
-    assert words in str(told.value)
+    assert words in str(caught.value)

@@ -21,9 +21,9 @@ def manifest(folder: Path, text: str, name: str = "mine.csv", **arguments: Any) 
 
 
 def complaint(folder: Path, text: str, name: str = "mine.csv", **arguments: Any) -> str:
-    with pytest.raises(SuiteError) as told:
+    with pytest.raises(SuiteError) as caught:
         manifest(folder, text, name, **arguments).split("test")
-    return str(told.value)
+    return str(caught.value)
 
 
 def test_rows_of_one_file_are_captions_of_one_item(tmp_path: Path) -> None:

@@ -58,9 +58,9 @@ def test_all_layouts_carve_alike(tmp_path: Path) -> None:
 def test_a_list_that_trains_on_the_test_is_refused(tmp_path: Path) -> None:
     clip4clip(tmp_path)
     path = write(tmp_path / "MSRVTT_train.9k.csv", "video_id\nvideo1\nvideo13\n")
-    with pytest.raises(SuiteError, match="'video13' are in train and in 1k-A's test") as told:
+    with pytest.raises(SuiteError, match="'video13' are in train and in 1k-A's test") as caught:
         MsrVtt(MsrVttSettings(), root=tmp_path).split("train")
-    assert str(path) in str(told.value)
+    assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("semicolons", [False, True])
@@ -86,9 +86,9 @@ def test_a_video_that_is_asked_twice(tmp_path: Path) -> None:
     clip4clip(tmp_path)
     path = tmp_path / "MSRVTT_JSFUSION_test.csv"
     write(path, path.read_text() + "\nret2;msr13;video13;again")
-    with pytest.raises(SuiteError, match="video13 again") as told:
+    with pytest.raises(SuiteError, match="video13 again") as caught:
         MsrVtt(MsrVttSettings(), root=tmp_path).split("test")
-    assert f"{path}:4: " in str(told.value)
+    assert f"{path}:4: " in str(caught.value)
 
 
 @pytest.mark.parametrize("protocol", ["1k-a", "full"])

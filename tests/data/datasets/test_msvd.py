@@ -33,17 +33,17 @@ def test_without_lists_the_mapping_is_needed(tmp_path: Path) -> None:
 def test_a_pickle_of_something_else(tmp_path: Path) -> None:
     msvd_pickle(tmp_path)
     path = write(tmp_path / "raw-captions.pkl", pickle.dumps(["captions"]))
-    with pytest.raises(SuiteError, match="something else than lists of words by video") as told:
+    with pytest.raises(SuiteError, match="something else than lists of words by video") as caught:
         Msvd(RecordedSettings(), root=tmp_path).split("test")
-    assert str(path) in str(told.value)
+    assert str(path) in str(caught.value)
 
 
 def test_a_listed_video_without_captions(tmp_path: Path) -> None:
     msvd_lines(tmp_path)
     path = write(tmp_path / "test_list.txt", "unknown_1_2")
-    with pytest.raises(SuiteError, match="'unknown_1_2' have no captions in") as told:
+    with pytest.raises(SuiteError, match="'unknown_1_2' have no captions in") as caught:
         Msvd(RecordedSettings(), root=tmp_path).split("test")
-    assert str(path) in str(told.value)
+    assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,6 @@ def test_a_line_of_another_form(tmp_path: Path, name: str, line: str) -> None:
     path = tmp_path / name
     lines = path.read_text().split("\n")
     write(path, "\n".join([*lines[:2], line, *lines[2:]]))
-    with pytest.raises(SuiteError, match="expected a") as told:
+    with pytest.raises(SuiteError, match="expected a") as caught:
         Msvd(RecordedSettings(), root=tmp_path).split("test")
-    assert f"{path}:3: " in str(told.value)
+    assert f"{path}:3: " in str(caught.value)

@@ -56,16 +56,16 @@ def test_what_is_wrong_with_a_table_is_said_with_its_line(
     tmp_path: Path, content: bytes, line: int, words: str
 ) -> None:
     path = write(tmp_path / "a.csv", content)
-    with pytest.raises(SuiteError) as told:
+    with pytest.raises(SuiteError) as caught:
         text_files.table(path, ("a", "b"))
-    assert f"{path}:{line}: " in str(told.value) and words in str(told.value)
+    assert f"{path}:{line}: " in str(caught.value) and words in str(caught.value)
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "a,b\n1\n1,2\n1,2,3\n")
-    with pytest.raises(SuiteError) as told:
+    with pytest.raises(SuiteError) as caught:
         text_files.table(path, ("a", "b"))
-    assert [problem.line for problem in told.value.problems] == [2, 4]
+    assert [problem.line for problem in caught.value.problems] == [2, 4]
 
 
 def test_a_mark_of_byte_order_is_no_part_of_the_first_column(tmp_path: Path) -> None:
@@ -102,9 +102,9 @@ def test_a_document_is_typed_and_what_it_has_besides_is_passed_over(tmp_path: Pa
 )
 def test_what_is_wrong_with_a_document_is_said_with_its_key(tmp_path: Path, content: str, words: str) -> None:
     path = write(tmp_path / "a.json", content)
-    with pytest.raises(SuiteError) as told:
+    with pytest.raises(SuiteError) as caught:
         text_files.document(path, Rows)
-    assert f"{path}{words}".lower() in str(told.value).lower() and "again" in str(told.value)
+    assert f"{path}{words}".lower() in str(caught.value).lower() and "again" in str(caught.value)
 
 
 def test_a_pickle_of_plain_values_is_read_and_no_other(tmp_path: Path) -> None:

@@ -73,9 +73,9 @@ def test_no_media_at_all_is_said_with_where_they_were_looked_for(copy: Copy, tmp
     copy.build(tmp_path)
     for path in media_files(tmp_path):
         path.unlink()
-    with pytest.raises(Unavailable, match=r"none of the .* files of train") as told:
+    with pytest.raises(Unavailable, match=r"none of the .* files of train") as caught:
         copy.at(tmp_path).split("train")
-    assert str(tmp_path) in str(told.value) and "put them there" in str(told.value)
+    assert str(tmp_path) in str(caught.value) and "put them there" in str(caught.value)
 
 
 def test_no_annotations_is_said_with_what_to_get(copy: Copy, tmp_path: Path) -> None:
@@ -84,9 +84,9 @@ def test_no_annotations_is_said_with_what_to_get(copy: Copy, tmp_path: Path) -> 
         if path.is_file():
             path.unlink()
     for split in ("train", "validation", "test"):
-        with pytest.raises(Unavailable, match=f"{copy.kind.name}: no .*; .*get ") as told:
+        with pytest.raises(Unavailable, match=f"{copy.kind.name}: no .*; .*get ") as caught:
             copy.at(tmp_path).split(split)
-        assert str(tmp_path) in str(told.value)
+        assert str(tmp_path) in str(caught.value)
 
 
 def test_moved_it_is_the_same_and_another_file_is_another(copy: Copy, tmp_path: Path) -> None:

@@ -1,20 +1,19 @@
-"""Any text is a query if a teacher says which candidates it fits: the teacher's posterior over a gallery.
+"""Distillation: a teacher says which candidates a text fits, so that any text can serve as a query in training.
 
     dual        softmax of scaled cosines between the text and some candidates
     likelihood  softmax of log p(text | candidate) over the same candidates: the posterior under a uniform prior
-    start       what a tuned dual tower makes of it, for those who start from one
+    start       the scores of the fine-tuned dual tower that a retriever starts from
 
-For retrievers that take `teacher:`. A contestant and its controls share one posterior, made once and booked with
-whoever uses it. Half of the texts are queries of the *train* split, which describe other items than the gallery's, half
-are generated captions of the gallery. Judged are the candidates nearest to a text in the dual tower's space, mostly
-near misses, and a few strangers: together they tell what every word of the text says.
+For retrievers that take `teacher:`. A contestant and its controls share one posterior, computed once and booked with
+each of them. Half of the texts are queries of the *train* split, which describe other items than the gallery's, half
+are generated captions of the gallery. Each is scored against the candidates nearest to it in the dual tower's space,
+mostly near misses, and a few random ones: the contrast shows what each word of the text means.
 
-Provenance: of the gallery a teacher perceives the media, and no caption of a test item comes near it.
+Provenance: of the gallery a teacher sees the media alone, never a real caption of a test item.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -27,19 +26,20 @@ from harness.contract.instruments import Captioner, Encoder
 from harness.contract.store import Recipe, Store
 from harness.machine import compute
 from harness.machine.progress import track
+from harness.nn.batching import by_length
 
 Teacher = Literal["none", "dual", "likelihood", "start"]
 VERSION = 2  # raise it whenever the same settings give another posterior
-NEAREST, STRANGERS = 12, 4  # candidates of a text that a teacher judges
+NEAREST, RANDOM = 12, 4  # candidates that a teacher scores for a text
 SCALE = 20.0  # of cosines: what contrastive training of the small encoder ends near
-LIKELIEST = 50  # candidates of a text that a tuned dual tower thinks of; all others count as impossible
+LIKELIEST = 50  # candidates of a text that a fine-tuned dual tower keeps; all others get probability 0
 SCORES_AT_ONCE = 1 << 24
-PAIRS_AT_ONCE = 256  # small enough for a processor's cache: half the time of 2048
+PAIRS_AT_ONCE = 256  # fits a processor's cache: half the time of 2048
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """What a teacher thinks of each of T texts."""
+    """A teacher's distribution over candidates for each of T texts."""
 
     texts: tuple[str, ...]
     ids: np.ndarray  # int32 [T, n]: positions in the gallery
@@ -56,42 +56,42 @@ class Posterior:
 NOTHING = Posterior((), np.empty((0, 1), np.int32), np.empty((0, 1), np.float32))
 
 
-class Judge(Protocol):
+class TextScorer(Protocol):
     """A retriever that has learnt the gallery."""
 
-    def thinks(self, texts: Contents, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def score_texts(self, texts: Contents, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k likeliest candidates of each text, int32 [T, k], and log-probabilities up to a constant [T, k]."""
 
 
 def posterior(
     teacher: Teacher,
-    lessons: Contents | None,
+    train_texts: Contents | None,
     gallery: Contents,
     encoder: Encoder,
     captioner: Captioner,
     count: int,
     store: Store | None = None,
-    start: Judge | None = None,
+    start: TextScorer | None = None,
 ) -> Posterior:
-    """What a teacher thinks of `count` texts; without a store it is made anew every time."""
+    """A teacher's posterior for `count` texts; without a store it is computed anew every time."""
     if teacher == "none":
         return NOTHING
-    chosen, own = material(teacher, lessons, captioner.captions(gallery), count)
+    chosen, own = training_texts(teacher, train_texts, captioner.captions(gallery), count)
     if teacher == "start":
         if start is None:
-            raise ValueError("teacher: start needs a tuned dual tower to start from: name one with `start:`")
-        with compute.half_precision():  # it is training that this is for
-            ids, scores = start.thinks(texts(chosen), min(LIKELIEST, len(gallery)))
+            raise ValueError("teacher: start needs a fine-tuned dual tower to start from: name one with `start:`")
+        with compute.half_precision():  # the result is for training
+            ids, scores = start.score_texts(texts(chosen), min(LIKELIEST, len(gallery)))
         return Posterior(chosen, ids, shares(scores))
     if store is None:
-        return Posterior(chosen, *_judge(teacher, chosen, own, gallery, encoder, captioner))
-    settings = {"teacher": teacher, "texts": count, "nearest": [NEAREST, STRANGERS], "scale": SCALE, "version": VERSION}
+        return Posterior(chosen, *_scored(teacher, chosen, own, gallery, encoder, captioner))
+    settings = {"teacher": teacher, "texts": count, "nearest": [NEAREST, RANDOM], "scale": SCALE, "version": VERSION}
     parents = {"encoder": encoder.digest, "captioner": captioner.digest}
-    assert lessons is not None  # there would be no material
-    data = {"train": lessons.digest, "gallery": gallery.digest}
+    assert train_texts is not None  # or there would be no texts
+    data = {"train": train_texts.digest, "gallery": gallery.digest}
 
     def build(folder: Path) -> None:
-        ids, odds = _judge(teacher, chosen, own, gallery, encoder, captioner)
+        ids, odds = _scored(teacher, chosen, own, gallery, encoder, captioner)
         np.save(folder / "ids.npy", ids)
         np.save(folder / "odds.npy", odds)
 
@@ -100,22 +100,22 @@ def posterior(
     return Posterior(chosen, ids, odds)
 
 
-def material(
-    teacher: Teacher, lessons: Contents | None, captions: list[list[str]], count: int
+def training_texts(
+    teacher: Teacher, train_texts: Contents | None, captions: list[list[str]], count: int
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """The texts: half of them the train split's, half the candidates' captions, and whose each of them is: -1 for
-    nobody's. Which ones: by nobody's seed, so that retrievers share them.
+    """The texts, half from the train split and half captions of candidates, and the candidate that each describes: -1
+    for those of the train split. The choice depends on no retriever's seed, so that all share it.
     """
-    if lessons is None or lessons.modality != "text" or not len(lessons):
+    if train_texts is None or train_texts.modality != "text" or not len(train_texts):
         raise ValueError(f"teacher: {teacher} needs the texts of a train split, and there are none; use teacher: none")
     described = [(text, item) for turn in zip_longest(*captions) for item, text in enumerate(turn) if text is not None]
-    described = described[: max(count // 2, count - len(lessons))]
-    rows = np.sort(np.random.default_rng(0).permutation(len(lessons))[: count - len(described)])
+    described = described[: max(count // 2, count - len(train_texts))]
+    rows = np.sort(np.random.default_rng(0).permutation(len(train_texts))[: count - len(described)])
     own = np.array([-1] * len(rows) + [item for _, item in described], np.int64)
-    return (*lessons[rows], *(text for text, _ in described)), own
+    return (*train_texts[rows], *(text for text, _ in described)), own
 
 
-def _judge(
+def _scored(
     teacher: Teacher,
     chosen: tuple[str, ...],
     own: np.ndarray,
@@ -128,25 +128,25 @@ def _judge(
 
 
 def shares(scores: np.ndarray) -> np.ndarray:
-    """What log-probabilities (T, n), up to a constant, make of a row: float32, sums to 1."""
+    """The softmax of each row of log-probabilities (T, n): float32."""
     odds = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
     return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _candidates(queries: np.ndarray, candidates: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions int32 [T, n] and cosines [T, n] of candidates worth judging, in no order: a text's own first of all."""
+    """Positions int32 [T, n] and cosines [T, n], in no order, of candidates to score; a text's own is among them."""
     near = min(NEAREST, len(candidates))
-    kept = min(NEAREST + STRANGERS, len(candidates))
+    kept = min(NEAREST + RANDOM, len(candidates))
     ids, cosines = np.empty((len(queries), kept), np.int32), np.empty((len(queries), kept), np.float32)
     rng = np.random.default_rng(0)
     step = max(1, SCORES_AT_ONCE // len(candidates))
     for start in range(0, len(queries), step):
         scores = queries[start : start + step] @ candidates.T
         rows = np.arange(len(scores))
-        worth = scores.copy()
+        ranked = scores.copy()
         described = own[start : start + step] >= 0
-        worth[rows[described], own[start : start + step][described]] = np.inf
-        best = np.argpartition(-worth, near - 1, axis=1)[:, :near]
+        ranked[rows[described], own[start : start + step][described]] = np.inf
+        best = np.argpartition(-ranked, near - 1, axis=1)[:, :near]
         if kept > near:
             chance = rng.random(scores.shape, dtype=np.float32)
             np.put_along_axis(chance, best, -1, axis=1)
@@ -157,19 +157,14 @@ def _candidates(queries: np.ndarray, candidates: np.ndarray, own: np.ndarray) ->
 
 
 def _likelihoods(chosen: tuple[str, ...], ids: np.ndarray, captioner: Captioner, gallery: Contents) -> np.ndarray:
-    """float32 [T, n]: log p(text | candidate). Texts of a length together, so that little is padded."""
+    """float32 [T, n]: log p(text | candidate)."""
     prepared = captioner.prepare(gallery)
     scores = np.empty(ids.shape, np.float32)
-    parts = list(_parts(chosen, max(1, PAIRS_AT_ONCE // ids.shape[1])))
-    for part in track(parts, "teacher's likelihoods"):
+    words = np.array([len(text.split()) for text in chosen], np.int64)
+    for part in track(by_length(words, max(1, PAIRS_AT_ONCE // ids.shape[1])), "teacher's likelihoods"):
         asked = np.repeat(np.arange(len(part)), ids.shape[1])
         pairs = np.stack([asked, ids[part].ravel()], axis=1).astype(np.int64)
         with compute.half_precision():
             found = captioner.likelihood([chosen[row] for row in part], prepared, pairs)
         scores[part] = found.reshape(len(part), -1)
     return scores
-
-
-def _parts(chosen: tuple[str, ...], size: int) -> Iterator[np.ndarray]:
-    order = np.argsort([len(text.split()) for text in chosen], kind="stable")
-    return (order[start : start + size] for start in range(0, len(order), size))

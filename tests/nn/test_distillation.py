@@ -17,8 +17,8 @@ from cart.retriever import CartRetriever
 from cart.settings import CartSettings
 from harness.contract.dataset import Contents, texts
 from harness.machine import compute
-from harness.nn import teaching
-from harness.nn.teaching import Posterior, posterior
+from harness.nn import distillation
+from harness.nn.distillation import Posterior, posterior
 from harness.store.artifacts import Store
 
 COUNT, ITEMS = 24, 16
@@ -34,7 +34,7 @@ def gallery_of(kit: Kit) -> Contents:
 
 
 def taught(kit: Kit, teacher: Any, store: Store | None = None) -> Posterior:
-    train, _ = kit.lessons("text-audio")
+    train, _ = kit.training("text-audio")
     gallery = gallery_of(kit)
     return posterior(teacher, train.queries, gallery, kit.encoder, kit.captioner, COUNT, store)
 
@@ -55,11 +55,11 @@ def dense(found: Posterior, size: int) -> np.ndarray:
 def test_rows_are_distributions_over_different_candidates(
     kit: Kit, monkeypatch: pytest.MonkeyPatch, teacher: Any, nearest: int
 ) -> None:
-    monkeypatch.setattr(teaching, "NEAREST", nearest)
-    monkeypatch.setattr(teaching, "PAIRS_AT_ONCE", 64)
+    monkeypatch.setattr(distillation, "NEAREST", nearest)
+    monkeypatch.setattr(distillation, "PAIRS_AT_ONCE", 64)
     found = taught(kit, teacher)
     gallery = gallery_of(kit)
-    assert found.ids.shape == found.odds.shape == (COUNT, min(nearest + teaching.STRANGERS, len(gallery)))
+    assert found.ids.shape == found.odds.shape == (COUNT, min(nearest + distillation.RANDOM, len(gallery)))
     assert np.allclose(found.odds.sum(axis=1), 1, atol=1e-5) and (found.odds >= 0).all()
     assert all(len(set(row)) == len(row) and set(row) <= set(range(len(gallery))) for row in found.ids.tolist())
 
@@ -67,12 +67,12 @@ def test_rows_are_distributions_over_different_candidates(
 def test_the_dual_teacher_is_the_softmax_of_its_cosines(kit: Kit) -> None:
     found, gallery = taught(kit, "dual"), gallery_of(kit)
     cosines = kit.encoder.encode(texts(found.texts)) @ kit.encoder.embed(gallery).T
-    assert np.allclose(dense(found, len(gallery)), softmax(teaching.SCALE * cosines), atol=1e-5)
+    assert np.allclose(dense(found, len(gallery)), softmax(distillation.SCALE * cosines), atol=1e-5)
 
 
 def test_the_likelihood_teacher_agrees_with_brute_force(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Text by text, candidate by candidate, against batches of texts of a length."""
-    monkeypatch.setattr(teaching, "PAIRS_AT_ONCE", 100)
+    monkeypatch.setattr(distillation, "PAIRS_AT_ONCE", 100)
     monkeypatch.setattr(compute, "half_precision", nullcontext)
     found, gallery = taught(kit, "likelihood"), gallery_of(kit)
     prepared = kit.captioner.prepare(gallery)
@@ -86,10 +86,10 @@ def test_the_likelihood_teacher_agrees_with_brute_force(kit: Kit, monkeypatch: p
 def test_half_of_the_texts_are_captions_each_judged_for_its_own_candidate_too(
     kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teaching, "NEAREST", 2)
-    monkeypatch.setattr(teaching, "STRANGERS", 1)
+    monkeypatch.setattr(distillation, "NEAREST", 2)
+    monkeypatch.setattr(distillation, "RANDOM", 1)
     found, captions = taught(kit, "dual"), kit.captioner.captions(gallery_of(kit))
-    train = set(kit.lessons("text-audio")[0].queries)
+    train = set(kit.training("text-audio")[0].queries)
     assert sum(text in train for text in found.texts[: COUNT // 2]) == COUNT // 2
     for text, ids in zip(found.texts[COUNT // 2 :], found.ids[COUNT // 2 :].tolist(), strict=True):
         owners = {item for item, each in enumerate(captions) if text in each}
@@ -100,10 +100,10 @@ def test_it_is_made_once_and_its_cost_is_booked_with_all_who_use_it(
     kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    judge = teaching._judge
-    monkeypatch.setattr(teaching, "_judge", lambda *given: calls.append(1) or judge(*given))
+    score = distillation._scored
+    monkeypatch.setattr(distillation, "_scored", lambda *given: calls.append(1) or score(*given))
     store = Store(tmp_path)
-    train, gallery = kit.lessons("text-audio")[0], gallery_of(kit)
+    train, gallery = kit.training("text-audio")[0], gallery_of(kit)
     shared = {"teacher": "likelihood", "teacher_texts": COUNT, "batch": 8, "steps": 1}
     books = []
     for build in (
@@ -135,7 +135,7 @@ def test_another_gallery_teacher_or_captioner_makes_another_one(
     kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path)
-    train, gallery = kit.lessons("text-audio")[0].queries, gallery_of(kit)
+    train, gallery = kit.training("text-audio")[0].queries, gallery_of(kit)
     tools = (kit.encoder, kit.captioner)
     made = tmp_path / "posterior"
     for number, change in enumerate(
@@ -175,7 +175,7 @@ def test_nothing_but_train_texts_and_generated_captions_is_learnt_from(
     kit: Kit, monkeypatch: pytest.MonkeyPatch, name: str, teacher: Any
 ) -> None:
     """Provenance: whatever text reaches an instrument or a text tower comes from the train split or from the media."""
-    train, validation = kit.lessons("text-audio")
+    train, validation = kit.training("text-audio")
     gallery = gallery_of(kit)
     allowed = {text for each in kit.captioner.captions(gallery) for text in each}
     allowed |= set(train.queries) if teacher != "none" else set()
@@ -198,7 +198,7 @@ def test_nothing_but_train_texts_and_generated_captions_is_learnt_from(
 @pytest.mark.parametrize("name", ["dual_tuned", "cart"])
 def test_who_is_taught_comes_nearer_to_the_teacher(kit: Kit, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A teacher with strange ideas, each train text for one candidate, that captions alone would not teach."""
-    train, validation = kit.lessons("text-audio")
+    train, validation = kit.training("text-audio")
     gallery = gallery_of(kit)
     target = (np.arange(COUNT, dtype=np.int32) % ITEMS)[:, None]
     everyone = (target + np.arange(ITEMS, dtype=np.int32)) % ITEMS
@@ -206,7 +206,9 @@ def test_who_is_taught_comes_nearer_to_the_teacher(kit: Kit, monkeypatch: pytest
     odd = Posterior(tuple(dict.fromkeys(train.queries))[:COUNT], everyone, certain)
     hits = {}
     for teacher in ("none", "dual"):
-        monkeypatch.setattr(teaching, "posterior", lambda teacher, *_: odd if teacher == "dual" else teaching.NOTHING)
+        monkeypatch.setattr(
+            distillation, "posterior", lambda teacher, *_: odd if teacher == "dual" else distillation.NOTHING
+        )
         retriever = contestants(kit, teacher=teacher, steps=30, batch=24, lr=3e-3)[name]()
         retriever.fit(train, validation)
         retriever.index(gallery)
@@ -216,7 +218,7 @@ def test_who_is_taught_comes_nearer_to_the_teacher(kit: Kit, monkeypatch: pytest
 
 
 def test_a_teacher_without_texts_says_so(kit: Kit) -> None:
-    train, validation = kit.lessons("audio-text")
+    train, validation = kit.training("audio-text")
     retriever = DualTuned(
         DualTunedSettings(steps=1, batch=4, lr=1e-3, teacher="dual"),
         encoder=kit.encoder,

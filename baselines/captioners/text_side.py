@@ -1,8 +1,8 @@
-"""The text side of the small captioner, for whoever wants to hear queries with it.
+"""The text side of the small captioner as a text tower, for retrievers that encode queries with it.
 
-It has learnt its language word by word, with something to be said at each of them, and hears more in a text than a text
-tower that was told one thing a text. A word's state knows what was said before it, so a text is the mean of what its
-words mean in their places: a layer for each word, then the mean, then the vector.
+The captioner has learnt to predict every next word, so its states hold more of a text than a text tower's, which was
+trained with one target a text. A word's state depends on the words before it, so a text is the mean over its words:
+a layer for each word, then the mean, then the vector.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from baselines.encoders.words import PAD, Vocabulary
 from harness.machine import compute
-from harness.nn.layers import masked_mean, trim
+from harness.nn.batching import by_length, lengths, trim
+from harness.nn.layers import masked_mean
+from harness.nn.words import PAD, Vocabulary
 
-AT_ONCE = 512  # texts that are read together
-MOST = 1 << 30  # numbers that are kept, two gigabytes of them
+AT_ONCE = 512  # texts encoded together
+MOST = 1 << 30  # states kept, as numbers: two gigabytes
 
 
-class Listener(nn.Module):
-    """A `TextTower`. The captioner's layers stay as they are; what makes a vector of a text is new, and is trained."""
+class CaptionerText(nn.Module):
+    """A `TextTower`. The captioner's layers are frozen; the layers that make a vector of a text are new and trained."""
 
     def __init__(
         self, vocabulary: Vocabulary, words: nn.Embedding, places: Tensor, blocks: nn.ModuleList, dim: int
@@ -32,8 +33,8 @@ class Listener(nn.Module):
         self.vocabulary, self.dim, self.width, self.layers = vocabulary, dim, words.embedding_dim, len(blocks)
         self.words, self.blocks = copy.deepcopy(words), copy.deepcopy(blocks)
         self.places = nn.Parameter(places.detach().clone())
-        for lent in (self.words, self.blocks):
-            lent.requires_grad_(False)
+        for frozen in (self.words, self.blocks):
+            frozen.requires_grad_(False)
         self.places.requires_grad_(False)
         self.norms = nn.ModuleList(nn.LayerNorm(self.width) for _ in blocks)
         self.meant = nn.Linear(self.width, 4 * self.width)
@@ -43,35 +44,35 @@ class Listener(nn.Module):
         return self.vocabulary.batch(texts)
 
     def layered(self, tokens: Tensor) -> tuple[list[Tensor], Tensor]:
-        states = [norm(x) for norm, x in zip(self.norms, self._read(tokens), strict=True)]
+        states = [norm(x) for norm, x in zip(self.norms, self._states(tokens), strict=True)]
         return states, self._mean(states[-1], tokens != PAD)
 
-    def ahead(self, rows: Tensor, device: torch.device) -> Callable[[Tensor], Tensor] | None:
-        """Numbers of these texts (B) → their vectors, with all that stays as it is done once, ahead of training; None
-        where that would take too much memory."""
+    def precomputed(self, rows: Tensor, device: torch.device) -> Callable[[Tensor], Tensor] | None:
+        """A function from positions of these texts (B) to their vectors, the frozen layers computed once, before
+        training; None where that would take too much memory."""
         if rows.numel() * self.width > MOST:
             return None
-        kept = torch.zeros(*rows.shape, self.width, dtype=torch.bfloat16)  # padding goes through a norm, too
+        kept = torch.zeros(*rows.shape, self.width, dtype=torch.bfloat16)  # zeros: padding goes through a norm, too
         with torch.inference_mode(), compute.half_precision():
-            for part in (rows != PAD).sum(1).argsort(stable=True).split(AT_ONCE):
+            for part in by_length(lengths(rows), AT_ONCE):
                 short = trim(rows[part])
-                kept[part, : short.shape[1]] = self._read(short.to(device))[-1].to(torch.bfloat16).cpu()
+                kept[part, : short.shape[1]] = self._states(short.to(device))[-1].to(torch.bfloat16).cpu()
 
-        def hear(chosen: Tensor) -> Tensor:
+        def encode(chosen: Tensor) -> Tensor:
             mask = trim(rows[chosen]) != PAD
             states = kept[chosen, : mask.shape[1]].to(device).float()
             return self._mean(self.norms[-1](states), mask.to(device))
 
-        return hear
+        return encode
 
-    def _read(self, tokens: Tensor) -> list[Tensor]:
-        return read(tokens, self.words, self.places, self.blocks)
+    def _states(self, tokens: Tensor) -> list[Tensor]:
+        return causal_states(tokens, self.words, self.places, self.blocks)
 
     def _mean(self, states: Tensor, mask: Tensor) -> Tensor:
         return F.normalize(self.out(masked_mean(F.gelu(self.meant(states)), mask)).float(), dim=-1)
 
 
-def read(tokens: Tensor, words: nn.Embedding, places: Tensor, blocks: Iterable[nn.Module]) -> list[Tensor]:
+def causal_states(tokens: Tensor, words: nn.Embedding, places: Tensor, blocks: Iterable[nn.Module]) -> list[Tensor]:
     """A causal transformer's states after each layer: (B, L) → (B, L, d) each."""
     x = words(tokens) + places[: tokens.shape[1]]
     causal = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=tokens.device).tril()

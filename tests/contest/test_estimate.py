@@ -1,0 +1,92 @@
+"""How long a run will take: known from what was made, here or elsewhere; what was never made is said to be unknown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import TINY, harness
+
+from harness.contest import estimate as module
+from harness.contest.estimate import Estimate, estimate, needs, ship, stored
+from harness.suite import Suite, load
+
+SEEDS = TINY.replace("k: [1, 5]", "k: [1, 5]\nseeds: [0, 1]")
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Suite:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    return load(tmp_path / "tiny.yaml")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which all of the suite was made."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "tiny.yaml").write_text(TINY)
+    done = harness(folder / "cache", "run", folder / "tiny.yaml", "--out", folder / "out", "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    assert "is not known yet" in done.stderr.partition("[1/2]")[0], "it begins with how long it will take"
+    return folder / "cache"
+
+
+def spent(cache: Path) -> float:
+    manifests = [json.loads(path.read_bytes()) for path in cache.glob("*/*/manifest.json")]
+    return sum(sum(each["seconds"].values()) for each in manifests)
+
+
+def test_of_what_was_never_made_nothing_is_known(suite: Suite, tmp_path: Path) -> None:
+    found = estimate(suite, suite.cells(), tmp_path / "cache", 50.0)
+    assert found.seconds == 0 and len(found.unknown) == 6  # encoders and retrievers
+    assert "encoder audio" in found.sentence and "not known yet" in found.sentence
+
+
+def test_what_is_stored_takes_no_time_and_anew_as_long_as_it_took(suite: Suite, made: Path) -> None:
+    assert estimate(suite, suite.cells(), made, 50.0) == Estimate(0.0, ())
+    anew = estimate(suite, suite.cells(), made, None, fresh=True)
+    assert anew.unknown == ()
+    assert anew.seconds == pytest.approx(spent(made), rel=0.01), "each artifact once, whoever shares it"
+
+
+def test_another_seed_takes_as_long(tmp_path: Path, made: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(SEEDS)
+    suite = load(tmp_path / "tiny.yaml")
+    found = estimate(suite, suite.cells(), made, None)
+    assert not found.unknown and 0 < found.seconds <= spent(made) * 1.01
+
+
+def test_costs_from_elsewhere_are_scaled(
+    suite: Suite, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ship([suite], made) == [], "nobody measured that machine"
+    measured = {need: replace(known, gflops=60.0) for need, known in stored(made).items()}
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "stored", lambda cache: measured)
+        shipped: list[dict[str, Any]] = ship([suite], made)
+    assert {each["what"] for each in shipped} >= {"encoder audio", "encoder image", "retriever dual", "retriever hnsw"}
+    (tmp_path / module.FILE).write_text(json.dumps(shipped))
+    same, slow = (estimate(suite, suite.cells(), tmp_path / "empty", speed) for speed in (60.0, 20.0))
+    assert same.seconds == pytest.approx(spent(made), rel=0.01)
+    assert slow.seconds == pytest.approx(3 * same.seconds)
+    assert estimate(suite, suite.cells(), tmp_path / "empty", None).seconds > 0, "measured on the spot"
+    other = replace(suite, path=tmp_path / "elsewhere" / "tiny.yaml")
+    assert estimate(other, suite.cells(), tmp_path / "empty", 60.0).unknown
+
+
+def test_a_retriever_with_another_encoder_is_another_one(suite: Suite, made: Path) -> None:
+    dual = [cell for cell in suite.cells() if cell.retriever.name == "dual"]
+    ours = {need for cell in dual for need, _ in needs(cell) if need.encoder}
+    assert len(ours) == 2 and ours <= stored(made).keys()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "encoder"}', '{"seconds": 3, "config": {"component": 1}}'])
+def test_rubbish_counts_as_nothing(suite: Suite, tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "cache/encoder/some"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(text)
+    (tmp_path / module.FILE).write_text(text)
+    assert len(estimate(suite, suite.cells(), tmp_path / "cache", 50.0).unknown) == 6
