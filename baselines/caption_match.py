@@ -13,11 +13,12 @@ from baselines.indexes import ExactIndex
 from harness.contract.dataset import Contents, texts
 from harness.contract.instruments import Captioner, Encoder
 from harness.contract.retriever import Footprint, Ranking, Retriever
+from harness.contract.settings import Settings
 from harness.machine.compute import stage
 
 
 class CaptionMatch(Retriever):
-    def __init__(self, encoder: Encoder, captioner: Captioner, seed: int = 0) -> None:
+    def __init__(self, settings: Settings, encoder: Encoder, captioner: Captioner) -> None:
         self.encoder, self.captioner = encoder, captioner
         self.neighbours = ExactIndex()
 

@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from harness.contract.dataset import Contents, Links
+from harness.contract.entry import Entry
 from harness.contract.retriever import PAD, Footprint, Ranking, Retriever, padded
+from harness.contract.settings import Settings
 
 
 class Control(Retriever):
     """A control keeps of a gallery its size alone."""
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    def __init__(self, settings: Settings) -> None:
         self.size = 0
 
     def index(self, gallery: Contents) -> None:
@@ -51,6 +52,10 @@ class Random(Control):
     Seeded by its content, a caption that occurs a thousand times would make one draw count a thousandfold.
     """
 
+    def __init__(self, settings: Settings, seed: int) -> None:
+        super().__init__(settings)
+        self.seed = seed
+
     def search(self, queries: Contents, k: int) -> Ranking:
         found = min(k, self.size)
         drawn = [np.random.default_rng([self.seed, place]) for place in queries.positions.tolist()]
@@ -72,8 +77,8 @@ class Constant(Control):
 class Oracle(Control):
     """Knows the right answers, which the runner gives to this retriever alone."""
 
-    def __init__(self, seed: int = 0) -> None:
-        super().__init__(seed)
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
         self.answers: dict[int, np.ndarray] = {}
 
     def peek(self, queries: Contents, links: Links) -> None:
@@ -87,3 +92,15 @@ class Oracle(Control):
             right = self.answers.get(place, nothing)[:k]
             ids[row, : len(right)] = right
         return padded(ids, np.zeros(ids.shape, np.float32), len(queries), k)
+
+
+NULL = Entry("baselines.controls:Null", about="answers nothing: what the referee itself costs", paradigm="control")
+RANDOM = Entry(
+    "baselines.controls:Random",
+    about="a random order for each query",
+    version=2,
+    paradigm="control",
+    needs=("seed",),
+)
+CONSTANT = Entry("baselines.controls:Constant", about="the same order for every query", paradigm="control")
+ORACLE = Entry("baselines.controls:Oracle", about="is told the answers", paradigm="control", needs=("links",))

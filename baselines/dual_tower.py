@@ -11,6 +11,7 @@ import numpy as np
 
 from baselines import index_trial, index_tuning, indexes
 from baselines.faiss_index import FaissIndex
+from baselines.settings import DualTowerSettings
 from harness.contract.dataset import Contents, Pairs
 from harness.contract.instruments import Encoder
 from harness.contract.retriever import Footprint, Ranking, Retriever
@@ -18,17 +19,10 @@ from harness.machine.compute import stage
 
 
 class DualTower(Retriever):
-    def __init__(
-        self,
-        encoder: Encoder,
-        index: str = "exact",
-        search: Mapping[str, int] | None = None,
-        tune: Mapping[str, float] | None = None,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, settings: DualTowerSettings, encoder: Encoder, seed: int) -> None:
         self.encoder, self.seed = encoder, seed
-        self.neighbours = indexes.make(index, search or {})
-        self.aim = index_tuning.aim(index, search or {}, tune or {})
+        self.neighbours = indexes.make(settings.index, settings.search)
+        self.aim = index_tuning.aim(settings.index, settings.search, settings.tune)
         self.probes = np.empty((0, 0), np.float32)
         self.tuned: dict[str, Any] | None = None
 

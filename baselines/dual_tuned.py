@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from baselines.captioners.text_side import CaptionerText
 from baselines.indexes import ExactIndex
+from baselines.settings import DualTunedSettings
 from harness.contract.dataset import Contents, Pairs
 from harness.contract.instruments import Captioner, Encoder, TextTower
 from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported
@@ -28,7 +29,7 @@ from harness.machine import compute
 from harness.machine.compute import stage
 from harness.machine.progress import track
 from harness.nn import batching, distillation
-from harness.nn.distillation import Posterior, Teacher
+from harness.nn.distillation import Posterior
 from harness.nn.layers import below
 from harness.nn.learning import Apart, Learner
 from harness.nn.text_side import parameters, text_side
@@ -43,21 +44,11 @@ Batch = tuple[Tensor, Callable[[Tensor], Tensor]]  # positions of texts (B), and
 
 class DualTuned(Retriever):
     def __init__(
-        self,
-        encoder: Encoder,
-        captioner: Captioner,
-        steps: int,
-        batch: int,
-        lr: float,
-        text: Literal["tower", "captioner"] = "tower",
-        teacher: Teacher = "none",
-        teacher_texts: int = 4000,
-        store: Store | None = None,
-        seed: int = 0,
+        self, settings: DualTunedSettings, encoder: Encoder, captioner: Captioner, seed: int, store: Store | None = None
     ) -> None:
-        self.encoder, self.captioner = encoder, captioner
-        self.steps, self.batch, self.lr, self.seed = steps, batch, lr, seed
-        self.text, self.teacher, self.teacher_texts, self.store = text, teacher, teacher_texts, store
+        self.encoder, self.captioner, self.store, self.seed = encoder, captioner, store, seed
+        self.steps, self.batch, self.lr = settings.steps, settings.batch, settings.lr
+        self.text, self.teacher, self.teacher_texts = settings.text, settings.teacher, settings.teacher_texts
         self.train_texts: Contents | None = None  # for a teacher: they describe other items than the gallery's
         self.neighbours = ExactIndex()
 

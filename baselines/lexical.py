@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from baselines.settings import LexicalSettings
 from harness.contract.dataset import Contents
 from harness.contract.instruments import Captioner
 from harness.contract.retriever import Footprint, Ranking, Retriever, best, in_blocks
@@ -21,8 +22,8 @@ QUERIES_AT_ONCE = 256
 
 
 class Lexical(Retriever):
-    def __init__(self, captioner: Captioner, k1: float = 1.5, b: float = 0.75) -> None:
-        self.captioner, self.k1, self.b = captioner, k1, b
+    def __init__(self, settings: LexicalSettings, captioner: Captioner) -> None:
+        self.captioner, self.k1, self.b = captioner, settings.k1, settings.b
         self.documents: list[list[str]] = []
         self.engine: Any = None
 

@@ -8,19 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
+from baselines.settings import RerankSettings
 from baselines.single_tower.scorer import Scorer
 from harness.contract.dataset import Contents
 from harness.contract.retriever import Footprint, Ranking, Retriever, padded
 
 
 class Rerank(Retriever):
-    def __init__(self, first: Retriever, second: Retriever, n: int) -> None:
+    def __init__(self, settings: RerankSettings, first: Retriever, second: Retriever) -> None:
         if not isinstance(second, Scorer):
             raise ValueError(
                 f"rerank: second is {type(second).__name__}, which can't score single pairs; name a retriever of kind "
                 "likelihood, match or pretrained"
             )
-        self.first, self.second, self.judge, self.n = first, second, second, n
+        self.first, self.second, self.judge, self.n = first, second, second, settings.n
         self.grown = False
 
     def index(self, gallery: Contents) -> None:

@@ -27,10 +27,9 @@ from torch import Tensor, nn
 
 from cart import batches, decoding, geometry, identifiers, trie
 from cart.batches import Draw, VectorScorer
-from cart.decoding import Normalise
-from cart.geometry import Kind
 from cart.identifiers import Identifiers, Scheme
-from cart.model import CART, Fusion, State
+from cart.model import CART, State
+from cart.settings import HEADS, CartSettings
 from cart.text import Pretrained, Scratch, Text, Tower, Vector
 from cart.training import Plan, train
 from cart.trie import Trie
@@ -43,7 +42,7 @@ from harness.machine import compute
 from harness.machine.compute import stage
 from harness.nn import distillation
 from harness.nn.batching import trim
-from harness.nn.distillation import Teacher, TextScorer
+from harness.nn.distillation import TextScorer
 from harness.nn.layers import parameter_count
 from harness.nn.text_side import Vectors, parameters, text_side
 from harness.nn.words import Vocabulary
@@ -84,51 +83,24 @@ class Counted:
 class CartRetriever(Retriever):
     def __init__(
         self,
+        settings: CartSettings,
         encoder: Encoder,
         captioner: Captioner,
+        seed: int,
         start: Tuned | None = None,
-        text: str | Path = "tower",
-        frozen: bool = False,
-        identifiers: str = "cart",
-        clusters: int = 32,
-        books: int = 2,
-        codes: int = 32,
-        fusion: Fusion = "both",
-        geometry: Kind = "none",
-        loss: Normalise = "full",
-        consistency: float = 0.15,
-        steps: int = 1000,
-        batch: int = 256,
-        lr: float = 1e-3,
-        width: int = 192,
-        layers: int = 2,
-        dropout: float = 0.1,
-        beams: int = 20,
-        teacher: Teacher = "none",
-        teacher_texts: int = 4000,
-        blend: float = 0.0,
         store: Store | None = None,
         scratch: Path | None = None,
-        seed: int = 0,
     ) -> None:
-        if frozen and text == "scratch":
-            raise ValueError(
-                "text: scratch with frozen: true: its random weights would never be trained; leave one of them out"
-            )
-        if blend and (start is None or text != "vector" or teacher != "start"):
-            raise ValueError(
-                f"blend: {blend} asks a fine-tuned dual tower about vectors between those of two texts: it needs "
-                "`start`, `text: vector` and `teacher: start`, or leave it out"
-            )
         self.encoder, self.captioner, self.start = encoder, captioner, start
-        self.text, self.frozen = text, frozen or text == "vector"
+        self.text, self.frozen = settings.text, settings.frozen or settings.text == "vector"
         self.words: list[str] = []  # the vocabulary of `text: scratch`
-        self.kind, self.codebooks = identifiers, {"clusters": clusters, "books": books, "codes": codes}
-        self.fusion, self.geometry, self.normalise = fusion, geometry, loss
-        self.decoder: dict[str, Any] = {"width": width, "layers": layers, "dropout": dropout}
-        self.plan = Plan(steps=steps, batch=batch, lr=lr, loss=loss, consistency=consistency, seed=seed)
-        self.beams, self.scratch, self.seed = beams, scratch, seed
-        self.teacher, self.teacher_texts, self.blend, self.store = teacher, teacher_texts, blend, store
+        self.kind = settings.identifiers
+        self.codebooks = {"clusters": settings.clusters, "books": settings.books, "codes": settings.codes}
+        self.fusion, self.geometry, self.normalise = settings.fusion, settings.geometry, settings.loss
+        self.decoder: dict[str, Any] = settings.model_dump(include={"width", "layers", "dropout"})
+        self.plan = Plan(settings.steps, settings.batch, settings.lr, settings.loss, settings.consistency, seed)
+        self.beams, self.store, self.scratch, self.seed = settings.beams, store, scratch, seed
+        self.teacher, self.teacher_texts, self.blend = settings.teacher, settings.teacher_texts, settings.blend
         self.train_texts: Contents | None = None  # for a teacher: they describe other items than the gallery's
         self.first_token: float | None = None
         self.reset_counts()
@@ -183,7 +155,7 @@ class CartRetriever(Retriever):
         torch.manual_seed(self.seed)
         text = self._text()
         shape = geometry.make(self.geometry, text.width, self.tree, embeddings, self.scheme.codewords())
-        model = CART(text, self.named.sizes, heads=4, fusion=self.fusion, geometry=shape, **self.decoder)
+        model = CART(text, self.named.sizes, heads=HEADS, fusion=self.fusion, geometry=shape, **self.decoder)
         return model.to(compute.current().device)
 
     def _text(self) -> Text:

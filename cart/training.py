@@ -40,16 +40,16 @@ NEVER = -1e9  # log-probability of children that don't exist: with -inf a diverg
 
 @dataclass(frozen=True)
 class Plan:
-    steps: int = 1000
-    batch: int = 256
-    lr: float = 1e-3
+    steps: int
+    batch: int
+    lr: float
+    loss: Literal["legal", "full"]
+    consistency: float  # ω; 0 saves the second pass
+    seed: int
     warmup: float = 0.1  # the share of the steps on which the rate rises
     weight_decay: float = 0.01
     clip: float = 1.0
-    loss: Literal["legal", "full"] = "legal"
-    consistency: float = 0.15  # ω; 0 saves the second pass
     checkpoint: int = 200  # steps between two checkpoints
-    seed: int = 0
 
 
 class Loss(NamedTuple):

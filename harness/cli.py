@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import errno
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 from harness import check_cli, data_cli
+from harness.contract.problems import BadInput
 from harness.machine.disk import NoRoom
 from harness.machine.escaping import line, terminal
 from harness.machine.files import BadPath, is_folder
@@ -63,7 +63,8 @@ def parser() -> argparse.ArgumentParser:
     data_cli.add_options(data)
     data.set_defaults(call=_data)
 
-    kinds = verbs.add_parser("list", help="list datasets, encoders, captioners and retrievers")
+    kinds = verbs.add_parser("list", help="list datasets, encoders, captioners and retrievers, or all of one of them")
+    kinds.add_argument("kind", nargs="?", metavar="KIND", help="what it takes, needs and offers")
     kinds.set_defaults(call=_list)
     return top
 
@@ -95,7 +96,7 @@ def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     try:
         return int(options.call(options))
-    except BadPath as problem:
+    except (BadPath, BadInput) as problem:
         _complain(str(problem))
         return BAD_INPUT
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
@@ -124,27 +125,21 @@ def _say(text: str = "") -> None:
 
 
 def _load(options: argparse.Namespace) -> Any:
-    """The suite that was asked for, or None after saying what is wrong with it."""
-    from harness.contract.problems import SuiteError
+    """The suite that was asked for."""
     from harness.suite import load
 
-    try:
-        suite = load(options.suite)
-        return suite.select(options.only) if options.only else suite
-    except SuiteError as error:
-        _complain(str(error))
-        return None
+    suite = load(options.suite)
+    return suite.select(options.only) if options.only else suite
 
 
 def _checked(suite: Any, options: argparse.Namespace, limit_s: float) -> Any:
-    """What can be known before anything is made, or None after saying what is wrong with it."""
+    """What can be known before anything is made."""
     from harness.contest.checks import check
     from harness.contract.problems import SuiteError
 
     found = check(suite, _data_root(options), limit_s)
     if found.wrong:
-        _complain(str(SuiteError(found.wrong)))
-        return None
+        raise SuiteError(found.wrong)
     return found
 
 
@@ -167,8 +162,6 @@ def _out(options: argparse.Namespace, suite: Any) -> Path:
 
 def _run(options: argparse.Namespace) -> int:
     suite = _load(options)
-    if suite is None:
-        return BAD_INPUT
     from harness.contest import calibration
     from harness.machine import compute, interruption, progress
 
@@ -183,19 +176,12 @@ def _run(options: argparse.Namespace) -> int:
         return BAD_INPUT
     compute.prepare_environment(threads, options.choices.spin)
     found = _checked(suite, options, suite.limit_s)
-    if found is None:
-        return BAD_INPUT
     from harness.contest import plan
 
     progress.say(plan.duration(suite, found, _out(options, suite), _cache_root(), threads, options.fresh))
     from harness.contest.session import run_suite
-    from harness.contract.problems import BadInput
 
-    try:
-        return run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options, found.fails)
-    except BadInput as problem:
-        _complain(str(problem))
-        return BAD_INPUT
+    return run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options, found.fails)
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -203,9 +189,7 @@ def _plan(options: argparse.Namespace) -> int:
     from harness.contest.plan import show
 
     suite = _load(options)
-    found = _checked(suite, options, PLAN_S) if suite else None
-    if suite is None or found is None:
-        return BAD_INPUT
+    found = _checked(suite, options, PLAN_S)
     for each in show(suite, found, _out(options, suite), _cache_root()):
         _say(each)
     return FINE
@@ -235,24 +219,8 @@ def _data(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from harness.suite.components import PYTHON
-    from harness.suite.registry import SECTIONS, Entry, kinds
-    from harness.suite.schema import expected
+    from harness.suite import listing
 
-    for section in SECTIONS:
-        _say(f"{section}:")
-        own = Entry("python", "any", PYTHON[section], about="a class of your own: see README.md")
-        for name, entry in [*kinds(section).items(), ("python", own)]:
-            missing = entry.missing() or (None if entry.target else "no loader in this version")
-            about = entry.about or entry.obtain
-            _say(f"  {name:14}{about}{f'  [{missing}]' if missing else ''}")
-            for key, argument in entry.arguments.items():
-                _say(f"  {'':14}  {key}: {expected(argument)}; {_default(argument.default)}")
+    for told in listing.one(options.kind) if options.kind else listing.every():
+        _say(told)
     return FINE
-
-
-def _default(value: Any) -> str:
-    """As it would be written in a suite."""
-    if value is ...:
-        return "required"
-    return "may be left out" if value is None else f"default {json.dumps(value, default=str)}"

@@ -103,16 +103,18 @@ def _check(options: argparse.Namespace, data: Path, cache: Path, say: Say) -> in
 
 
 def _built(name: str, data: Path) -> tuple[Any, str]:
-    from harness.suite.registry import REQUIRED
+    from harness.contest.builder import open_dataset
+    from harness.suite.spec import Component
 
     entry = _entry(name)
-    needed = [key for key, argument in entry.arguments.items() if argument.default is REQUIRED]
+    needed = [key for key, field in entry.settings.model_fields.items() if field.is_required()]
     if needed:
         raise BadName(f"{name} needs {', '.join(needed)}: define it in a suite, and name that with --suite FILE")
-    return _load(entry, {key: argument.default for key, argument in entry.arguments.items()}, data), entry.target
+    return open_dataset(Component(name, "datasets", name, dict(entry.settings()), None, entry), data), entry.target
 
 
 def _of_suite(path: Path, name: str, data: Path) -> tuple[Any, str]:
+    from harness.contest.builder import open_dataset
     from harness.contract.problems import meant
     from harness.suite import load
     from harness.suite.reading import read_dataset
@@ -128,17 +130,7 @@ def _of_suite(path: Path, name: str, data: Path) -> tuple[Any, str]:
                 f"{path}: no task uses a dataset {name[:80]!r}; it uses {', '.join(found)}{meant(name, found)}"
             )
         dataset = found[name]
-    return _load(dataset.entry, dataset.arguments, data), dataset.entry.target
-
-
-def _load(entry: Entry, arguments: Any, data: Path) -> Any:
-    from harness.contract.dataset import Unavailable
-
-    reason = entry.absent(data)
-    if reason:
-        raise Unavailable(reason)
-    root = {"root": data / entry.folder} if entry.folder else {}
-    return entry.load("datasets")(**root, **arguments)
+    return open_dataset(dataset, data), dataset.entry.target
 
 
 def _path(entry: Entry, data: Path, say: Say, complain: Say) -> int:

@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from baselines.captioners.settings import FileCaptionerSettings
 from harness.contract.dataset import Contents, Pairs, Unavailable
 from harness.contract.instruments import Captioner
 from harness.contract.problems import BadInput, Problems, some
@@ -31,9 +32,9 @@ class Row(NamedTuple):
 class FileCaptioner(Captioner):
     audited = True
 
-    def __init__(self, path: Path | str, samples: int | None = None) -> None:
-        self.path = Path(path)
-        self.samples = samples or 0  # at most so many of each candidate, the first ones; 0: all of them
+    def __init__(self, settings: FileCaptionerSettings) -> None:
+        self.path = settings.path
+        self.samples = settings.samples or 0  # at most so many of each candidate, the first ones; 0: all of them
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
         """Nothing is learnt; the file is checked before anything is made from it."""

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from baselines.captioners.settings import PretrainedCaptionerSettings
 from harness.contract.dataset import Contents, Pairs, Unavailable
 from harness.contract.instruments import Captioner
 from harness.contract.problems import BadInput
@@ -29,9 +30,9 @@ TOKENS_A_WORD = 2  # enough room for words of several tokens
 
 
 class PretrainedCaptioner(Captioner):
-    def __init__(self, checkpoint: Path | str, samples: int, temperature: float, max_words: int, seed: int = 0) -> None:
-        self.checkpoint, self.samples, self.temperature = Path(checkpoint), samples, temperature
-        self.max_words, self.processord = max_words, seed
+    def __init__(self, settings: PretrainedCaptionerSettings, seed: int) -> None:
+        self.checkpoint, self.samples, self.temperature = settings.checkpoint, settings.samples, settings.temperature
+        self.max_words, self.seed = settings.max_words, seed
         self._model: Any = None
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
@@ -67,7 +68,7 @@ class PretrainedCaptioner(Captioner):
         described: list[list[str]] = []
         model = self.model
         with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
-            torch.manual_seed(self.processord)
+            torch.manual_seed(self.seed)
             for pictures in track(_batches(contents, frames, at_once), "captions", -(-len(contents) // at_once)):
                 texts = np.array(self._sample(pictures, each), dtype=object).reshape(-1, frames, each)
                 # one of every frame, then the next of every frame, so that all frames lose about as many

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from baselines.captioners.settings import SmallCaptionerSettings
 from baselines.captioners.text_side import CaptionerText, causal_states
 from baselines.encoders import features
 from baselines.encoders.features import Shape
@@ -96,19 +97,10 @@ class CaptionDecoder(nn.Module):
 
 
 class SmallCaptioner(Captioner):
-    def __init__(
-        self,
-        encoder: SmallEncoder,
-        steps: int,
-        items: int,
-        texts: int,
-        lr: float,
-        samples: int,
-        temperature: float,
-        seed: int = 0,
-    ) -> None:
-        self.encoder, self.steps, self.items, self.texts, self.lr = encoder, steps, items, texts, lr
-        self.samples, self.temperature, self.seed = samples, temperature, seed
+    def __init__(self, settings: SmallCaptionerSettings, encoder: SmallEncoder, seed: int) -> None:
+        self.encoder, self.seed = encoder, seed
+        self.steps, self.items, self.texts, self.lr = settings.steps, settings.items, settings.texts, settings.lr
+        self.samples, self.temperature = settings.samples, settings.temperature
 
     # -- training ---------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,10 @@ import torch
 from torch import Tensor
 
 from baselines.encoders.pretrained import PretrainedEncoder, Towers, middle, resampled
+from baselines.encoders.settings import ClapSettings
 from baselines.encoders.transformers_text import TransformersText
 from harness.contract.dataset import Waveform
 from harness.machine import compute
-from harness.machine.compute import Precision
 from harness.nn import checkpoints
 from harness.nn.layers import parameter_count
 
@@ -21,9 +20,9 @@ from harness.nn.layers import parameter_count
 class ClapEncoder(PretrainedEncoder):
     modalities = ("text", "audio")
 
-    def __init__(self, checkpoint: Path | str, precision: Precision = "fp32") -> None:
-        super().__init__(precision)
-        self.checkpoint = Path(checkpoint)
+    def __init__(self, settings: ClapSettings) -> None:
+        super().__init__(settings.precision)
+        self.checkpoint = settings.checkpoint
 
     def _load(self) -> Towers:
         extractor = checkpoints.part("AutoFeatureExtractor", self.checkpoint)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from baselines.encoders.pretrained import PretrainedEncoder, Towers
+from baselines.encoders.settings import ClipSettings
 from baselines.encoders.transformers_text import TransformersText
 from harness.contract.problems import BadInput
 from harness.machine import compute
-from harness.machine.compute import Precision
 from harness.nn import checkpoints
 from harness.nn.layers import parameter_count
 
@@ -22,9 +21,9 @@ KINDS = {"clip": "CLIPModel", "siglip": "SiglipModel"}
 class ClipEncoder(PretrainedEncoder):
     modalities = ("text", "image", "video")
 
-    def __init__(self, checkpoint: Path | str, frames: int = 8, precision: Precision = "fp32") -> None:
-        super().__init__(precision, frames)
-        self.checkpoint = Path(checkpoint)
+    def __init__(self, settings: ClipSettings) -> None:
+        super().__init__(settings.precision, settings.frames)
+        self.checkpoint = settings.checkpoint
 
     def _model(self) -> Any:
         kind = checkpoints.part("AutoConfig", self.checkpoint).model_type

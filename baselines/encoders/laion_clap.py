@@ -6,7 +6,6 @@ The package wants a numpy before 2 and fetches roberta-base when it makes a mode
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,9 @@ import torch
 from torch import Tensor
 
 from baselines.encoders.pretrained import PretrainedEncoder, Towers, middle, resampled
+from baselines.encoders.settings import LaionClapSettings
 from harness.contract.dataset import Unavailable, Waveform
 from harness.machine import compute
-from harness.machine.compute import Precision
 from harness.nn import checkpoints
 from harness.nn.layers import parameter_count
 
@@ -28,15 +27,9 @@ STALE = "text_branch.embeddings.position_ids"  # older versions of transformers 
 class LaionClapEncoder(PretrainedEncoder):
     modalities = ("text", "audio")
 
-    def __init__(
-        self,
-        checkpoint: Path | str,
-        architecture: str = "HTSAT-tiny",
-        fusion: bool = False,
-        precision: Precision = "fp32",
-    ) -> None:
-        super().__init__(precision)
-        self.checkpoint, self.architecture, self.fusion = Path(checkpoint), architecture, fusion
+    def __init__(self, settings: LaionClapSettings) -> None:
+        super().__init__(settings.precision)
+        self.checkpoint, self.architecture, self.fusion = settings.checkpoint, settings.architecture, settings.fusion
 
     def _load(self) -> Towers:
         if not self.checkpoint.is_file():

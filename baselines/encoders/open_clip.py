@@ -18,10 +18,10 @@ from torch.func import functional_call
 
 from baselines.encoders import packed_attention
 from baselines.encoders.pretrained import PretrainedEncoder, Towers
+from baselines.encoders.settings import OpenClipSettings
 from harness.contract.dataset import Unavailable
 from harness.contract.problems import BadInput
 from harness.machine import compute
-from harness.machine.compute import Precision
 from harness.nn import checkpoints
 from harness.nn.layers import parameter_count
 
@@ -32,15 +32,9 @@ WEIGHTS = ("open_clip_model.safetensors", "*.safetensors", "*.pt", "*.pth", "*.b
 class OpenClipEncoder(PretrainedEncoder):
     modalities = ("text", "image", "video")
 
-    def __init__(
-        self,
-        pretrained: Path | str,
-        architecture: str | None = None,
-        frames: int = 8,
-        precision: Precision = "fp32",
-    ) -> None:
-        super().__init__(precision, frames)
-        self.pretrained, self.architecture = Path(pretrained), architecture
+    def __init__(self, settings: OpenClipSettings) -> None:
+        super().__init__(settings.precision, settings.frames)
+        self.pretrained, self.architecture = settings.pretrained, settings.architecture
 
     def _load(self) -> Towers:
         library = _library()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from baselines.encoders.settings import PrecomputedSettings
 from harness.contract.dataset import WHOLE, Contents, Modality, Pairs
 from harness.contract.instruments import Encoder
 from harness.contract.problems import BadInput, some
@@ -24,20 +25,12 @@ from harness.reading import vectors
 class PrecomputedEncoder(Encoder):
     modalities: tuple[Modality, ...] = ("text", "image", "audio", "video")
 
-    def __init__(
-        self,
-        media: Path | str | None = None,
-        text: Path | str | None = None,
-        media_names: Path | str | None = None,
-        text_names: Path | str | None = None,
-        split: str | None = None,
-    ) -> None:
-        files, names = {"media": media, "text": text}, {"media": media_names, "text": text_names}
-        self.files = {side: Path(file) for side, file in files.items() if file}
-        self.names = {side: Path(name) for side, name in names.items() if name}
-        self.split = split
-        if not self.files:
-            raise BadInput("precomputed: neither `media` nor `text` is given; name a file of vectors for each side")
+    def __init__(self, settings: PrecomputedSettings) -> None:
+        files = {"media": settings.media, "text": settings.text}
+        names = {"media": settings.media_names, "text": settings.text_names}
+        self.files = {side: file for side, file in files.items() if file}
+        self.names = {side: name for side, name in names.items() if name}
+        self.split = settings.split
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
         """Nothing is learnt; the files are checked before anything is made from them."""

@@ -40,7 +40,7 @@ class Towers(NamedTuple):
 
 
 class PretrainedEncoder(TokenEncoder):
-    def __init__(self, precision: Precision = "fp32", frames: int = 8) -> None:
+    def __init__(self, precision: Precision, frames: int = 1) -> None:
         self.precision, self.frames = precision, frames
         self._towers: Towers | None = None
 

@@ -18,11 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.encoders.pretrained import PretrainedEncoder, Towers
+from baselines.encoders.settings import SentencesSettings
 from harness.contract.dataset import Contents, Modality, Pairs
 from harness.contract.instruments import Encoder, TokenEncoder
 from harness.contract.problems import BadInput
 from harness.machine import compute
-from harness.machine.compute import Precision
 from harness.nn import checkpoints
 from harness.nn.layers import masked_mean, parameter_count
 
@@ -40,16 +40,10 @@ ACTIVATIONS = {"Identity": nn.Identity, "Tanh": nn.Tanh, "ReLU": nn.ReLU, "GELU"
 class SentenceEncoder(PretrainedEncoder):
     modalities: tuple[Modality, ...] = ("text", "image", "audio", "video")
 
-    def __init__(
-        self,
-        checkpoint: Path | str,
-        media: Encoder | None = None,
-        pooling: Pooling | None = None,
-        prompt: str | None = None,
-        precision: Precision = "fp32",
-    ) -> None:
-        super().__init__(precision)
-        self.checkpoint, self.media, self.pooling, self.prompt = Path(checkpoint), media, pooling, prompt
+    def __init__(self, settings: SentencesSettings, media: Encoder | None = None) -> None:
+        super().__init__(settings.precision)
+        self.checkpoint, self.pooling, self.prompt = settings.checkpoint, settings.pooling, settings.prompt
+        self.media = media
 
     def _load(self) -> Towers:
         text = self.text_tower()

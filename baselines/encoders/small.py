@@ -22,8 +22,9 @@ from baselines.encoders import features
 from baselines.encoders.features import Shape
 from baselines.encoders.positives import Positives, contrast, reciprocal_ranks, right_ones
 from baselines.encoders.sampling import LookAlikes
+from baselines.encoders.settings import SmallEncoderSettings
 from baselines.encoders.towers import MediaTower, TextTower
-from harness.contract.dataset import Contents, Links, Modality, Pairs
+from harness.contract.dataset import Contents, Links, Pairs
 from harness.contract.instruments import TokenEncoder
 from harness.contract.store import Store
 from harness.machine import compute
@@ -40,20 +41,9 @@ LEAST_BETWEEN = 10  # steps from one validation to the next
 
 
 class SmallEncoder(TokenEncoder):
-    def __init__(
-        self,
-        steps: int,
-        batch: int,
-        dim: int,
-        lr: float,
-        patience: int = 0,
-        modality: Modality | None = None,
-        store: Store | None = None,
-        seed: int = 0,
-    ) -> None:
-        self.steps, self.batch, self.dim, self.lr, self.seed = steps, batch, dim, lr, seed
-        self.patience = patience  # validations without a gain after which training ends; 0: never
-        self.modality = modality  # as the suite says; None: that of the training data
+    def __init__(self, settings: SmallEncoderSettings, seed: int, store: Store | None = None) -> None:
+        self.steps, self.batch, self.dim, self.lr = settings.steps, settings.batch, settings.dim, settings.lr
+        self.patience, self.seed = settings.patience, seed
         self.store = store  # keeps the planes of what is trained on and of galleries
         self.learned: dict[str, Any] = {}  # how training went
 
@@ -62,8 +52,6 @@ class SmallEncoder(TokenEncoder):
     def fit(self, train: Pairs, validation: Pairs) -> None:
         if not len(train.queries):
             raise ValueError("the small encoder learns from scratch and got an empty training split: name another one")
-        if self.modality not in (None, train.candidates.modality):
-            raise ValueError(f"modality: {self.modality}, but the training data is {train.candidates.modality}")
         positives = Positives(train)
         items = int((positives.captions.counts > 0).sum())
         if min(items, positives.texts) < 2:

@@ -10,12 +10,13 @@ import torch
 from baselines.single_tower.scorer import SingleTower, batches
 from harness.contract.dataset import Contents, Unavailable
 from harness.contract.instruments import Captioner
+from harness.contract.settings import Settings
 from harness.machine import compute
 from harness.machine.compute import stage
 
 
 class Likelihood(SingleTower):
-    def __init__(self, captioner: Captioner, seed: int = 0) -> None:
+    def __init__(self, settings: Settings, captioner: Captioner) -> None:
         self.captioner = captioner
         self.parameters = captioner.parameters
 

@@ -23,6 +23,7 @@ from baselines.encoders.sampling import GROUP, in_groups
 from baselines.encoders.small import SmallEncoder
 from baselines.single_tower.joint import Joint
 from baselines.single_tower.scorer import SingleTower, batches
+from baselines.single_tower.settings import MatchSettings
 from harness.contract.dataset import Contents, Pairs, Unavailable
 from harness.contract.dataset import texts as text_contents
 from harness.machine import compute
@@ -43,13 +44,12 @@ TRIED, AMONG = 200, 32  # validation queries, and how many of the dual tower's c
 class Match(SingleTower):
     keeps_fit = True
 
-    def __init__(
-        self, encoder: SmallEncoder, steps: int, items: int, negatives: int, lr: float, layers: int, seed: int = 0
-    ) -> None:
+    def __init__(self, settings: MatchSettings, encoder: SmallEncoder, seed: int) -> None:
         if not isinstance(encoder, SmallEncoder):
             raise Unavailable("match starts from the towers of an encoder of kind small: name one as its encoder")
-        self.encoder, self.steps, self.items, self.negatives = encoder, steps, items, negatives
-        self.lr, self.layers, self.seed = lr, layers, seed
+        self.encoder, self.seed = encoder, seed
+        self.steps, self.items, self.negatives = settings.steps, settings.items, settings.negatives
+        self.lr, self.layers = settings.lr, settings.layers
 
     # -- training ---------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from baselines.single_tower.scorer import PAIRS_AT_ONCE, SingleTower, batches
+from baselines.single_tower.settings import PretrainedSettings
 from harness.contract.dataset import Contents, Pairs, Unavailable
 from harness.contract.problems import BadInput
 from harness.machine import compute
@@ -84,8 +85,8 @@ KINDS: dict[str, type[Blip] | type[Vilt]] = {"blip": Blip, "vilt": Vilt}
 
 
 class Pretrained(SingleTower):
-    def __init__(self, checkpoint: Path | str) -> None:
-        self.checkpoint = Path(checkpoint)
+    def __init__(self, settings: PretrainedSettings) -> None:
+        self.checkpoint = settings.checkpoint
         self._model: Model | None = None
 
     @property

@@ -27,7 +27,7 @@ from harness.store import embeddings
 from harness.store.artifacts import Store
 from harness.suite.spec import Cell, Component
 
-OPTIONAL = ("seed", "store", "scratch")  # for constructors with parameters of these names
+OWN = ("seed", "store", "scratch")  # what the builder itself has to hand in
 
 
 class Prepared(NamedTuple):
@@ -37,7 +37,7 @@ class Prepared(NamedTuple):
     digest: str
 
 
-class Workshop:
+class Builder:
     def __init__(self, store: Store, data: Path) -> None:
         self.store = store
         self.data = data
@@ -262,12 +262,14 @@ class Workshop:
             raise Unavailable(f"{component.kind}: {reason}") from reason
 
     def _construct(self, component: Component, seed: int, scratch: Path | None = None, **injected: Any) -> Any:
-        """With plain arguments from the suite, injected instruments and retrievers, and what its signature names."""
+        """With its settings, and by name what it needs. Outside code: its arguments, and what its signature names."""
         target: Callable[..., Any] = component.entry.load(component.section)
-        plain = {key: value for key, value in component.arguments.items() if not isinstance(value, Component)}
-        optional = dict(zip(OPTIONAL, (seed, self.store, scratch), strict=True))
-        asked = inspect.signature(target).parameters
-        return target(**plain, **injected, **{name: value for name, value in optional.items() if name in asked})
+        own = dict(zip(OWN, (seed, self.store, scratch), strict=True))
+        if component.kind == "python":
+            asked = inspect.signature(target).parameters
+            return target(**component.arguments, **injected, **{name: own[name] for name in OWN if name in asked})
+        needed = {name: own[name] for name in OWN if name in component.entry.needs}
+        return target(component.settings, **injected, **needed)
 
 
 def open_dataset(component: Component, data: Path) -> Dataset:
@@ -275,8 +277,10 @@ def open_dataset(component: Component, data: Path) -> Dataset:
     reason = entry.absent(data)
     if reason:
         raise Unavailable(reason)
-    arguments = {"root": data / entry.folder} if entry.folder else {}
-    dataset: Dataset = entry.load("datasets")(**arguments, **component.arguments)
+    target, root = entry.load("datasets"), {"root": data / entry.folder} if entry.folder else {}
+    dataset: Dataset = (
+        target(**component.arguments) if component.kind == "python" else target(component.settings, **root)
+    )
     return dataset
 
 

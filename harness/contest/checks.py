@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from harness.contest import child
 from harness.contract.problems import BadInput, Problem, last_line
+from harness.suite.schema import is_hub, kind
 from harness.suite.spec import Component, Suite
 
 PLAN_S = 60.0  # a plan waits so long for one import, or one dataset's annotations
@@ -81,7 +82,11 @@ def absence(component: Component, home: Path, data: Path) -> str | None:
         return reason or entry.about or f"{component.kind}: this version can't build it yet"
     for key, value in component.arguments.items():
         if isinstance(value, Path) and not value.exists():
-            if not entry.arguments[key].hub or value.suffix in WEIGHTS or not re.fullmatch(HUB_NAME, str(value)):
+            if (
+                not is_hub(kind(entry.settings.model_fields[key]))
+                or value.suffix in WEIGHTS
+                or not re.fullmatch(HUB_NAME, str(value))
+            ):
                 return f"{component.kind}: nothing at {home / value} ({key}); put it there, or correct the path"
             if os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "TRUE", "YES", "ON") and _elsewhere(str(value)):
                 return (
@@ -162,11 +167,11 @@ def _arguments(component: Component, found: Any) -> Finding | None:
     """Check that its constructor takes the arguments."""
     import inspect
 
-    from harness.contest.builder import OPTIONAL
+    from harness.contest.builder import OWN
 
     signature = inspect.signature(found)
     instruments = [need for need in component.entry.needs if need in ("encoder", "captioner")]
-    offered = [name for name in OPTIONAL if name in signature.parameters]
+    offered = [name for name in OWN if name in signature.parameters]
     try:
         signature.bind(**{**component.arguments, **dict.fromkeys([*instruments, *offered])})
     except TypeError as error:

@@ -73,8 +73,16 @@ def _put_cwd(folder: str | None) -> None:
         os.chdir(folder)
 
 
+# PyTorch writes it down when some optimiser first loads its compiler: nobody's doing.
+OF_TORCH = "TORCHINDUCTOR_CACHE_DIR"
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != OF_TORCH}
+
+
 def _put_environment(kept: dict[str, str]) -> None:
-    for name in os.environ.keys() - kept.keys():
+    for name in _environment().keys() - kept.keys():
         del os.environ[name]
     os.environ.update(kept)
 
@@ -124,7 +132,7 @@ SETTINGS = (
     Setting("torch backends", _backends, _put_backends, "torch"),
     Setting("faiss threads", _faiss_threads, lambda n: sys.modules["faiss"].omp_set_num_threads(n)),
     Setting("numpy error handling", np.geterr, lambda kept: np.seterr(**kept)),
-    Setting("environment variables", lambda: dict(os.environ), _put_environment),
+    Setting("environment variables", _environment, _put_environment),
     Setting("sys.path", lambda: list(sys.path), _put_path),
     Setting("working directory", _cwd, _put_cwd),
     Setting("warning filters", lambda: list(warnings.filters), _put_filters),

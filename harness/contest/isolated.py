@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.contest import child
-from harness.contest.builder import Workshop
+from harness.contest.builder import Builder
 from harness.machine import compute
 from harness.machine.disk import in_words
 from harness.suite.spec import Cell, Suite
@@ -40,15 +40,15 @@ class Job(NamedTuple):
     compute: compute.Compute
 
 
-def prepare(cell: Cell, suite: Suite, workshop: Workshop, k: int) -> None:
+def prepare(cell: Cell, suite: Suite, builder: Builder, k: int) -> None:
     """Prepare a cell with outside code, or with a limit of its own; other cells need no process."""
     own = cell.retriever.component.limit_s
     if own is None and not any(part.entry.foreign for part in cell.parts()):
         return
-    store = workshop.store
+    store = builder.store
     current = frozenset(store.current | store.verified.keys())
     failed = {digest: _why(error) for digest, (error, _) in store.failed.items()}
-    job = Job(cell, store.root, store.fresh, current, failed, workshop.data, k, compute.current())
+    job = Job(cell, store.root, store.fresh, current, failed, builder.data, k, compute.current())
     hint = "; raise `limit_s`, beside the retriever or at the top of the suite, if it needs longer"
     for answer in child.answers("harness.contest.isolated:work", [job], own or suite.limit_s, hint):
         if answer.failure is not None:
@@ -73,10 +73,10 @@ def work(job: Job) -> Outcome:
     store, spec = Store(job.cache, job.fresh), job.cell.task
     store.current |= job.current
     store.failed |= {digest: (Failed(text), None) for digest, text in job.failed.items()}
-    workshop = Workshop(store, job.data)
-    task = open_task(spec.name, workshop.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
+    builder = Builder(store, job.data)
+    task = open_task(spec.name, builder.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
     try:
-        _try_out(workshop.retriever(job.cell, task), task, job.k)
+        _try_out(builder.retriever(job.cell, task), task, job.k)
     except (Exception, SystemExit) as error:
         failed = {digest: _why(cause) for digest, (cause, _) in store.failed.items() if digest not in job.failed}
         if not failed or isinstance(error, child.plain_errors()):

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.contest import guard, isolated, preview
 from harness.contest.asking import Contestant, Questions
-from harness.contest.builder import Workshop
+from harness.contest.builder import Builder
 from harness.contest.task import Task, open_task, write_page
 from harness.contest.timing import contest
 from harness.contract.dataset import Links, Unavailable
@@ -62,7 +62,7 @@ class Outcome:
 
 def run(session: Session) -> Outcome:
     """Every cell of the suite ends as a record: ok, failed or unavailable."""
-    workshop = Workshop(session.store, session.data)
+    builder = Builder(session.store, session.data)
     contests: dict[tuple[str, int], list[Cell]] = {}
     for cell in session.suite.cells():
         contests.setdefault((cell.task.name, cell.seed), []).append(cell)
@@ -70,7 +70,7 @@ def run(session: Session) -> Outcome:
     for number, ((name, seed), cells) in enumerate(contests.items(), 1):
         say(f"[{number}/{len(contests)}] {name}, seed {seed}: {len(cells)} cells")
         kept, cells = _refuse(session, cells)
-        reused += kept + (_contest(session, workshop, cells) if cells else 0)
+        reused += kept + (_contest(session, builder, cells) if cells else 0)
     records = [session.folder.record(cell.file) for cell in session.suite.cells()]
     return Outcome(
         failed=sum(1 for each in records if each is None or each["status"] == "failed"),
@@ -104,14 +104,14 @@ def _refuse(session: Session, cells: list[Cell]) -> tuple[int, list[Cell]]:
     return kept, others
 
 
-def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
+def _contest(session: Session, builder: Builder, cells: list[Cell]) -> int:
     """One task and seed; returns how many finished cells were kept as they are."""
     try:
         spec = cells[0].task
-        task = open_task(spec.name, workshop.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
+        task = open_task(spec.name, builder.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
         done = {cell for cell in cells if not session.fresh and _finished(session, cell, task)}
         if len(done) < len(cells):
-            task = replace(task, leaks=workshop.leaks(spec.dataset, spec.part))
+            task = replace(task, leaks=builder.leaks(spec.dataset, spec.part))
     except Unavailable as reason:
         say(f"  unavailable: {reason}")
         _give_up(session, cells, "unavailable", str(reason))
@@ -130,13 +130,13 @@ def _contest(session: Session, workshop: Workshop, cells: list[Cell]) -> int:
         changed = sources.changed(session.folder.record(cell.file) or {}, cell.sources)
         if changed:
             say(f"  {cell.retriever.name}: the source of {', '.join(changed)} changed: run again")
-    ready = _prepare(session, workshop, task, [cell for cell in cells if cell not in done])
+    ready = _prepare(session, builder, task, [cell for cell in cells if cell not in done])
     if not ready:
         if done:
             say(f"  {len(done)} cells reused, with the timing of the session that made them")
         return len(done)
-    ready |= _prepare(session, workshop, task, [cell for cell in cells if cell in done])
-    _measure(session, workshop, task, [(cell, *ready[cell]) for cell in cells if cell in ready])
+    ready |= _prepare(session, builder, task, [cell for cell in cells if cell in done])
+    _measure(session, builder, task, [(cell, *ready[cell]) for cell in cells if cell in ready])
     return 0
 
 
@@ -153,9 +153,7 @@ def _finished(session: Session, cell: Cell, task: Task) -> bool:
     )
 
 
-def _prepare(
-    session: Session, workshop: Workshop, task: Task, cells: list[Cell]
-) -> dict[Cell, tuple[Contestant, Frame]]:
+def _prepare(session: Session, builder: Builder, task: Task, cells: list[Cell]) -> dict[Cell, tuple[Contestant, Frame]]:
     """Fit and index, through the store. A failed or unavailable cell is recorded at once, and the others go on."""
     ready: dict[Cell, tuple[Contestant, Frame]] = {}
     for place, cell in enumerate(cells):
@@ -167,10 +165,10 @@ def _prepare(
         begun = time.monotonic()
         changed: dict[str, None] = {}
         try:
-            isolated.prepare(cell, session.suite, workshop, session.depth)
+            isolated.prepare(cell, session.suite, builder, session.depth)
             with guard.kept(cell.retriever.name, changed), session.store.ledger() as book:
-                retriever = workshop.retriever(cell, task)
-            details = workshop.details(cell)
+                retriever = builder.retriever(cell, task)
+            details = builder.details(cell)
         except Unavailable as reason:
             say(f"  {cell.retriever.name}: unavailable: {reason}")
             _give_up(session, [cell], "unavailable", str(reason), task)
@@ -201,12 +199,12 @@ def _shown_early(cell: Cell) -> bool:
     return component.entry.paradigm == "dual-tower" and not any(part.entry.foreign for part in cell.parts())
 
 
-def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple[Cell, Contestant, Frame]]) -> None:
+def _measure(session: Session, builder: Builder, task: Task, ready: list[tuple[Cell, Contestant, Frame]]) -> None:
     from harness.machine import environment
 
     say(f"  timing {len(ready)} contestants")
     try:
-        questions = _questions(session, workshop, task, [cell for cell, _, _ in ready])
+        questions = _questions(session, builder, task, [cell for cell, _, _ in ready])
         before = environment.busy()
         contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
         noise = environment.noise(before, environment.busy())
@@ -228,7 +226,7 @@ def _measure(session: Session, workshop: Workshop, task: Task, ready: list[tuple
             _give_up(session, [cell], "failed", contestant.failure, task)
 
 
-def _questions(session: Session, workshop: Workshop, task: Task, cells: list[Cell]) -> Questions:
+def _questions(session: Session, builder: Builder, task: Task, cells: list[Cell]) -> Questions:
     """Other queries to warm up with: validation's, else train's, else the task's own.
 
     The task's own also where an encoder, or one that encodes media for it, knows no others.
@@ -237,7 +235,7 @@ def _questions(session: Session, workshop: Workshop, task: Task, cells: list[Cel
     used = [part for each in cells if each.encoder for part in ([each.encoder] if text else each.encoder.parts())]
     if any(part.entry.closed for part in used):
         return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
-    train, validation = workshop.pairs(cell.task.dataset, cell.task.direction)
+    train, validation = builder.pairs(cell.task.dataset, cell.task.direction)
     for name, pairs in (("validation", validation), ("train", train)):
         if len(pairs.queries) and name != cell.task.split:  # the task's own split would be known already
             return Questions(task.queries, pairs.queries[:1000], name, task.items, session.depth, cell.seed)

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.contract.dataset import Contents, Dataset, Pairs, Split, Unavailable, Waveform, texts
-    from harness.contract.entry import Argument, Entry
+    from harness.contract.entry import Entry
     from harness.contract.instruments import Captioner, Encoder, Instrument, TextTower, TokenEncoder
     from harness.contract.problems import BadInput, Problems
     from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported, best
+    from harness.contract.settings import Conflict, Settings
     from harness.contract.store import Recipe, Store
 
 __all__ = [
-    "Argument",
     "BadInput",
     "Captioner",
+    "Conflict",
     "Contents",
     "Dataset",
     "Encoder",
@@ -31,6 +32,7 @@ __all__ = [
     "Ranking",
     "Recipe",
     "Retriever",
+    "Settings",
     "Split",
     "Store",
     "TextTower",
@@ -43,10 +45,11 @@ __all__ = [
 ]
 HOMES = {
     "dataset": ("Contents", "Dataset", "Pairs", "Split", "Unavailable", "Waveform", "texts"),
-    "entry": ("Argument", "Entry"),
+    "entry": ("Entry",),
     "instruments": ("Captioner", "Encoder", "Instrument", "TextTower", "TokenEncoder"),
     "problems": ("BadInput", "Problems"),
     "retriever": ("Footprint", "Ranking", "Retriever", "Unsupported", "best"),
+    "settings": ("Conflict", "Settings"),
     "store": ("Recipe", "Store"),
 }
 HOME = {name: module for module, names in HOMES.items() for name in names}

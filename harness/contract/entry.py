@@ -1,4 +1,6 @@
-"""What the registry knows of a kind: where it lives, what it takes, what it needs. Called by `harness/kinds`."""
+"""What the registry knows of a kind: where it lives, what it takes, what it needs. A package announces its entries by
+entry points in the groups `harness.retrievers`, `harness.datasets`, `harness.encoders` and `harness.captioners`.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.contract.settings import SECTIONS, Section, Settings
 from harness.machine.files import is_folder
 
-Section = Literal["retrievers", "datasets", "encoders", "captioners"]
-SECTIONS: tuple[Section, ...] = ("retrievers", "datasets", "encoders", "captioners")
-REQUIRED: Any = ...
+__all__ = ["SECTIONS", "Entry", "Section", "WrongTarget", "folder_state"]
+
 # Only what is one of these is ever called; a dataset is any class with a `split`.
 INTERFACES: Mapping[str, tuple[str, str]] = {
     "retrievers": ("harness.contract", "Retriever"),
@@ -28,43 +30,32 @@ class WrongTarget(Exception):
 
 
 @dataclass(frozen=True)
-class Argument:
-    """One key that a kind accepts in a suite. A list in place of the value makes a variant for each member."""
-
-    # `Any` type that pydantic can check, or "dataset", "encoder", "captioner", "retriever": the name of another
-    # component of the suite (or that component itself, written in place), its default a kind. With `Path` it isn't the
-    # name that shapes digests but what lies there, where something does; a relative one is seen from the suite's file.
-    type: Any
-    default: Any = REQUIRED
-    above: float | None = None  # the value must be greater
-    at_least: float | None = None
-    at_most: float | None = None
-    later: bool = False  # it came when suites had been run already: its default leaves their digests as they were
-    hub: bool = False  # a path, or the name of a checkpoint that lies elsewhere
-
-
-@dataclass(frozen=True)
 class Entry:
-    kind: str
     target: str  # package.module:Class, imported when the first one is built; empty: this version can't build it
-    arguments: Mapping[str, Argument] = field(default_factory=dict)
+    settings: type[Settings] = Settings
     about: str = ""
     version: int = 1  # raise it whenever the same configuration gives other results: what was made before is made anew
     seeded: bool = True  # false: the seed changes nothing, so that all seeds share one
     modalities: tuple[str, ...] = ("image", "audio", "video")  # the media it can handle
-    needs: tuple[str, ...] = ()  # handed to its constructor by name: encoder, captioner, store; and `links` to controls
+    # What its constructor is handed by name, besides its settings. Where the settings have a field of that name, the
+    # suite names it there; else: encoder, captioner (the task's), store, scratch (a folder for checkpoints), seed; and
+    # `links` to controls. What those must offer: `Settings.wants`.
+    needs: tuple[str, ...] = ()
+    offers: tuple[str, ...] | None = ()  # to those that are handed it, in the words of `settings`; None: nobody knows
     asks: tuple[str, ...] = ("text", "image", "audio", "video")  # retrievers: the queries it can answer
     paradigm: str = ""  # retrievers: one of harness.contract.PARADIGMS
+    tiny: Mapping[str, Any] = field(default_factory=dict)  # retrievers: settings with which it is trained in a second
     requires: tuple[str, ...] = ()  # modules that must be importable
     install: str = ""  # the command that brings them
     generated: bool = False  # datasets: made by a program
     closed: bool = False  # encoders: knows what it was given and no other queries, such as one warms up with
-    folder: str = ""  # datasets: where it lies below the data root
+    folder: str = ""  # datasets: where it lies below the data root, which its constructor is handed as `root`
     obtain: str = ""  # datasets: where it comes from, under which licence
     folds: Mapping[str, int] = field(default_factory=dict)  # datasets: value of `protocol` → folds it is asked in
     # module:function, called with the arguments before anything is made: a sentence that says what is wrong with them,
-    # or None. It must not import torch or faiss itself.
+    # or None. For what settings can't tell by themselves; it must not import torch or faiss itself.
     check: str = ""
+    kind: str = ""  # the name that suites know it by: its entry point's
     foreign: bool = False  # from another package or a suite's `kind: python`: prepared in a process of its own
     home: Path | None = None  # `kind: python`: the folder of the suite, where modules are looked for too
 
@@ -132,14 +123,3 @@ def _importable(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):  # the package that it's in isn't there; or it's half imported
         return False
-
-
-# Arguments that several kinds share.
-WHOLE: dict[str, Any] = {"at_least": 1, "at_most": 50_000_000}
-FRAMES = {"frames": Argument(int, 8, at_least=1, at_most=1000)}  # of a video
-PRECISION = {"precision": Argument(Literal["fp32", "bf16"], "fp32")}
-
-TEACHER = {  # distillation: the same for whoever learns from captions of the gallery
-    "teacher": Argument(Literal["none", "dual", "likelihood"], "none"),
-    "teacher_texts": Argument(int, 4000, **WHOLE),
-}

@@ -11,7 +11,6 @@ import numpy as np
 
 from harness.contract.dataset import Contents, Pairs
 
-PARADIGMS = ("single-tower", "dual-tower", "generative", "hybrid", "control")
 PAD = -1  # the id that stands where fewer than k candidates were found
 
 

@@ -4,49 +4,83 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, create_model
 
 from harness.contract.problems import Problems, meant
+from harness.contract.settings import CaptionerName, Count, EncoderName, Medium, Paradigm, Settings
 from harness.machine.files import objection
 from harness.suite import sources
 from harness.suite.paths import Paths
-from harness.suite.registry import Argument, Entry, Section, kinds
+from harness.suite.registry import Entry, Section, kinds
 from harness.suite.schema import WRONG, fields, found, mapping
 from harness.suite.spec import INSTRUMENTS, Component
 from harness.suite.yaml_tree import Node
 
 MOST_PARTS = 60  # components in one component; more is a mistake, or made to exhaust memory
-PARADIGMS = ("single-tower", "dual-tower", "generative", "hybrid", "control")
-Medium = Literal["image", "audio", "video"]
+Seconds = Annotated[float, Field(gt=0, le=31_536_000)]  # for preparing a cell; a year is enough
 
-# `kind: python`: a class that no registry knows. It is imported when it is built, not before.
-_OUTSIDE = {"target": Argument(str), "arguments": Argument(dict[str, Any], {}), "version": Argument(int, 1, at_least=1)}
-_MEDIA = {"modalities": Argument(list[Medium], ["image", "audio", "video"])}
-_NEEDS = {"needs": Argument(list[Literal["encoder", "captioner", "store", "links"]], [])}
-PYTHON: Mapping[Section, Mapping[str, Argument]] = {
-    "datasets": {**_OUTSIDE, "modality": Argument(Medium), "generated": Argument(bool, False)},
-    "encoders": {**_OUTSIDE, **_MEDIA},
-    "captioners": {**_OUTSIDE, **_MEDIA, **_NEEDS},
-    "retrievers": {**_OUTSIDE, **_MEDIA, **_NEEDS, "paradigm": Argument(Literal[PARADIGMS])},
+
+class Outside(Settings):
+    """`kind: python`: a class that no registry knows. It is imported when it is built, not before."""
+
+    target: str = Field(description="package.module:Class")
+    arguments: dict[str, Any] = Field({}, description="go to the constructor as they are")
+    version: int = Field(1, ge=1, description="raise it when results change for a reason that nobody can see")
+
+
+class OutsideDataset(Outside):
+    modality: Medium
+    generated: bool = Field(False, description="made by a program")
+
+
+class OutsideEncoder(Outside):
+    modalities: list[Medium] = Field(["image", "audio", "video"], description="the media that it can handle")
+
+
+class OutsideCaptioner(OutsideEncoder):
+    needs: list[Literal["encoder", "captioner", "store", "links"]] = Field([], description="go to it by name")
+
+
+class OutsideRetriever(OutsideCaptioner):
+    paradigm: Paradigm
+
+
+PYTHON: Mapping[Section, type[Outside]] = {
+    "datasets": OutsideDataset,
+    "encoders": OutsideEncoder,
+    "captioners": OutsideCaptioner,
+    "retrievers": OutsideRetriever,
 }
-OVERRIDES = {name: Argument(name, None) for name in INSTRUMENTS}
-LIMIT = Argument(float, None, above=0, at_most=31_536_000)  # seconds for preparing a cell; a year is enough
-FOR_TASKS = {
-    "tasks": Argument(list[str] | str, None),
-    "queries": Argument(int, None, at_least=1, at_most=50_000_000),  # so many of a task's queries, where all are dear
-    "limit_s": LIMIT,  # to prepare it in a process of its own that ends after so many seconds
-}
 
 
-def keys_of(section: Section, node: Node) -> Mapping[str, Argument]:
-    """What may be written for a component beside its kind; nothing where the kind isn't known."""
+class Beside(Settings):
+    """What may stand beside any retriever's own keys."""
+
+    encoder: EncoderName | None = Field(None, description="in place of the task's")
+    captioner: CaptionerName | None = Field(None, description="in place of the task's")
+    tasks: list[str] | str | None = Field(None, description="globs of the tasks that it is for")
+    queries: Count | None = Field(None, description="it is asked so many of a task's, where all are dear")
+    limit_s: Seconds | None = Field(None, description="to prepare it in a process that ends after so many seconds")
+
+
+FOR_TASKS = ("tasks", "queries", "limit_s")
+
+
+@cache
+def _beside(settings: type[Settings]) -> type[Settings]:
+    return Beside if settings is Settings else create_model(settings.__name__, __base__=(settings, Beside))
+
+
+def keys_of(section: Section, node: Node) -> type[Settings]:
+    """What may be written for a component beside its kind; nothing of its own where the kind isn't known."""
     name = kind_of(node)
-    own = {**OVERRIDES, **FOR_TASKS} if section == "retrievers" else {}
-    if name == "python":
-        return {**own, **PYTHON[section]}
     entry = kinds(section).get(name or "")
-    return {**own, **entry.arguments} if entry else own
+    own = PYTHON[section] if name == "python" else entry.settings if entry else Settings
+    return _beside(own) if section == "retrievers" else own
 
 
 def kind_of(node: Node) -> str | None:
@@ -105,8 +139,7 @@ class Components:
         entry = self._entry(section, node, where)
         if entry is None:
             return WRONG
-        table = keys_of(section, node)
-        values = fields(node, table, f"{where}.", self.problems, self.refer, ignore=("kind",))
+        values = fields(node, keys_of(section, node), f"{where}.", self.problems, self.refer, ignore=("kind",))
         if values is None:
             return WRONG
         instruments: dict[str, Component] = {}
@@ -115,7 +148,7 @@ class Components:
             extra = {key: values.pop(key) for key in FOR_TASKS}
             tasks = extra["tasks"]
             extra["tasks"] = (tasks,) if isinstance(tasks, str) else tasks and tuple(tasks)
-            instruments = {key: values.pop(key) for key in INSTRUMENTS if key not in entry.arguments}
+            instruments = {key: values.pop(key) for key in INSTRUMENTS if key not in entry.settings.model_fields}
             instruments = {key: used for key, used in instruments.items() if used is not None}
         if entry.kind == "python":
             entry = _outside(section, values, self.home.absolute())
@@ -142,7 +175,26 @@ class Components:
         component = Component(
             name, section, entry.kind, values, node.line, entry, instruments, written=written, **extra
         )
+        if not self._fitting(component, node, where):
+            return WRONG
         return self._weighed(component, where)
+
+    def _fitting(self, component: Component, node: Node, where: str) -> bool:
+        """Whether those that it names are such as it wants."""
+        right = True
+        wanted = component.arguments.get("modality")
+        for key, used in component.arguments.items():
+            told = component.objection(key, used) if isinstance(used, Component) else None
+            if told:
+                self.problems.add(_line(node, key), f"{where}.{key} is '{used.name}' of kind {used.kind}, {told}")
+                right = False
+            if isinstance(used, Component) and used.section == "datasets" and wanted not in (None, used.modality):
+                self.problems.add(
+                    _line(node, "modality"),
+                    f"{where}.modality is '{wanted}', and {used.name} holds {used.modality}; expected that; correct it",
+                )
+                right = False
+        return right
 
     def _readable(self, key: str, value: Any, node: Node, where: str) -> bool:
         """Whether a path leads to something that can be read and is not too much, or to nothing yet."""
@@ -161,7 +213,7 @@ class Components:
             told = f"{where}.kind is {'missing' if 'kind' not in given else found(given['kind'])}"
             hint = f"write `kind: {known[0]}` or another one"
         elif name in known:
-            return kinds(section).get(name) or Entry("python", "")
+            return kinds(section).get(name) or Entry("", kind="python")
         else:
             told, hint = f"{where}.kind is '{name[:80]}'", f"correct it{meant(name, known)}"
         line = given["kind"].line if "kind" in given else node.line
@@ -193,8 +245,9 @@ def _line(node: Node, key: str) -> int:
 
 def _outside(section: Section, values: Mapping[str, Any], home: Path) -> Entry:
     return Entry(
-        "python",
         values["target"],
+        kind="python",
+        offers=None,
         version=values["version"],
         modalities=tuple([values["modality"]] if section == "datasets" else values["modalities"]),
         needs=tuple(values.get("needs", ())),

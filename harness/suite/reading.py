@@ -6,11 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationInfo, field_validator
 
 from harness.contract.problems import Problems, meant
-from harness.suite.components import LIMIT, Components, keys_of
-from harness.suite.registry import Argument, Section
+from harness.contract.settings import Conflict, Settings
+from harness.suite.components import Components, Seconds, keys_of
+from harness.suite.registry import Section
+from harness.suite.scenarios import SCENARIOS, USUAL
 from harness.suite.schema import WRONG, fields, found, mapping
 from harness.suite.spec import Component, RetrieverSpec, Suite
 from harness.suite.tasks import check_instruments, tasks_of
@@ -21,26 +25,29 @@ from harness.suite.yaml_tree import Node
 MOST_CELLS = 100_000
 LONGEST = 60  # characters of a name that becomes part of a file's name
 
-PLAIN = {
-    "about": Argument(str, ""),
-    "k": Argument(list[int], [1, 5, 10], at_least=1, at_most=10_000),
-    "seeds": Argument(list[int], [0], at_least=0, at_most=2**32 - 1),
-    "limit_s": replace(LIMIT, default=3600.0),
-}
-NAMED: tuple[Section, ...] = ("datasets", "encoders", "captioners")
-KEYS = ("name", *PLAIN, "scenarios", *NAMED, "tasks", "retrievers")
 
-# What may be timed, and how. A new scenario is one line here and one in `measure`.
-SCENARIOS: Mapping[str, Mapping[str, Argument]] = {
-    "offline": {  # all queries at once: throughput
-        "rounds": Argument(int, 5, at_least=1, at_most=1000),
-        "cap_s": Argument(float, 60.0, above=0, at_most=86_400),
-    },
-    "single": {  # one query after the other: latency
-        "queries": Argument(int, 200, at_least=1, at_most=10_000_000),
-        "cap_s": Argument(float, 30.0, above=0, at_most=86_400),
-    },
-}
+class Plain(Settings):
+    """The keys that hold numbers and text."""
+
+    about: str = ""
+    k: list[Annotated[int, Field(ge=1, le=10_000)]] = [1, 5, 10]
+    seeds: list[Annotated[int, Field(ge=0, le=2**32 - 1)]] = [0]
+    limit_s: Seconds = 3600.0
+
+    @field_validator("k", "seeds")
+    @classmethod
+    def _some(cls, numbers: list[int], info: ValidationInfo) -> list[int]:
+        key = str(info.field_name)
+        if not numbers:
+            raise Conflict(key, f"{key} is an empty list; expected at least one number; remove the key")
+        twice = [number for number in numbers if numbers.count(number) > 1] if key == "seeds" else []
+        if twice:
+            raise Conflict(key, f"seeds has {twice[0]} twice; expected each seed once; remove one")
+        return numbers
+
+
+NAMED: tuple[Section, ...] = ("datasets", "encoders", "captioners")
+KEYS = ("name", *Plain.model_fields, "scenarios", *NAMED, "tasks", "retrievers")
 
 
 def load(path: str | Path) -> Suite:
@@ -55,7 +62,8 @@ def load(path: str | Path) -> Suite:
                 f"unknown key {key[:80]}; expected {', '.join(KEYS)}; correct or remove it{meant(key, KEYS)}",
             )
     name = _name(given, problems)
-    plain = _plain(given, problems)
+    plain = Node({key: node for key, node in given.items() if key in Plain.model_fields}, 1)
+    values = fields(plain, Plain, "", problems, _no_reference) or {}
     scenarios = _scenarios(given.get("scenarios"), problems)
     components = Components(_named(given, problems), problems)
     retrievers = _retrievers(_members(given, "retrievers", dict, problems), components, problems)
@@ -63,7 +71,7 @@ def load(path: str | Path) -> Suite:
     for section in NAMED:
         for each in components.named[section]:
             components.get(section, each)
-    count = len(tasks) * len(retrievers) * len(plain.get("seeds", ()))
+    count = len(tasks) * len(retrievers) * len(values.get("seeds", ()))
     if count > MOST_CELLS:
         problems.add(
             None,
@@ -72,9 +80,9 @@ def load(path: str | Path) -> Suite:
     else:
         check_instruments(tasks, retrievers, problems)
     problems.raise_if_any()
-    k, seeds = tuple(sorted(set(plain["k"]))), tuple(plain["seeds"])
+    k, seeds = tuple(sorted(set(values["k"]))), tuple(values["seeds"])
     chosen = (name, k, seeds, scenarios, tuple(tasks), tuple(retrievers))
-    return Suite(*chosen, Path(path), text, plain["limit_s"], about=plain["about"])
+    return Suite(*chosen, Path(path), text, values["limit_s"], about=values["about"])
 
 
 def read_dataset(path: str | Path, name: str) -> Component | None:
@@ -110,31 +118,14 @@ def _safe(name: str, node: Node, where: str, problems: Problems) -> str:
     return name
 
 
-def _plain(given: Mapping[str, Node], problems: Problems) -> dict[str, Any]:
-    """The keys that hold numbers and text. What is wrong is left out, so that the others can be used all the same."""
-    values: dict[str, Any] = {}
-    for key, argument in PLAIN.items():
-        alone = Node({key: given[key]} if key in given else {}, 1)
-        values |= fields(alone, {key: argument}, "", problems, _no_reference) or {}
-    for key in ("k", "seeds"):
-        chosen = values.get(key)
-        if chosen is None:
-            continue
-        if not chosen:
-            problems.add(given[key].line, f"{key} is an empty list; expected at least one number; remove the key")
-        if key == "seeds" and len(set(chosen)) < len(chosen):
-            twice = next(seed for seed in chosen if chosen.count(seed) > 1)
-            problems.add(given[key].line, f"seeds has {twice} twice; expected each seed once; remove one")
-    return values
-
-
 def _scenarios(node: Node | None, problems: Problems) -> dict[str, dict[str, Any]]:
     if node is None:
-        node = Node({name: Node({}, 1) for name in SCENARIOS}, 1)
+        node = Node({name: Node({}, 1) for name in USUAL}, 1)
     given = mapping(node, "scenarios", problems) or {}
     if not given and not node.broken and (node.value is None or isinstance(node.value, dict)):
         problems.add(
-            node.line, f"scenarios is empty; expected one of {', '.join(SCENARIOS)}; remove the key to have them all"
+            node.line,
+            f"scenarios is empty; expected one of {', '.join(SCENARIOS)}; remove the key to have {' and '.join(USUAL)}",
         )
     chosen = {}
     for name, member in given.items():
@@ -145,6 +136,8 @@ def _scenarios(node: Node | None, problems: Problems) -> dict[str, dict[str, Any
                 f"it{meant(name, SCENARIOS)}",
             )
         else:
+            if name == "batch" and isinstance(member.value, list):  # the short way to write it
+                member = Node({"sizes": member}, member.line)
             chosen[name] = fields(member, SCENARIOS[name], f"scenarios.{name}.", problems, _no_reference) or {}
     if chosen and "offline" not in chosen and len(chosen) == len(given) and not node.broken:
         problems.add(

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.machine.files import file_digest
+from harness.suite.registry import OURS
 
-OURS = ("harness", "baselines", "cart")  # these have a version of their own: `Entry.version`
 MOST_FILES = 500
 MOST_BYTES = 10_000_000
 

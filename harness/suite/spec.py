@@ -18,8 +18,9 @@ from pydantic_core import to_jsonable_python
 
 from harness.contract.folds import folds
 from harness.contract.problems import Problem, SuiteError, meant
+from harness.contract.settings import Settings
 from harness.machine.files import path_digest
-from harness.suite.registry import Entry, Section
+from harness.suite.registry import Entry, Section, offering
 
 INSTRUMENTS = ("encoder", "captioner")
 
@@ -48,15 +49,29 @@ class Component:
         """Of all that shapes what it does. Names and lines are not among it."""
         target = self.entry.target if self.kind == "python" else None  # ours may move without being another one
         given = {**self.arguments, **self.written} if self.kind == "python" else self.arguments
-        known = self.entry.arguments
+        settings = self.entry.settings
         arguments = {
             key: _digested(value)
             for key, value in given.items()
-            if not (key in known and known[key].later and value == known[key].default)
+            if not (key in settings.later and value == settings.model_fields[key].default)
         }
         instruments = {key: value.digest for key, value in self.instruments.items()}
         own = [dict(self.sources)] if self.kind == "python" else []
         return _sha256([self.section, self.kind, target, self.entry.version, arguments, instruments, *own])
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What its constructor takes: components by their names, which it is handed besides."""
+        plain = {key: each.name if isinstance(each, Component) else each for key, each in self.arguments.items()}
+        return self.entry.settings(**plain)
+
+    def objection(self, need: str, used: Component) -> str | None:
+        """Why it can't be handed this one, and what to do; None when it can, or nobody knows."""
+        wanted = {} if self.kind == "python" else self.settings.wants()
+        if need not in wanted or used.entry.offers is None or wanted[need] in used.entry.offers:
+            return None
+        able = " or ".join(offering(used.section, wanted[need]))
+        return f"which doesn't offer {wanted[need]}; expected one of kind {able}; name another"
 
     @property
     def config(self) -> dict[str, Any]:
@@ -70,8 +85,8 @@ class Component:
     @cached_property
     def wants(self) -> frozenset[str]:
         """The instruments that it, or a retriever inside it, takes from the task."""
-        needs = ((need, part) for part in self.parts() for need in part.entry.needs)
-        return frozenset(need for need, part in needs if need in INSTRUMENTS and need not in part.instruments)
+        needs = ((need, part) for part in self.parts() for need in part.entry.needs if need in INSTRUMENTS)
+        return frozenset(need for need, part in needs if need not in part.instruments and need not in part.arguments)
 
     @property
     def inside(self) -> tuple[Component, ...]:

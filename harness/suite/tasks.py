@@ -7,21 +7,23 @@ from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any, Literal
 
+from pydantic import Field
+
 from harness.contract.problems import Problems, meant
+from harness.contract.settings import CaptionerName, DatasetName, EncoderName, Settings
 from harness.suite.components import Components
-from harness.suite.registry import Argument
 from harness.suite.schema import fields, found
 from harness.suite.spec import INSTRUMENTS, Component, RetrieverSpec, TaskSpec
 from harness.suite.yaml_tree import Node
 
-TASK = {
-    "dataset": Argument("dataset"),
-    "split": Argument(Literal["train", "validation", "test"], "test"),
-    "direction": Argument(list[str] | str, None),
-    "encoder": Argument("encoder", None),
-    "captioner": Argument("captioner", None),
-    "hold_out": Argument(float, 0.0, at_least=0, at_most=0.99),  # the share of the gallery that is added afterwards
-}
+
+class TaskSettings(Settings):
+    dataset: DatasetName
+    split: Literal["train", "validation", "test"] = "test"
+    direction: list[str] | str | None = None
+    encoder: EncoderName | None = None
+    captioner: CaptionerName | None = None
+    hold_out: float = Field(0.0, ge=0, le=0.99, description="the share of the gallery that is added afterwards")
 
 
 def tasks_of(members: list[Node], components: Components, problems: Problems) -> list[TaskSpec]:
@@ -35,7 +37,7 @@ def tasks_of(members: list[Node], components: Components, problems: Problems) ->
                     f"{where} is {found(node)}; expected a mapping; write for instance {{dataset: soundscapes}}",
                 )
             continue
-        values = fields(node, TASK, f"{where}.", problems, components.refer)
+        values = fields(node, TaskSettings, f"{where}.", problems, components.refer)
         if values is None:
             continue
         directions = _directions(values, node, where, problems)
@@ -90,6 +92,8 @@ def check_instruments(tasks: list[TaskSpec], retrievers: list[RetrieverSpec], pr
                     _check_medium(own, task, spec.line, f"retrievers.{spec.base}", problems)
                 if used is None and instrument in spec.component.wants:
                     lacking.setdefault(instrument, []).append(spec.base)
+            own = {name: getattr(spec, name) or getattr(task, name) for name in INSTRUMENTS}
+            _check_offers(spec.component, own, spec, problems)
         for instrument, names in lacking.items():
             who = ", ".join(dict.fromkeys(names))
             problems.add(
@@ -100,6 +104,24 @@ def check_instruments(tasks: list[TaskSpec], retrievers: list[RetrieverSpec], pr
         for used in (task.encoder, task.captioner):
             if used is not None:
                 _check_medium(used, task, task.line, f"the task {task.name}", problems)
+
+
+def _check_offers(
+    component: Component, tools: Mapping[str, Component | None], spec: RetrieverSpec, problems: Problems
+) -> None:
+    """Whether the instruments that it and those inside it are handed offer what they want."""
+    tools = {**tools, **component.instruments}
+    for need, used in tools.items():
+        told = component.objection(need, used) if used and need in component.wants else None
+        if used and told:
+            problems.add(
+                spec.line,
+                f"retrievers.{spec.base}: the {need} of its {component.kind} is '{used.name}' of kind {used.kind}, "
+                f"{told}",
+            )
+    for part in component.inside:
+        if part.section == "retrievers":
+            _check_offers(part, tools, spec, problems)
 
 
 def _check_medium(instrument: Component, task: TaskSpec, line: int | None, where: str, problems: Problems) -> None:

@@ -6,13 +6,13 @@ import itertools
 import math
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from harness.contract.problems import Problems
-from harness.suite.registry import Argument
-from harness.suite.schema import section_of, takes_list
+from harness.contract.settings import Settings
+from harness.suite.schema import kind, members, opened, takes_list
 from harness.suite.yaml_tree import Node
 
 MOST_VARIANTS = 1000  # of all retrievers of a suite together
@@ -30,9 +30,9 @@ class Axis(NamedTuple):
     options: list[Node]
 
 
-def expand(base: str, node: Node, table: Mapping[str, Argument], room: int, problems: Problems) -> list[Variant]:
+def expand(base: str, node: Node, model: type[Settings], room: int, problems: Problems) -> list[Variant]:
     """All variants of one retriever, in the order of its keys; `room` is how many more the suite may have."""
-    axes = list(_axes(node, table))
+    axes = list(_axes(node, model))
     for axis in axes:
         if not axis.options:
             problems.add(
@@ -63,19 +63,19 @@ def expand(base: str, node: Node, table: Mapping[str, Argument], room: int, prob
     return variants
 
 
-def _axes(node: Node, table: Mapping[str, Argument]) -> Iterator[Axis]:
+def _axes(node: Node, model: type[Settings]) -> Iterator[Axis]:
     if isinstance(node.value, dict):
         for key, member in node.value.items():
-            if key in table and not member.broken:
-                yield from _within((key,), member, table[key].type)
+            if key in model.model_fields and not member.broken:
+                yield from _within((key,), member, kind(model.model_fields[key]))
 
 
-def _within(path: tuple[str, ...], node: Node, kind: Any) -> Iterator[Axis]:
-    if isinstance(node.value, list) and not takes_list(kind):
+def _within(path: tuple[str, ...], node: Node, wanted: Any) -> Iterator[Axis]:
+    if isinstance(node.value, list) and not takes_list(wanted):
         yield Axis(path, node.value)
-    elif isinstance(node.value, dict) and not section_of(kind) and typing.get_origin(kind) is dict:
+    elif isinstance(node.value, dict) and typing.get_origin(opened(wanted)[0]) is dict:
         for key, member in node.value.items():
-            yield from _within((*path, key), member, typing.get_args(kind)[1])
+            yield from _within((*path, key), member, members(wanted)[0])
 
 
 def _keys(axes: list[Axis]) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from kit import Kit
 
+from baselines.captioners.settings import SmallCaptionerSettings
 from baselines.captioners.small import END, SmallCaptioner, nll
 from harness.machine import compute
 from harness.nn.words import START
@@ -18,13 +19,15 @@ from harness.nn.words import START
 
 def untrained(kit: Kit, steps: int = 3, seed: int = 0) -> SmallCaptioner:
     settings = {"items": 8, "texts": 2, "lr": 1e-3, "samples": 4, "temperature": 1.0}
-    return SmallCaptioner(kit.encoder, steps=steps, seed=seed, **settings)
+    return SmallCaptioner(
+        SmallCaptionerSettings(steps=steps, encoder="tiny", **settings), encoder=kit.encoder, seed=seed
+    )
 
 
 @pytest.fixture(scope="module")
 def captioner(tiny: Callable[[str], Kit]) -> SmallCaptioner:
     captioner = untrained(tiny("audio"))
-    captioner.fit(*tiny("audio").lessons("text-audio"))
+    captioner.fit(*tiny("audio").training("text-audio"))
     return captioner
 
 
@@ -71,7 +74,7 @@ def test_who_goes_on_alone_says_what_it_would_have_said(
     """Without chance (a temperature near 0) each item has one text, whoever else is still speaking."""
     monkeypatch.setattr(compute, "half_precision", nullcontext)  # rounding may break a near tie either way
     cold = untrained(tiny("audio"), steps=60)
-    cold.fit(*tiny("audio").lessons("text-audio"))
+    cold.fit(*tiny("audio").training("text-audio"))
     media = cold.prepare(tiny("audio").test("text-audio").candidates[:12])
     cold.temperature = 1e-6
     together = cold._sample(media, 3, torch.Generator().manual_seed(0))
@@ -91,7 +94,7 @@ def test_padding_costs_nothing_and_the_end_costs_once() -> None:
 
 def test_learns_to_prefer_the_right_item(tiny: Callable[[str], Kit]) -> None:
     captioner = untrained(tiny("audio"), steps=40)
-    train, validation = tiny("audio").lessons("text-audio")
+    train, validation = tiny("audio").training("text-audio")
     captioner.fit(train, validation)
     texts = list(train.queries[:100])
     prepared = captioner.prepare(train.candidates[:20])

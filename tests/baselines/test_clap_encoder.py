@@ -15,6 +15,7 @@ from tiny_checkpoints import CAPTIONS, RATE, sounds
 from transformers import AutoFeatureExtractor, AutoTokenizer, ClapModel
 
 from baselines.encoders.clap import ClapEncoder
+from baselines.encoders.settings import ClapSettings
 from harness.contract.dataset import Contents, Unavailable, Waveform
 from harness.contract.problems import BadInput
 
@@ -41,18 +42,20 @@ def test_texts_are_heard_as_by_the_library(checkpoint: Path) -> None:
     model, tokenizer = ClapModel.from_pretrained(checkpoint).eval(), AutoTokenizer.from_pretrained(checkpoint)
     with torch.inference_mode():
         found = model.get_text_features(**tokenizer(list(CAPTIONS), padding=True, return_tensors="pt"))
-    np.testing.assert_allclose(made(ClapEncoder(checkpoint)).encode(CAPTIONS), found.pooler_output, atol=2e-6)
+    np.testing.assert_allclose(
+        made(ClapEncoder(ClapSettings(checkpoint=checkpoint))).encode(CAPTIONS), found.pooler_output, atol=2e-6
+    )
 
 
 def test_sounds_are_heard_as_by_the_library(checkpoint: Path) -> None:
-    found = made(ClapEncoder(checkpoint)).encode(SHORT)
+    found = made(ClapEncoder(ClapSettings(checkpoint=checkpoint))).encode(SHORT)
     np.testing.assert_allclose(found, theirs(checkpoint, [sound.samples for sound in SHORT]), atol=2e-6)
     assert np.abs(found[0] - found[1]).max() > 1e-4
 
 
 def test_a_long_sound_is_cut_to_its_middle_or_fused_and_never_by_chance(checkpoint: Path) -> None:
     long = sounds((2.5,))
-    encoder = made(ClapEncoder(checkpoint))
+    encoder = made(ClapEncoder(ClapSettings(checkpoint=checkpoint)))
     found = encoder.encode(long)
     np.random.seed(77)
     state = np.random.get_state()[1].copy()
@@ -70,20 +73,20 @@ def test_other_rates_are_resampled(checkpoint: Path) -> None:
     slow = resample_poly(SHORT[1].samples, 1, 2).astype(np.float32)
     odd = Contents("audio", [Waveform(slow, RATE // 2)].__getitem__, np.arange(1), "slow")
     expected = theirs(checkpoint, [resample_poly(slow, 2, 1).astype(np.float32)])
-    np.testing.assert_allclose(made(ClapEncoder(checkpoint)).encode(odd), expected, atol=2e-6)
+    np.testing.assert_allclose(made(ClapEncoder(ClapSettings(checkpoint=checkpoint))).encode(odd), expected, atol=2e-6)
 
 
 def test_one_by_one_as_in_a_batch_and_after_loading(checkpoint: Path, tmp_path: Path) -> None:
-    encoder = made(ClapEncoder(checkpoint))
+    encoder = made(ClapEncoder(ClapSettings(checkpoint=checkpoint)))
     for contents in (CAPTIONS, sounds()):
         same_one_by_one(encoder, contents)
-    same_after_loading(lambda: ClapEncoder(checkpoint), CAPTIONS, tmp_path)
+    same_after_loading(lambda: ClapEncoder(ClapSettings(checkpoint=checkpoint)), CAPTIONS, tmp_path)
     silence = [Waveform(np.empty(0, np.float32), 8000), Waveform(np.zeros(99, np.float32), 8000)]
     assert np.isfinite(encoder.encode(Contents("audio", silence.__getitem__, np.arange(2), "silence"))).all()
 
 
 def test_states_and_a_text_side_to_train(checkpoint: Path) -> None:
-    encoder = made(ClapEncoder(checkpoint))
+    encoder = made(ClapEncoder(ClapSettings(checkpoint=checkpoint)))
     states, there = encoder.tokens(CAPTIONS)
     assert states.shape == (*there.shape, 16)
     assert there.sum(1).tolist() == [2 + len(text.split()) for text in CAPTIONS]
@@ -105,6 +108,6 @@ def test_chance_stands_in_for_no_weight_not_even_the_pooler(checkpoint: Path, tm
     kept = {name: each for name, each in weights.items() if "pooler" not in name}
     save_file(kept, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(BadInput, match=r"it lacks 2 weights \(text_model.pooler"):
-        made(ClapEncoder(tmp_path))
+        made(ClapEncoder(ClapSettings(checkpoint=tmp_path)))
     with pytest.raises(Unavailable, match="hf download nobody/nothing"):
-        made(ClapEncoder("nobody/nothing"))
+        made(ClapEncoder(ClapSettings(checkpoint=Path("nobody/nothing"))))

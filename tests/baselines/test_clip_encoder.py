@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 from baselines.encoders.clip import ClipEncoder
+from baselines.encoders.settings import ClipSettings
 from cart.text import Tower
 from harness.contract.dataset import Unavailable, texts
 from harness.contract.problems import BadInput
@@ -47,7 +48,7 @@ def theirs(checkpoint: Path, strings: list[str], images: list[np.ndarray]) -> tu
 
 
 def test_vectors_are_those_of_the_library(checkpoint: Path) -> None:
-    encoder = made(ClipEncoder(checkpoint))
+    encoder = made(ClipEncoder(ClipSettings(checkpoint=checkpoint)))
     images = pictures()
     words, seen = theirs(checkpoint, list(CAPTIONS), list(images))
     np.testing.assert_allclose(encoder.encode(CAPTIONS), words, atol=2e-6)
@@ -58,28 +59,28 @@ def test_vectors_are_those_of_the_library(checkpoint: Path) -> None:
 def test_a_video_is_the_mean_of_its_frames(checkpoint: Path) -> None:
     films = pictures("video", 2)
     for frames, drawn in ((3, [0, 2, 5]), (1, [0]), (6, range(6))):
-        found = made(ClipEncoder(checkpoint, frames=frames)).encode(films)
+        found = made(ClipEncoder(ClipSettings(checkpoint=checkpoint, frames=frames))).encode(films)
         for film, vector in zip(films, found, strict=True):
             each = theirs(checkpoint, ["a"], [film[frame] for frame in drawn])[1]
             np.testing.assert_allclose(vector, each.mean(0) / np.linalg.norm(each.mean(0)), atol=2e-6)
 
 
 def test_one_by_one_as_in_a_batch_and_after_loading(checkpoint: Path, tmp_path: Path) -> None:
-    encoder = made(ClipEncoder(checkpoint))
+    encoder = made(ClipEncoder(ClipSettings(checkpoint=checkpoint)))
     for contents in (CAPTIONS, pictures(), pictures("video", 3)):
         same_one_by_one(encoder, contents)
-    same_after_loading(lambda: ClipEncoder(checkpoint), CAPTIONS, tmp_path)
+    same_after_loading(lambda: ClipEncoder(ClipSettings(checkpoint=checkpoint)), CAPTIONS, tmp_path)
 
 
 def test_many_texts_come_back_in_their_order(checkpoint: Path) -> None:
     many = texts([f"{'a ' * (row % 9)}red" for row in range(600)])
-    found = made(ClipEncoder(checkpoint)).encode(many)
+    found = made(ClipEncoder(ClipSettings(checkpoint=checkpoint))).encode(many)
     np.testing.assert_allclose(found[:9], found[585:594], atol=2e-6)
     assert np.abs(found[0] - found[1]).max() > 1e-4
 
 
 def test_states_before_pooling(checkpoint: Path) -> None:
-    encoder = made(ClipEncoder(checkpoint, frames=2))
+    encoder = made(ClipEncoder(ClipSettings(checkpoint=checkpoint, frames=2)))
     states, there = encoder.tokens(CAPTIONS)
     assert states.shape[:2] == there.shape
     assert states.shape[2] == 16
@@ -96,7 +97,7 @@ def test_states_before_pooling(checkpoint: Path) -> None:
 
 def test_its_text_side_is_lent_for_training(checkpoint: Path) -> None:
     """What CART starts from: a copy with states of every layer, which hears what the encoder hears."""
-    encoder = made(ClipEncoder(checkpoint))
+    encoder = made(ClipEncoder(ClipSettings(checkpoint=checkpoint)))
     expected = encoder.encode(CAPTIONS)
     tower = encoder.text_tower()
     assert (tower.layers, tower.width, tower.dim) == (2, 16, encoder.dim)
@@ -115,7 +116,10 @@ def test_its_text_side_is_lent_for_training(checkpoint: Path) -> None:
 
 
 def test_half_precision_is_near_and_is_no_accident(checkpoint: Path) -> None:
-    whole, half = made(ClipEncoder(checkpoint)), ClipEncoder(checkpoint, precision="bf16")
+    whole, half = (
+        made(ClipEncoder(ClipSettings(checkpoint=checkpoint))),
+        ClipEncoder(ClipSettings(checkpoint=checkpoint, precision="bf16")),
+    )
     if not compute.knows("bf16"):
         with pytest.raises(Unavailable, match="precision: bf16"):
             made(half)
@@ -137,7 +141,7 @@ def copied(checkpoint: Path, folder: Path) -> Path:
 
 def told(checkpoint: Path, words: str) -> None:
     with pytest.raises(BadInput if checkpoint.exists() else Unavailable, match=words):
-        made(ClipEncoder(checkpoint))
+        made(ClipEncoder(ClipSettings(checkpoint=checkpoint)))
 
 
 def test_what_is_not_here_says_how_to_get_it() -> None:
@@ -168,7 +172,7 @@ def test_chance_stands_in_for_no_weight(checkpoint: Path, tmp_path: Path, part: 
 def test_pickled_weights_are_not_read(checkpoint: Path, tmp_path: Path) -> None:
     (copied(checkpoint, tmp_path) / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
     with pytest.raises(Unavailable, match=r"no file named model\.safetensors"):
-        made(ClipEncoder(tmp_path))
+        made(ClipEncoder(ClipSettings(checkpoint=tmp_path)))
 
 
 def test_another_kind_of_model(tmp_path: Path) -> None:
@@ -178,4 +182,4 @@ def test_another_kind_of_model(tmp_path: Path) -> None:
 
 def test_sound_is_refused(checkpoint: Path) -> None:
     with pytest.raises(Unavailable, match="no audio"):
-        made(ClipEncoder(checkpoint)).encode(tiny_checkpoints.sounds())
+        made(ClipEncoder(ClipSettings(checkpoint=checkpoint))).encode(tiny_checkpoints.sounds())

@@ -13,8 +13,9 @@ from kit import Kit
 from links import single
 
 from baselines.captioners.file import FileCaptioner, read
+from baselines.captioners.settings import FileCaptionerSettings
 from harness.contest.asking import in_memory
-from harness.contest.builder import Workshop
+from harness.contest.builder import Builder
 from harness.contest.task import open_task
 from harness.contract.dataset import Contents, Pairs, Split, Unavailable, texts
 from harness.contract.problems import BadInput, SuiteError
@@ -33,7 +34,7 @@ def written(path: Path, *rows: Any) -> Path:
 
 
 def fitted(path: Path, samples: int | None = None) -> FileCaptioner:
-    captioner = FileCaptioner(path, samples)
+    captioner = FileCaptioner(FileCaptionerSettings(path=path, samples=samples))
     captioner.fit(Pairs.empty("text", "audio"), Pairs.empty("text", "audio"))
     return captioner
 
@@ -74,7 +75,7 @@ def test_captions_come_to_who_they_are_of(tmp_path: Path, messages: list[str]) -
     assert "1 items are not asked for: 'never asked for'" in messages[0]
     captioner = fitted(path)
     captioner.save(tmp_path)
-    again = FileCaptioner(path)
+    again = FileCaptioner(FileCaptionerSettings(path=path))
     again.load(tmp_path)
     assert again.describe(gallery) == captioner.describe(gallery)
 
@@ -188,21 +189,21 @@ def test_a_changed_file_gives_other_captions_and_the_audit_is_said_once(tmp_path
         assert _prepare(tmp_path, loaded(tmp_path)) == [[text]] * 4
     assert len(set(keys)) == 3
     audits = [line.strip() for line in messages if "audit" in line]
-    assert len(audits) == 4  # one for each workshop, though both retrievers of it were audited
+    assert len(audits) == 4  # one for each builder, though both retrievers of it were audited
     assert audits[0].startswith("audit: 1 of 4 captions") and audits[2].startswith("audit: 0 of 4 captions")
 
 
 def _task(one: Suite, folder: Path) -> Any:
     spec = one.tasks[0]
-    dataset = Workshop(Store(folder / "store"), folder).dataset(spec.dataset)
+    dataset = Builder(Store(folder / "store"), folder).dataset(spec.dataset)
     return open_task(spec.name, dataset, spec.split, spec.direction)
 
 
 def _prepare(folder: Path, one: Suite) -> list[list[str]]:
     """The captions that its captioner gives, after its retriever was made ready twice."""
-    workshop, cell = Workshop(Store(folder / "store"), folder), one.cells()[0]
+    builder, cell = Builder(Store(folder / "store"), folder), one.cells()[0]
     task = _task(one, folder)
     for _ in range(2):
-        workshop.retriever(cell, task)
+        builder.retriever(cell, task)
     assert cell.captioner is not None
-    return workshop.captioner(cell.captioner, 0).captions(task.gallery)
+    return builder.captioner(cell.captioner, 0).captions(task.gallery)

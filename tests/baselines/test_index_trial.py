@@ -11,6 +11,7 @@ from kit import Kit
 from baselines import index_trial
 from baselines.dual_tower import DualTower
 from baselines.index_trial import problem
+from baselines.settings import DualTowerSettings
 
 
 @pytest.mark.parametrize("factory", ["PQ4x0", "RR0,Flat", "LSQ4x0"])
@@ -79,10 +80,10 @@ def test_a_trial_imports_no_torch() -> None:
 
 def test_a_dual_tower_tries_a_string_before_it_relies_on_it(tiny) -> None:
     kit: Kit = tiny("audio")
-    retriever = DualTower(kit.encoder, "RR0,Flat")
+    retriever = DualTower(DualTowerSettings(index="RR0,Flat"), encoder=kit.encoder, seed=0)
     with pytest.raises(ValueError, match="FAISS crashed in a trial with 40 vectors"):
         retriever.index(kit.test("text-audio").candidates)
-    retriever = DualTower(kit.encoder, "LSH")
+    retriever = DualTower(DualTowerSettings(index="LSH"), encoder=kit.encoder, seed=0)
     retriever.index(kit.test("text-audio").candidates)
     assert retriever.search(kit.test("text-audio").queries, 5).ids.min() >= 0
     growing, _, constant = retriever.footprint()

@@ -11,6 +11,7 @@ from kit import Kit
 from baselines import index_tuning, indexes
 from baselines.dual_tower import DualTower
 from baselines.index_tuning import Aim, overlap
+from baselines.settings import DualTowerSettings
 from harness.contract.dataset import Pairs
 
 DIM, K = 16, 10
@@ -85,7 +86,7 @@ def test_what_is_rounded_may_never_reach_it() -> None:
 )
 def test_mistakes_are_told(tiny, factory: str, search: dict, tune: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        DualTower(tiny("audio").encoder, factory, search, tune)
+        DualTower(DualTowerSettings(index=factory, search=search, tune=tune), encoder=tiny("audio").encoder, seed=0)
 
 
 def test_settings_that_may_stand_beside_it() -> None:
@@ -99,13 +100,15 @@ def test_a_dual_tower_tells_what_it_chose_and_keeps_it(tiny, tmp_path) -> None:
     pairs = kit.test("text-image")
 
     def made() -> DualTower:
-        return DualTower(kit.encoder, "IVF4,Flat", tune={"recall": 1.0, "k": 3})
+        return DualTower(
+            DualTowerSettings(index="IVF4,Flat", tune={"recall": 1.0, "k": 3}), encoder=kit.encoder, seed=0
+        )
 
     first = made()
-    first.fit(*kit.lessons("text-image"))
+    first.fit(*kit.training("text-image"))
     first.index(pairs.candidates)
     told = first.details()["tuned"]
-    validation = kit.lessons("text-image")[1]
+    validation = kit.training("text-image")[1]
     assert told["setting"] == "nprobe"
     assert told["recall"] == 1.0
     assert told["queries"] == len(validation.queries)
@@ -114,7 +117,7 @@ def test_a_dual_tower_tells_what_it_chose_and_keeps_it(tiny, tmp_path) -> None:
     second.load(tmp_path)
     assert second.details() == first.details()
     assert np.array_equal(first.search(pairs.queries, 5).ids, second.search(pairs.queries, 5).ids)
-    whole = DualTower(kit.encoder)
+    whole = DualTower(DualTowerSettings(), encoder=kit.encoder, seed=0)
     whole.index(pairs.candidates)
     ours, theirs = (each.search(validation.queries, 3).ids for each in (second, whole))
     assert overlap(ours, theirs) == 1.0
@@ -122,12 +125,12 @@ def test_a_dual_tower_tells_what_it_chose_and_keeps_it(tiny, tmp_path) -> None:
 
 def test_without_validation_train_is_asked_and_without_either_nothing_can_be_tuned(tiny) -> None:
     kit: Kit = tiny("audio")
-    train, nothing = kit.lessons("text-audio")[0], Pairs.empty("text", "audio")
-    retriever = DualTower(kit.encoder, "HNSW8,Flat", tune={"recall": 0.9})
+    train, nothing = kit.training("text-audio")[0], Pairs.empty("text", "audio")
+    retriever = DualTower(DualTowerSettings(index="HNSW8,Flat", tune={"recall": 0.9}), encoder=kit.encoder, seed=0)
     retriever.fit(train, nothing)
     retriever.index(kit.test("text-audio").candidates)
     assert retriever.details()["tuned"]["queries"] == len(train.queries)
-    retriever = DualTower(kit.encoder, "HNSW8,Flat", tune={"recall": 0.9})
+    retriever = DualTower(DualTowerSettings(index="HNSW8,Flat", tune={"recall": 0.9}), encoder=kit.encoder, seed=0)
     retriever.fit(nothing, nothing)
     with pytest.raises(ValueError, match="neither validation nor train has queries"):
         retriever.index(kit.test("text-audio").candidates)

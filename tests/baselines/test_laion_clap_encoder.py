@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from baselines.encoders.settings import LaionClapSettings
+
 if importlib.util.find_spec("laion_clap") is None:
     pytest.skip("laion-clap is an extra of its own: make test-clap", allow_module_level=True)
 HUB = Path(tempfile.mkdtemp(prefix="hub-"))
@@ -84,7 +86,7 @@ def sounds(*seconds: float) -> Contents:
 
 
 def encoder_of(checkpoint: Path, theirs: Any) -> LaionClapEncoder:
-    return LaionClapEncoder(checkpoint, fusion=theirs.enable_fusion)
+    return LaionClapEncoder(LaionClapSettings(checkpoint=checkpoint, fusion=theirs.enable_fusion))
 
 
 def test_vectors_are_those_of_the_package(theirs: Any, checkpoint: Path) -> None:
@@ -114,10 +116,10 @@ def test_one_by_one_as_in_a_batch_and_after_loading(theirs: Any, checkpoint: Pat
 
 def test_what_does_not_fit_is_told(theirs: Any, checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="hf download lukewys/laion_clap"):
-        made(LaionClapEncoder(tmp_path / "nowhere.pt"))
+        made(LaionClapEncoder(LaionClapSettings(checkpoint=tmp_path / "nowhere.pt")))
     other = "made for another model|needs torchaudio"
     with pytest.raises((BadInput, Unavailable), match=other):
-        made(LaionClapEncoder(checkpoint, fusion=not theirs.enable_fusion))
+        made(LaionClapEncoder(LaionClapSettings(checkpoint=checkpoint, fusion=not theirs.enable_fusion)))
     (tmp_path / "cut.pt").write_bytes(checkpoint.read_bytes()[:10_000])
     with pytest.raises(BadInput, match="no weights can be read"):
-        made(LaionClapEncoder(tmp_path / "cut.pt"))
+        made(LaionClapEncoder(LaionClapSettings(checkpoint=tmp_path / "cut.pt")))

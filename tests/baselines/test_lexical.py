@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from baselines.lexical import Lexical
+from baselines.settings import LexicalSettings
 from harness.contract import entry
 from harness.contract.dataset import Contents, texts
 from harness.contract.instruments import Captioner
@@ -30,7 +31,7 @@ GALLERY = texts(["0", "1", "2", "3"])
 
 
 def made(k1: float = 1.5, b: float = 0.75) -> Lexical:
-    lexical = Lexical(Scripted(), k1, b)
+    lexical = Lexical(LexicalSettings(k1=k1, b=b), captioner=Scripted())
     lexical.index(GALLERY)
     return lexical
 
@@ -69,7 +70,7 @@ def test_words_that_no_caption_has_find_nobody_before_another() -> None:
 
 
 def test_what_is_added_counts_as_if_it_had_been_there() -> None:
-    grown = Lexical(Scripted())
+    grown = Lexical(LexicalSettings(), captioner=Scripted())
     grown.index(GALLERY[:2])
     grown.add(GALLERY[2:])
     asked = texts(["rain birds", "dog"])

@@ -10,22 +10,28 @@ import torch
 from kit import Kit
 
 from baselines.dual_tower import DualTower
+from baselines.settings import DualTowerSettings
 from baselines.single_tower import match as module
 from baselines.single_tower.match import Match, drawn
+from baselines.single_tower.settings import MatchSettings
 from harness.contract.dataset import Pairs, Unavailable
 
 NOTHING = Pairs.empty("text", "audio")
 
 
 def made(kit: Kit, steps: int = 0, **settings: int) -> Match:
-    return Match(kit.encoder, **({"steps": steps, "items": 32, "negatives": 5, "lr": 2e-3, "layers": 1} | settings))
+    return Match(
+        MatchSettings(**{"steps": steps, "items": 32, "negatives": 5, "lr": 2e-3, "layers": 1} | settings),
+        encoder=kit.encoder,
+        seed=0,
+    )
 
 
 def test_untrained_it_is_the_dual_tower(tiny: Callable[[str], Kit]) -> None:
     kit = tiny("audio")
     pairs = kit.test("text-audio")
-    match, dual = made(kit), DualTower(kit.encoder)
-    match.fit(*kit.lessons("text-audio"))
+    match, dual = made(kit), DualTower(DualTowerSettings(), encoder=kit.encoder, seed=0)
+    match.fit(*kit.training("text-audio"))
     for each in (match, dual):
         each.index(pairs.candidates)
     ours, theirs = (each.search(pairs.queries[:20], 40) for each in (match, dual))
@@ -35,7 +41,7 @@ def test_untrained_it_is_the_dual_tower(tiny: Callable[[str], Kit]) -> None:
 
 def test_it_learns_more_than_the_cosine_knows(tiny: Callable[[str], Kit]) -> None:
     kit = tiny("audio")
-    train, _ = kit.lessons("text-audio")
+    train, _ = kit.training("text-audio")
     mine = np.flatnonzero(train.links.targets < 12)
     few = Pairs(train.queries[mine], train.candidates[:12], train.links.take(mine))
     reciprocal = []
@@ -62,7 +68,7 @@ def test_the_weights_that_validation_liked_best_are_kept(
     monkeypatch.setattr(module._Validation, "_reciprocal", told)
     monkeypatch.setattr(module, "LEAST_BETWEEN", 2)
     match = made(kit, 3, items=8)
-    match.fit(*kit.lessons("text-audio"))
+    match.fit(*kit.training("text-audio"))
     assert len(seen) == 3  # before the first step, after the second and at the last
     assert all(torch.equal(each, seen[1][name]) for name, each in match._trained.items())
     assert not torch.equal(seen[1]["head.2.weight"], seen[2]["head.2.weight"])
@@ -70,7 +76,7 @@ def test_the_weights_that_validation_liked_best_are_kept(
 
 def test_the_reciprocal_rank_is_that_of_search(tiny: Callable[[str], Kit], monkeypatch: pytest.MonkeyPatch) -> None:
     kit = tiny("audio")
-    train, validation = kit.lessons("text-audio")
+    train, validation = kit.training("text-audio")
     monkeypatch.setattr(module, "TRIED", 10_000)
     match = made(kit, 5)
     match.fit(train, NOTHING)

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from tiny_checkpoints import pictures
 
 from baselines.encoders.open_clip import OpenClipEncoder
+from baselines.encoders.settings import OpenClipSettings
 from harness.contract.dataset import Unavailable, texts
 from harness.contract.problems import BadInput
 from harness.machine import compute
@@ -56,7 +57,7 @@ def theirs(folder: Path, strings: list[str], images: list[np.ndarray]) -> tuple[
 
 
 def test_vectors_are_those_of_the_library(checkpoint: Path) -> None:
-    encoder, images = made(OpenClipEncoder(checkpoint)), pictures()
+    encoder, images = made(OpenClipEncoder(OpenClipSettings(pretrained=checkpoint))), pictures()
     text, seen = theirs(checkpoint, list(TEXTS), list(images))
     np.testing.assert_allclose(encoder.encode(TEXTS), text, atol=2e-6)
     np.testing.assert_allclose(encoder.encode(images), seen, atol=2e-6)
@@ -64,22 +65,22 @@ def test_vectors_are_those_of_the_library(checkpoint: Path) -> None:
 
 
 def test_one_by_one_as_in_a_batch_and_after_loading(checkpoint: Path, tmp_path: Path) -> None:
-    encoder = made(OpenClipEncoder(checkpoint, frames=3))
+    encoder = made(OpenClipEncoder(OpenClipSettings(pretrained=checkpoint, frames=3)))
     for contents in (TEXTS, pictures(), pictures("video", 3)):
         same_one_by_one(encoder, contents)
-    same_after_loading(lambda: OpenClipEncoder(checkpoint), TEXTS, tmp_path)
+    same_after_loading(lambda: OpenClipEncoder(OpenClipSettings(pretrained=checkpoint)), TEXTS, tmp_path)
 
 
 def test_short_texts_take_short_rows(plain: Path) -> None:
     """Their vector is the last token's, which attends to nothing after it."""
-    encoder = made(OpenClipEncoder(plain))
+    encoder = made(OpenClipEncoder(OpenClipSettings(pretrained=plain)))
     assert trim(encoder.towers.tokens(list(TEXTS[:1]))).shape[1] == 5
 
 
 def test_a_video_is_the_mean_of_its_frames(plain: Path) -> None:
     film = pictures("video", 1)
     each = theirs(plain, ["a"], [film[0][frame] for frame in (0, 2, 5)])[1].mean(0)
-    found = made(OpenClipEncoder(plain, frames=3)).encode(film)[0]
+    found = made(OpenClipEncoder(OpenClipSettings(pretrained=plain, frames=3))).encode(film)[0]
     np.testing.assert_allclose(found, each / np.linalg.norm(each), atol=2e-6)
 
 
@@ -93,7 +94,7 @@ def test_a_file_of_weights_with_its_architecture(plain: Path, tmp_path: Path, en
         torch.save({"epoch": np.float64(3), "loss": np.float32(0.5), "state_dict": state}, path)
     else:
         save_file(model.state_dict(), path)
-    encoder = made(OpenClipEncoder(path, "RN50"))
+    encoder = made(OpenClipEncoder(OpenClipSettings(pretrained=path, architecture="RN50")))
     with torch.inference_mode():
         seen = model.eval().encode_image(see(Image.fromarray(pictures()[0]))[None], normalize=True)
         text = model.encode_text(open_clip.get_tokenizer("RN50")(list(TEXTS)), normalize=True)
@@ -104,7 +105,10 @@ def test_a_file_of_weights_with_its_architecture(plain: Path, tmp_path: Path, en
 def test_half_precision_is_near(plain: Path) -> None:
     if not compute.knows("bf16"):
         pytest.skip("this processor has none")
-    whole, half = made(OpenClipEncoder(plain)), made(OpenClipEncoder(plain, precision="bf16"))
+    whole, half = (
+        made(OpenClipEncoder(OpenClipSettings(pretrained=plain))),
+        made(OpenClipEncoder(OpenClipSettings(pretrained=plain, precision="bf16"))),
+    )
     for contents in (TEXTS, pictures()):
         assert 1e-6 < np.abs(whole.encode(contents) - half.encode(contents)).max() < 0.05
 
@@ -114,7 +118,7 @@ def test_half_precision_is_near(plain: Path) -> None:
 
 def told(words: str, pretrained: Path | str, architecture: str | None = None) -> None:
     with pytest.raises((BadInput, Unavailable), match=words):
-        made(OpenClipEncoder(pretrained, architecture))
+        made(OpenClipEncoder(OpenClipSettings(pretrained=pretrained, architecture=architecture)))
 
 
 def test_tags_and_architectures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +181,7 @@ def test_a_file_without_tensors(plain: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_is_loaded_before_it_is_asked_for(tmp_path: Path) -> None:
-    encoder = OpenClipEncoder(tmp_path / "nowhere", "ViT-B-32")
+    encoder = OpenClipEncoder(OpenClipSettings(pretrained=tmp_path / "nowhere", architecture="ViT-B-32"))
     assert encoder._towers is None
     with pytest.raises(Unavailable):
         encoder.fit(NOTHING, NOTHING)

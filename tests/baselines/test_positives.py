@@ -11,9 +11,11 @@ import torch.nn.functional as F
 from links import single
 
 from baselines.encoders.positives import Positives, contrast, reciprocal_ranks, right_ones
+from baselines.encoders.settings import SmallEncoderSettings
 from baselines.encoders.small import SmallEncoder
 from baselines.single_tower.match import Match, drawn
-from harness.contest.builder import Workshop
+from baselines.single_tower.settings import MatchSettings
+from harness.contest.builder import Builder
 from harness.contract.dataset import Contents, Links, Pairs, Split, texts
 from harness.store.artifacts import Store
 from harness.suite import load
@@ -68,7 +70,9 @@ def test_a_query_ranks_as_its_best_right_one_does() -> None:
 
 def test_a_small_encoder_learns_labels_all_the_way() -> None:
     """With items of one label as each other's negatives the loss ends at ln 8 here, and an item's rank near 4."""
-    encoder = SmallEncoder(steps=20, batch=32, dim=16, lr=3e-3)
+    encoder = SmallEncoder(
+        SmallEncoderSettings(steps=20, batch=32, dim=16, lr=3e-3, trained_on="tiny", patience=0), seed=0
+    )
     encoder.fit(coloured("train", 0).pairs("text-image"), coloured("validation", 1).questions("text-image"))
     learned = encoder.details()
     assert learned["validation MRR"] > 0.99
@@ -80,10 +84,14 @@ def test_a_right_candidate_is_no_negative_of_match() -> None:
     chosen = drawn(torch.where(right, 20.0, -20.0), 5, np.random.default_rng(0), right)
     assert chosen[:, 0].tolist() == list(range(32))
     assert not right.gather(1, chosen)[:, 1:].any()
-    encoder = SmallEncoder(steps=2, batch=32, dim=16, lr=1e-3)
+    encoder = SmallEncoder(
+        SmallEncoderSettings(steps=2, batch=32, dim=16, lr=1e-3, trained_on="tiny", patience=0), seed=0
+    )
     train, validation = coloured("train", 0).pairs("text-image"), coloured("validation", 1).questions("text-image")
     encoder.fit(train, validation)
-    match = Match(encoder, steps=2, items=32, negatives=30, lr=1e-3, layers=1)  # more than there are wrong ones
+    match = Match(
+        MatchSettings(steps=2, items=32, negatives=30, lr=1e-3, layers=1), encoder=encoder, seed=0
+    )  # more than there are wrong ones
     match.fit(train, validation)
     match.index(validation.candidates)
     assert np.isfinite(match.search(validation.queries, 5).scores).all()
@@ -98,8 +106,8 @@ def test_validation_asks_each_label_once(tmp_path: Path) -> None:
         f"name: mine\ndatasets: {{mine: {{kind: manifest, path: {tmp_path}/mine.csv, modality: image, "
         f"vectors: {tmp_path}/vectors.npy}}}}\ntasks: [{{dataset: mine}}]\nretrievers: {{random: {{kind: random}}}}\n"
     )
-    workshop = Workshop(Store(tmp_path / "cache"), tmp_path)
-    train, validation = workshop.pairs(load(tmp_path / "suite.yaml").tasks[0].dataset, "text-image")
+    builder = Builder(Store(tmp_path / "cache"), tmp_path)
+    train, validation = builder.pairs(load(tmp_path / "suite.yaml").tasks[0].dataset, "text-image")
     assert list(train.queries) == ["dog", "cat", "dog"]
     assert list(validation.queries) == ["cat", "dog"]
     assert [validation.links.of(query).tolist() for query in (0, 1)] == [[0, 2], [1]]

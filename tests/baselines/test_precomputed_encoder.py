@@ -14,6 +14,8 @@ from safetensors.numpy import save_file
 
 from baselines.dual_tower import DualTower
 from baselines.encoders.precomputed import PrecomputedEncoder
+from baselines.encoders.settings import PrecomputedSettings
+from baselines.settings import DualTowerSettings
 from harness.contract.dataset import WHOLE, Contents, Order, Pairs, Unavailable, texts
 from harness.contract.problems import BadInput
 
@@ -68,7 +70,9 @@ def test_found_by_name_and_by_text(tmp_path: Path, ending: str, kind: Any) -> No
     media, text = vectors(4, 0, kind), vectors(4, 1, kind)
     known = ["a dog", "rain falls", "two\nlines", ""]
     encoder = PrecomputedEncoder(
-        **written(tmp_path, ending, media, CLIPS, "media"), **written(tmp_path, ending, text, known, "text")
+        PrecomputedSettings(
+            **written(tmp_path, ending, media, CLIPS, "media"), **written(tmp_path, ending, text, known, "text")
+        )
     )
     encoder.fit(NOTHING, NOTHING)
     assert encoder.dim == DIM
@@ -79,14 +83,18 @@ def test_found_by_name_and_by_text(tmp_path: Path, ending: str, kind: Any) -> No
     assert encoder.encode(clips([])).shape == (0, DIM)
     (tmp_path / "kept").mkdir()
     encoder.save(tmp_path / "kept")
-    again = PrecomputedEncoder(**encoder.files, **{f"{side}_names": path for side, path in encoder.names.items()})
+    again = PrecomputedEncoder(
+        PrecomputedSettings(**encoder.files, **{f"{side}_names": path for side, path in encoder.names.items()})
+    )
     again.load(tmp_path / "kept")
     assert np.array_equal(again.encode(clips([1])), encoder.encode(clips([1])))
 
 
 def by_row(folder: Path, rows: int = 4, split: str | None = "test") -> PrecomputedEncoder:
     media = written(folder, ".npy", vectors(rows), None, "media")
-    encoder = PrecomputedEncoder(**media, **written(folder, ".npy", vectors(5, 1), None, "text"), split=split)
+    encoder = PrecomputedEncoder(
+        PrecomputedSettings(split=split, **media, **written(folder, ".npy", vectors(5, 1), None, "text"))
+    )
     encoder.fit(NOTHING, NOTHING)
     return encoder
 
@@ -105,7 +113,7 @@ def test_found_by_row_of_one_split(tmp_path: Path) -> None:
 
 def test_a_dual_tower_over_them(tmp_path: Path) -> None:
     encoder = by_row(tmp_path)
-    retriever = DualTower(encoder)
+    retriever = DualTower(DualTowerSettings(), encoder=encoder, seed=0)
     retriever.index(clips([3, 2, 1, 0]))
     found = retriever.search(captions(), 2).ids
     expected = np.argsort(-(unit(vectors(5, 1)) @ unit(vectors(4))[::-1].T), axis=1)[:, :2]
@@ -119,7 +127,7 @@ def told(words: str, media: dict[str, Any], text: dict[str, Any] | None = None, 
     folder = next(iter(media.values())).parent
     text = text or written(folder, ".npz", vectors(4, 1), [*CAPTIONS[:2], "c", "d"], "text")
     with pytest.raises(BadInput, match=words):
-        PrecomputedEncoder(**media, **text, **more).fit(NOTHING, NOTHING)
+        PrecomputedEncoder(PrecomputedSettings(**media, **text, **more)).fit(NOTHING, NOTHING)
 
 
 @pytest.mark.parametrize(
@@ -172,8 +180,10 @@ def test_names(tmp_path: Path) -> None:
 
 def test_what_has_no_vector_is_named(tmp_path: Path) -> None:
     encoder = PrecomputedEncoder(
-        **written(tmp_path, ".npz", vectors(3), CLIPS[:3], "media"),
-        **written(tmp_path, ".npz", vectors(1, 1), ["a dog"], "text"),
+        PrecomputedSettings(
+            **written(tmp_path, ".npz", vectors(3), CLIPS[:3], "media"),
+            **written(tmp_path, ".npz", vectors(1, 1), ["a dog"], "text"),
+        )
     )
     encoder.fit(NOTHING, NOTHING)
     with pytest.raises(BadInput, match=r"no vectors for 1 of 2 audio contents: 'Straße.wav'; it has 'dog.wav'"):

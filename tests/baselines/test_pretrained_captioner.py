@@ -17,6 +17,7 @@ from transformers import (
 )
 
 from baselines.captioners.pretrained import FRAMES, PretrainedCaptioner
+from baselines.captioners.settings import PretrainedCaptionerSettings
 from harness.contract.dataset import Contents, Modality, Pairs, Unavailable
 from harness.contract.problems import BadInput
 
@@ -50,7 +51,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(checkpoint: Path, samples: int = 3, max_words: int = 6) -> PretrainedCaptioner:
-    captioner = PretrainedCaptioner(checkpoint, samples, temperature=1.0, max_words=max_words)
+    captioner = PretrainedCaptioner(
+        PretrainedCaptionerSettings(checkpoint=checkpoint, samples=samples, temperature=1.0, max_words=max_words),
+        seed=0,
+    )
     captioner.fit(Pairs.empty("text", "text"), Pairs.empty("text", "text"))
     return captioner
 
@@ -62,7 +66,9 @@ def test_describes_images_in_its_own_words(checkpoint: Path) -> None:
     assert words and set(words) <= set(WORDS[5:])
     assert max(len(text.split()) for each in captions for text in each) <= 6
     assert captions == made(checkpoint).describe(IMAGES)
-    assert captions != PretrainedCaptioner(checkpoint, 3, 1.0, 6, seed=1).describe(IMAGES)
+    assert captions != PretrainedCaptioner(
+        PretrainedCaptionerSettings(checkpoint=checkpoint, samples=3, temperature=1.0, max_words=6), seed=1
+    ).describe(IMAGES)
     assert made(checkpoint).describe(IMAGES[:0]) == []
 
 
@@ -101,7 +107,9 @@ def test_audio_is_refused(checkpoint: Path) -> None:
 def test_saved_and_loaded_it_says_the_same(checkpoint: Path, tmp_path: Path) -> None:
     captioner = made(checkpoint)
     captioner.save(tmp_path)
-    again = PretrainedCaptioner(checkpoint, 3, 1.0, 6)
+    again = PretrainedCaptioner(
+        PretrainedCaptionerSettings(checkpoint=checkpoint, samples=3, temperature=1.0, max_words=6), seed=0
+    )
     again.load(tmp_path)
     assert again.parameters == captioner.parameters > 1000
     assert again.describe(IMAGES) == captioner.describe(IMAGES)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor, AutoTokenizer, BlipForImageTextRetrieval, ViltForImageAndTextRetrieval
 
 from baselines.single_tower.pretrained import FRAMES, Pretrained
+from baselines.single_tower.settings import PretrainedSettings
 from harness.contract.dataset import Contents, Modality, Pairs, Unavailable, texts
 from harness.contract.problems import BadInput
 
@@ -28,7 +29,7 @@ def media(modality: Modality, forms: list[tuple[int, ...]] = FORMS) -> Contents:
 
 
 def tower(kind: str) -> Pretrained:
-    made = Pretrained(judge(kind))
+    made = Pretrained(PretrainedSettings(checkpoint=judge(kind)))
     made.fit(NOTHING, NOTHING)
     return made
 
@@ -94,13 +95,13 @@ def test_audio_is_refused() -> None:
 
 def test_a_checkpoint_that_is_not_here_says_how_to_get_it() -> None:
     with pytest.raises(Unavailable, match="hf download nobody/nothing"):
-        Pretrained("nobody/nothing").fit(NOTHING, NOTHING)
+        Pretrained(PretrainedSettings(checkpoint=Path("nobody/nothing"))).fit(NOTHING, NOTHING)
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "clip"}')
     with pytest.raises(BadInput, match="of kind clip, which judges no pair"):
-        Pretrained(tmp_path).fit(NOTHING, NOTHING)
+        Pretrained(PretrainedSettings(checkpoint=tmp_path)).fit(NOTHING, NOTHING)
 
 
 @pytest.mark.parametrize(("kind", "lacking"), [("blip", "itm_head"), ("vilt", "pooler"), ("vilt", "rank_output")])
@@ -111,4 +112,4 @@ def test_chance_stands_in_for_no_weight(kind: str, lacking: str, tmp_path: Path)
     kept = {name: tensor for name, tensor in load_file(weights).items() if lacking not in name}
     save_file(kept, weights, {"format": "pt"})
     with pytest.raises(BadInput, match="it lacks"):
-        Pretrained(tmp_path).fit(NOTHING, NOTHING)
+        Pretrained(PretrainedSettings(checkpoint=tmp_path)).fit(NOTHING, NOTHING)

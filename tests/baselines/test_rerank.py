@@ -11,9 +11,11 @@ import pytest
 
 from baselines.controls import Constant
 from baselines.rerank import Rerank
+from baselines.settings import RerankSettings
 from baselines.single_tower.scorer import SingleTower
 from harness.contract.dataset import Contents, texts
 from harness.contract.retriever import Footprint, Ranking, Retriever, padded
+from harness.contract.settings import Settings
 from harness.suite import Suite, load
 
 
@@ -58,7 +60,7 @@ GALLERY = texts(["0", "10", "20", "30", "40"])
 
 
 def made(n: int) -> Rerank:
-    rerank = Rerank(Proposing(), Numbers(), n)
+    rerank = Rerank(RerankSettings(n=n, first="first"), first=Proposing(), second=Numbers())
     for inner in (rerank.first, rerank.second):
         inner.index(GALLERY)
     rerank.index(GALLERY)
@@ -90,7 +92,7 @@ def test_those_inside_are_kept_once_something_was_added(tmp_path: Path) -> None:
 
 def test_who_can_not_judge_pairs_is_refused() -> None:
     with pytest.raises(ValueError, match="second is Constant, which can't score single pairs"):
-        Rerank(Proposing(), Constant(), 5)
+        Rerank(RerankSettings(first="first", n=5), Proposing(), Constant(Settings()))
 
 
 # -- in a suite -------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from tiny_checkpoints import CAPTIONS
 
 from baselines.encoders.precomputed import PrecomputedEncoder
 from baselines.encoders.sentences import SentenceEncoder
+from baselines.encoders.settings import PrecomputedSettings, SentencesSettings
 from harness.contract.dataset import Contents, Unavailable, texts
 from harness.contract.problems import BadInput
 
@@ -42,7 +43,7 @@ def by_hand(folder: Path, text: str, pooling: str) -> torch.Tensor:
 )
 def test_it_pools_as_its_folder_says(tmp_path: Path, mode: str, pooling: str, dense: int) -> None:
     folder = tiny_checkpoints.sentences(tmp_path, mode, dense)
-    encoder = made(SentenceEncoder(folder))
+    encoder = made(SentenceEncoder(SentencesSettings(checkpoint=folder)))
     assert encoder.dim == (dense or 16)
     asked = ["A Red circle", "rain", LONG]
     expected = torch.stack([by_hand(folder, text.lower(), pooling) for text in asked])
@@ -59,13 +60,15 @@ def test_a_plain_checkpoint_with_pooling_and_a_prompt(tmp_path: Path) -> None:
     folder = tiny_checkpoints.sentences(tmp_path)
     told = {"prompts": {"query": "dog "}, "default_prompt_name": "query"}
     (folder / "config_sentence_transformers.json").write_text(json.dumps(told))
-    with_prompt = made(SentenceEncoder(folder)).encode(texts(["rain"]))
-    assert np.array_equal(with_prompt, made(SentenceEncoder(folder, prompt="")).encode(texts(["dog rain"])))
+    with_prompt = made(SentenceEncoder(SentencesSettings(checkpoint=folder))).encode(texts(["rain"]))
+    assert np.array_equal(
+        with_prompt, made(SentenceEncoder(SentencesSettings(checkpoint=folder, prompt=""))).encode(texts(["dog rain"]))
+    )
     for name in ("modules.json", "sentence_bert_config.json"):
         (folder / name).unlink()
     with pytest.raises(BadInput, match=r"has no modules\.json.*write `pooling: mean`"):
-        made(SentenceEncoder(folder))
-    plain = made(SentenceEncoder(folder, pooling="mean", prompt=""))
+        made(SentenceEncoder(SentencesSettings(checkpoint=folder)))
+    plain = made(SentenceEncoder(SentencesSettings(checkpoint=folder, pooling="mean", prompt="")))
     expected = by_hand(folder, "dog rain", "mean")
     np.testing.assert_allclose(plain.encode(texts(["dog rain"]))[0], expected, atol=1e-5)
 
@@ -74,18 +77,24 @@ def test_media_are_the_other_encoders(tmp_path: Path) -> None:
     folder = tiny_checkpoints.sentences(tmp_path)
     rows = np.random.default_rng(0).normal(size=(3, 16)).astype(np.float32)
     np.savez(tmp_path / "media.npz", vectors=rows, names=np.array(["a", "b", "c"]))
-    media = PrecomputedEncoder(tmp_path / "media.npz")
+    media = PrecomputedEncoder(PrecomputedSettings(media=tmp_path / "media.npz"))
     media.fit(NOTHING, NOTHING)
-    encoder = made(SentenceEncoder(folder, media))
+    encoder = made(SentenceEncoder(SentencesSettings(checkpoint=folder), media=media))
     pictures = Contents("image", str, np.array([2, 0]), "three", "abc".__getitem__)
     assert np.array_equal(encoder.embed(pictures), media.encode(pictures))
     (tmp_path / "kept").mkdir()
-    same_after_loading(lambda: SentenceEncoder(folder, media), CAPTIONS, tmp_path / "kept")
+    same_after_loading(
+        lambda: SentenceEncoder(SentencesSettings(checkpoint=folder), media=media), CAPTIONS, tmp_path / "kept"
+    )
     with pytest.raises(BadInput, match=r"encodes text alone, and image is asked for; .*media: {kind: precomputed"):
-        made(SentenceEncoder(folder)).encode(pictures)
+        made(SentenceEncoder(SentencesSettings(checkpoint=folder))).encode(pictures)
     (tmp_path / "wide").mkdir()
     with pytest.raises(BadInput, match="makes vectors of dimension 6, and its `media` has 16"):
-        made(SentenceEncoder(tiny_checkpoints.sentences(tmp_path / "wide", dense=6), media))
+        made(
+            SentenceEncoder(
+                SentencesSettings(checkpoint=tiny_checkpoints.sentences(tmp_path / "wide", dense=6)), media=media
+            )
+        )
 
 
 @pytest.mark.parametrize(
@@ -103,16 +112,16 @@ def test_folders_that_are_not_what_they_should_be(tmp_path: Path, name: str, con
     folder = tiny_checkpoints.sentences(tmp_path, dense=6)
     (folder / name).write_text(content)
     with pytest.raises(BadInput, match=words):
-        made(SentenceEncoder(folder))
+        made(SentenceEncoder(SentencesSettings(checkpoint=folder)))
 
 
 def test_a_folder_that_is_not_here(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="hf download nobody/nothing"):
-        made(SentenceEncoder("nobody/nothing"))
+        made(SentenceEncoder(SentencesSettings(checkpoint=Path("nobody/nothing"))))
 
 
 def test_what_learns_may_go_on_from_it(tmp_path: Path, tiny: Callable[[str], Kit]) -> None:
-    tower = SentenceEncoder(tiny_checkpoints.sentences(tmp_path)).text_tower()
+    tower = SentenceEncoder(SentencesSettings(checkpoint=tiny_checkpoints.sentences(tmp_path))).text_tower()
     before = tower.layered(tower.tokens(["rain"]))[1]
     before[0, 0].backward()
     assert any(each.grad is not None for each in tower.parameters())

@@ -15,6 +15,7 @@ from baselines.single_tower.likelihood import Likelihood
 from baselines.single_tower.scorer import Scorer, SingleTower, batches
 from harness.contract.dataset import Contents, Unavailable, texts
 from harness.contract.instruments import Captioner
+from harness.contract.settings import Settings
 
 
 class Letters(SingleTower):
@@ -60,7 +61,7 @@ def test_likelihood_ranks_as_its_captioner_judges(tiny: Callable[[str], Kit]) ->
     kit = tiny("audio")
     pairs = kit.test("text-audio")
     queries, gallery = pairs.queries[:4], pairs.candidates[:9]
-    tower = Likelihood(kit.captioner)
+    tower = Likelihood(Settings(), captioner=kit.captioner)
     tower.index(gallery)
     assert isinstance(tower, Scorer)
     found = tower.search(queries, 9)
@@ -80,4 +81,4 @@ def test_a_captioner_that_can_not_judge_says_which_can(tiny: Callable[[str], Kit
         def load(self, folder: object) -> None: ...
 
     with pytest.raises(Unavailable, match="Mute can't say how likely a text is; use a captioner of kind small"):
-        Likelihood(Mute()).index(tiny("audio").test("text-audio").candidates)
+        Likelihood(Settings(), captioner=Mute()).index(tiny("audio").test("text-audio").candidates)

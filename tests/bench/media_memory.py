@@ -2,7 +2,7 @@
 
     PYTHONPATH=.:tests/helpers python tests/bench/media_memory.py 20000 image|audio
 
-Every file is decoded in a worker and embedded by a small encoder, as the workshop does it, after a tenth to warm up.
+Every file is decoded in a worker and embedded by a small encoder, as the builder does it, after a tenth to warm up.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from links import single
 from media_files import write_picture, write_sound
 
+from baselines.encoders.settings import SmallEncoderSettings
 from baselines.encoders.small import SmallEncoder
 from harness.contract.dataset import Pairs, texts
 from harness.data import media
@@ -67,7 +68,9 @@ def main(count: int, modality: str) -> None:
     compute.configure("cpu", 1)
     with tempfile.TemporaryDirectory() as folder:
         contents = media.files(modality, paths(Path(folder), modality, count), "bench:all:items")  # type: ignore[arg-type]
-        encoder = SmallEncoder(steps=1, batch=16, dim=32, lr=1e-3, seed=0)
+        encoder = SmallEncoder(
+            SmallEncoderSettings(steps=1, batch=16, dim=32, lr=1e-3, trained_on="tiny", patience=0), seed=0
+        )
         few = Pairs(texts([f"thing {number}" for number in range(32)]), contents[:32], single(np.arange(32)))
         encoder.fit(few, few)
         warm = count // 10

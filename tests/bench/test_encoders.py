@@ -18,6 +18,8 @@ from baselines.dual_tower import DualTower
 from baselines.encoders.clap import ClapEncoder
 from baselines.encoders.open_clip import OpenClipEncoder
 from baselines.encoders.pretrained import PretrainedEncoder
+from baselines.encoders.settings import ClapSettings, OpenClipSettings
+from baselines.settings import DualTowerSettings
 from harness.contract.dataset import Contents, Pairs, texts
 from harness.machine import compute
 
@@ -35,7 +37,7 @@ def vit_b_32(folder: Path) -> PretrainedEncoder:
     open_clip = pytest.importorskip("open_clip", reason="it is an extra: make test-clip has it")
     torch.manual_seed(0)
     torch.save(open_clip.create_model("ViT-B-32", load_weights=False).state_dict(), folder / "random.pt")
-    return OpenClipEncoder(folder / "random.pt", "ViT-B-32")
+    return OpenClipEncoder(OpenClipSettings(pretrained=folder / "random.pt", architecture="ViT-B-32"))
 
 
 def clap_text(folder: Path) -> PretrainedEncoder:
@@ -45,7 +47,7 @@ def clap_text(folder: Path) -> PretrainedEncoder:
     marks = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     tokenizer(folder, marks, 512, ("<s>", "</s>"))
     ClapFeatureExtractor().save_pretrained(folder)
-    return ClapEncoder(folder)
+    return ClapEncoder(ClapSettings(checkpoint=folder))
 
 
 @pytest.mark.timeout(900)
@@ -57,7 +59,7 @@ def test_rates(make, index: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     rng = np.random.default_rng(0)
     media = rng.normal(size=(CANDIDATES, encoder.dim)).astype(np.float32)
     encoder.stored = lambda *_: media / np.linalg.norm(media, axis=1, keepdims=True)
-    retriever = DualTower(encoder, index)
+    retriever = DualTower(DualTowerSettings(index=index), encoder=encoder, seed=0)
     retriever.index(Contents("image", lambda _: None, np.arange(CANDIDATES), "made elsewhere"))
     asked = queries()
     retriever.search(asked[:8], 10)

@@ -19,7 +19,7 @@ class Nearest:
 
     items = F.normalize(torch.from_numpy(RNG(1).standard_normal((10, 8), np.float32)), dim=-1).numpy()
 
-    def judge(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def score_vectors(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         scores = 20 * vectors @ self.items.T
         ids = np.argsort(-scores, axis=1)[:, :k]
         return ids, np.take_along_axis(scores, ids, axis=1)
@@ -48,11 +48,11 @@ def test_a_text_comes_with_what_its_teacher_thinks() -> None:
 
 
 @pytest.mark.parametrize("most", [1e-6, 0.5, 1.0])
-def test_between_two_texts_the_judge_is_asked_about_what_lies_there(most: float) -> None:
+def test_vectors_between_two_texts_are_scored_as_they_are(most: float) -> None:
     known = vectors(40)
     found = batches.between(known, Nearest(), most, 4)(RNG(0), 300)
     assert torch.allclose(found.texts.norm(dim=1), torch.ones(300), atol=1e-5)
-    ids, scores = Nearest().judge(found.texts.numpy(), 4)
+    ids, scores = Nearest().score_vectors(found.texts.numpy(), 4)
     assert np.array_equal(found.ids, ids)
     assert np.allclose(found.odds, distillation.shares(scores)) and np.allclose(found.odds.sum(axis=1), 1)
     # Each lies on the way between two of them, nearer to the one it comes from unless `most` says otherwise.

@@ -12,7 +12,9 @@ import pytest
 from kit import Kit
 
 from baselines.dual_tuned import DualTuned, _turn
+from baselines.settings import DualTunedSettings
 from cart.retriever import CartRetriever
+from cart.settings import CartSettings
 from harness.contract.dataset import Contents, texts
 from harness.contract.retriever import Unsupported
 
@@ -26,7 +28,7 @@ def kit(tiny: Callable[[str], Kit]) -> Kit:
 
 @pytest.fixture(scope="module")
 def indexed(kit: Kit) -> CartRetriever:
-    retriever = CartRetriever(kit.encoder, kit.captioner, **TINY)
+    retriever = CartRetriever(CartSettings(**TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0)
     retriever.index(kit.test("text-audio").candidates)
     return retriever
 
@@ -48,7 +50,7 @@ def test_says_how_its_identifiers_came_out_and_what_it_has_learnt(
     assert {"reconstruction_error", "levels"} <= details["identifiers"].keys()
     assert 1 / 4 <= details["first_token_accuracy"] <= 1  # there are four first tokens, and it has had its lesson
     indexed.save(tmp_path)
-    again = CartRetriever(kit.encoder, kit.captioner, **TINY)
+    again = CartRetriever(CartSettings(**TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0)
     again.load(tmp_path)
     assert json.loads(json.dumps(again.details())) == json.loads(json.dumps(details))
     (tmp_path / "learnt.json").unlink()  # as those saved before it was asked for
@@ -58,19 +60,35 @@ def test_says_how_its_identifiers_came_out_and_what_it_has_learnt(
 
 def test_starts_from_a_tuned_dual_tower(kit: Kit, tmp_path: Path) -> None:
     pairs = kit.test("text-audio")
-    start = DualTuned(kit.encoder, kit.captioner, steps=3, batch=16, lr=1e-3)
+    start = DualTuned(
+        DualTunedSettings(steps=3, batch=16, lr=1e-3), encoder=kit.encoder, captioner=kit.captioner, seed=0
+    )
     start.index(pairs.candidates)
-    retriever = CartRetriever(kit.encoder, kit.captioner, start=start, loss="legal", **TINY)
+    retriever = CartRetriever(
+        CartSettings(loss="legal", start="tuned", **TINY),
+        encoder=kit.encoder,
+        captioner=kit.captioner,
+        start=start,
+        seed=0,
+    )
     retriever.index(pairs.candidates)
     retriever.save(tmp_path)
-    again = CartRetriever(kit.encoder, kit.captioner, start=start, loss="legal", **TINY)
+    again = CartRetriever(
+        CartSettings(loss="legal", start="tuned", **TINY),
+        encoder=kit.encoder,
+        captioner=kit.captioner,
+        start=start,
+        seed=0,
+    )
     again.load(tmp_path)
     assert np.array_equal(again.search(pairs.queries[:20], 5).ids, retriever.search(pairs.queries[:20], 5).ids)
 
 
 def test_later_candidates_are_placed_where_learning_would_have_moved_them(kit: Kit) -> None:
     gallery = kit.test("text-audio").candidates
-    start = DualTuned(kit.encoder, kit.captioner, steps=1, batch=16, lr=1e-3)
+    start = DualTuned(
+        DualTunedSettings(steps=1, batch=16, lr=1e-3), encoder=kit.encoder, captioner=kit.captioner, seed=0
+    )
     start.index(gallery)
     turned = np.linalg.qr(np.random.default_rng(0).normal(size=start.vectors.shape[1:] * 2))[0]
     start.turn = _turn(kit.encoder.embed(gallery), (kit.encoder.embed(gallery) @ turned).astype(np.float32))
@@ -81,10 +99,14 @@ def test_later_candidates_are_placed_where_learning_would_have_moved_them(kit: K
 @pytest.mark.parametrize("geometry", ["codebook", "centroid", "learned", "lse"])
 def test_every_geometry_searches_and_survives_saving(kit: Kit, tmp_path: Path, geometry: Any) -> None:
     pairs = kit.test("text-audio")
-    retriever = CartRetriever(kit.encoder, kit.captioner, loss="legal", geometry=geometry, **TINY)
+    retriever = CartRetriever(
+        CartSettings(loss="legal", geometry=geometry, **TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0
+    )
     retriever.index(pairs.candidates)
     retriever.save(tmp_path)
-    again = CartRetriever(kit.encoder, kit.captioner, loss="legal", geometry=geometry, **TINY)
+    again = CartRetriever(
+        CartSettings(loss="legal", geometry=geometry, **TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0
+    )
     again.load(tmp_path)
     assert np.array_equal(again.search(pairs.queries[:20], 5).ids, retriever.search(pairs.queries[:20], 5).ids)
     plain = retriever.tree.nbytes + 4 * 49 * retriever.named.sizes[-1]
@@ -95,7 +117,9 @@ def test_every_geometry_searches_and_survives_saving(kit: Kit, tmp_path: Path, g
 @pytest.mark.parametrize("kind", ["residual", "structured", "atomic", "numeric", "random"])
 def test_every_rival_scheme_of_identifiers_searches(kit: Kit, kind: str) -> None:
     pairs = kit.test("text-audio")
-    retriever = CartRetriever(kit.encoder, kit.captioner, identifiers=kind, **{**TINY, "steps": 2})
+    retriever = CartRetriever(
+        CartSettings(identifiers=kind, **{**TINY, "steps": 2}), encoder=kit.encoder, captioner=kit.captioner, seed=0
+    )
     retriever.index(pairs.candidates)
     found = retriever.search(pairs.queries[:3], len(pairs.candidates)).ids
     assert all(sorted(row) == list(range(len(pairs.candidates))) for row in found.tolist())
@@ -103,7 +127,7 @@ def test_every_rival_scheme_of_identifiers_searches(kit: Kit, kind: str) -> None
 
 def test_what_is_added_can_be_found(kit: Kit) -> None:
     gallery = kit.test("text-audio").candidates
-    retriever = CartRetriever(kit.encoder, kit.captioner, **TINY)
+    retriever = CartRetriever(CartSettings(**TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0)
     retriever.index(gallery[:30])
     old = retriever.named.tokens.copy()
     retriever.add(gallery[30:])
@@ -114,7 +138,9 @@ def test_what_is_added_can_be_found(kit: Kit) -> None:
 
 def test_tables_of_nodes_take_no_more_candidates(kit: Kit) -> None:
     gallery = kit.test("text-audio").candidates
-    retriever = CartRetriever(kit.encoder, kit.captioner, loss="legal", geometry="centroid", **TINY)
+    retriever = CartRetriever(
+        CartSettings(loss="legal", geometry="centroid", **TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0
+    )
     retriever.index(gallery[:30])
     with pytest.raises(Unsupported, match="index the gallery again"):
         retriever.add(gallery[30:])
@@ -128,14 +154,16 @@ def test_an_embedding_that_is_no_number_is_named(kit: Kit, monkeypatch: pytest.M
 
     monkeypatch.setattr(kit.encoder, "embed", broken)
     with pytest.raises(ValueError, match="the first at position 7"):
-        CartRetriever(kit.encoder, kit.captioner, **TINY).index(kit.test("text-audio").candidates)
+        CartRetriever(CartSettings(**TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0).index(
+            kit.test("text-audio").candidates
+        )
 
 
 def test_all_equal_embeddings_are_told_apart_by_the_counter(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     same = np.ones((1, kit.encoder.dim), np.float32)
     monkeypatch.setattr(kit.encoder, "embed", lambda contents: same.repeat(len(contents), 0))
     gallery = kit.test("text-audio").candidates
-    retriever = CartRetriever(kit.encoder, kit.captioner, **TINY)
+    retriever = CartRetriever(CartSettings(**TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0)
     retriever.index(gallery)
     found = retriever.search(kit.test("text-audio").queries[:3], len(gallery)).ids
     assert all(sorted(row) == list(range(len(gallery))) for row in found.tolist())
@@ -144,17 +172,11 @@ def test_all_equal_embeddings_are_told_apart_by_the_counter(kit: Kit, monkeypatc
 def test_a_candidate_without_captions_is_named(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kit.captioner, "captions", lambda contents: [["a bell"], []])
     with pytest.raises(ValueError, match="candidate 1 has no caption"):
-        CartRetriever(kit.encoder, kit.captioner, **TINY).index(kit.test("text-audio").candidates[:2])
+        CartRetriever(CartSettings(**TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0).index(
+            kit.test("text-audio").candidates[:2]
+        )
 
 
 def test_queries_without_a_known_word(indexed: CartRetriever) -> None:
     ranking = indexed.search(texts(["", "xyzzy quux", "..."]), 4)
     assert (ranking.ids >= 0).all() and np.isfinite(ranking.scores).all()
-
-
-@pytest.mark.parametrize("wrong", [{"text": "tower"}, {"teacher": "none"}, {"start": None}])
-def test_blend_needs_vectors_and_one_who_judges_them(kit: Kit, wrong: dict[str, Any]) -> None:
-    start = DualTuned(kit.encoder, kit.captioner, steps=1, batch=8, lr=1e-3)
-    right: dict[str, Any] = {"start": start, "text": "vector", "teacher": "start", "blend": 0.5}
-    with pytest.raises(ValueError, match="text: vector"):
-        CartRetriever(kit.encoder, kit.captioner, **TINY, **{**right, **wrong})

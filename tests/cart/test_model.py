@@ -16,7 +16,7 @@ from cart import geometry
 from cart import trie as tries
 from cart.decoding import gains, search
 from cart.identifiers import make
-from cart.model import CART, Attend, FusedAttention, Fusion, Words
+from cart.model import CART, FusedAttention, Fusion, Memory, Words
 from harness.machine import compute
 
 FUSIONS: tuple[Fusion, ...] = ("both", "coarse", "fine", "last-layer")
@@ -112,7 +112,7 @@ def test_later_tokens_do_not_change_earlier_logits() -> None:
     assert [logits.shape for logits in before] == [(3, size) for size in SIZES]
 
 
-def by_hand(attend: Attend, y: Tensor, memory: Tensor) -> Tensor:
+def by_hand(attend: Memory, y: Tensor, memory: Tensor) -> Tensor:
     """C(y, memory), head by head."""
     keys, values = F.linear(memory, attend.keyvalue.weight, attend.keyvalue.bias).chunk(2, -1)
     parts = [
@@ -154,15 +154,15 @@ def test_padding_and_unknown_words() -> None:
 
 def test_the_text_is_read_once_whatever_the_beam(monkeypatch: pytest.MonkeyPatch) -> None:
     trie, built, read = gallery()[0].on("cpu"), model(), []
-    prepare = Attend.prepare
+    plain = Memory.keys_values
     cross = {id(module) for layer in built.decoder for module in (layer.text.coarse, layer.text.fine)}
 
-    def counted(self: Attend, memory: Tensor) -> Any:
+    def counted(self: Memory, memory: Tensor) -> Any:
         if id(self) in cross:
             read.append(memory.shape[0])
-        return prepare(self, memory)
+        return plain(self, memory)
 
-    monkeypatch.setattr(Attend, "prepare", counted)
+    monkeypatch.setattr(Memory, "keys_values", counted)
     search(built, queries(), trie, 20, 20)
     assert read == [7] * 2 * (1 + 3)  # two decoder layers: Z and three E_i, 7 rows each, once
 

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from transformers import BertConfig, BertModel, BertTokenizerFast, T5Config, T5EncoderModel
 
 from cart.retriever import CartRetriever
+from cart.settings import CartSettings
 from cart.text import Pretrained, Scratch, Tower
 from harness.contract.dataset import Unavailable, texts
 from harness.nn.words import LONGEST, Vocabulary, split
@@ -32,7 +33,7 @@ def kit(tiny: Callable[[str], Kit]) -> Kit:
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory, kit: Kit) -> dict[str, Path]:
     """A BERT and a T5 of random weights, with one tokenizer that knows the words of the captions."""
-    words = sorted({word for text in kit.lessons("text-audio")[0].queries for word in split(text)})
+    words = sorted({word for text in kit.training("text-audio")[0].queries for word in split(text)})
     made = {name: tmp_path_factory.mktemp(name) for name in ("bert", "t5")}
     torch.manual_seed(0)
     for name, folder in made.items():
@@ -48,7 +49,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory, kit: Kit) -> dict[str,
 
 
 def indexed(kit: Kit, **settings: Any) -> CartRetriever:
-    retriever = CartRetriever(kit.encoder, kit.captioner, **(TINY | settings))
+    retriever = CartRetriever(CartSettings(**TINY | settings), encoder=kit.encoder, captioner=kit.captioner, seed=0)
     retriever.index(kit.test("text-audio").candidates)
     return retriever
 
@@ -67,11 +68,6 @@ def test_the_vocabulary_is_that_of_the_captions() -> None:
     encoded = scratch(rows)
     assert len(encoded.states) == scratch.layers and encoded.states[0].shape == (3, LONGEST, scratch.width)
     assert all(bool(state.isfinite().all()) for state in encoded.states)
-
-
-def test_from_scratch_there_is_nothing_to_freeze(kit: Kit) -> None:
-    with pytest.raises(ValueError, match="would never be trained"):
-        CartRetriever(kit.encoder, kit.captioner, text="scratch", frozen=True)
 
 
 # -- checkpoints ------------------------------------------------------------------------------------------------------
@@ -118,7 +114,9 @@ def test_saved_and_loaded_it_answers_the_same(
     with safe_open(tmp_path / "model.safetensors", "pt") as stored:
         kept = [key for key in stored.keys() if key.startswith("encoder.source.")]  # noqa: SIM118  it is no mapping
     assert bool(kept) == (not frozen)
-    again = CartRetriever(kit.encoder, kit.captioner, text=text, frozen=frozen, **TINY)
+    again = CartRetriever(
+        CartSettings(text=text, frozen=frozen, **TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0
+    )
     again.load(tmp_path)
     assert again.words == retriever.words and bool(again.words) == (name == "scratch")
     queries = kit.test("text-audio").queries[:20]
@@ -160,10 +158,10 @@ def test_a_frozen_tower_is_the_encoders_own(kit: Kit) -> None:
 
 def test_another_checkpoint_in_the_same_folder_is_another_retriever(tmp_path: Path) -> None:
     entry = kinds("retrievers")["cart"]
+    defaults = dict(entry.settings())
 
     def digest(text: Any) -> str:
-        arguments = {name: argument.default for name, argument in entry.arguments.items()} | {"text": text}
-        return Component("cart", "retrievers", "cart", arguments, None, entry).digest
+        return Component("cart", "retrievers", "cart", defaults | {"text": text}, None, entry).digest
 
     digests = [digest("tower"), digest("scratch"), digest(tmp_path / "model")]
     (tmp_path / "model").mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from cart.training import CHECKPOINT, Meant, Plan, disagreement, losses, train
 from harness.machine import files
 
 SIZES = (5, 4, 3)
-PLAN = Plan(steps=12, batch=8, lr=3e-3, checkpoint=4)
+PLAN = Plan(steps=12, batch=8, lr=3e-3, loss="legal", consistency=0.15, seed=0, checkpoint=4)
 
 
 def tree() -> tries.Trie:
@@ -184,15 +185,15 @@ def test_the_loss_is_the_negative_log_probability_of_the_whole_identifier(loss: 
     trie, built = tree().on("cpu"), model().eval()
     rows = np.arange(25)
     batch = meant(certain(rows))
-    found = losses(built, trie, batch, Plan(loss=loss, consistency=0.0))
+    found = losses(built, trie, batch, replace(PLAN, loss=loss, consistency=0.0))
     everything = score_all(built, text_of(rows), trie, loss)
     torch.testing.assert_close(found.total, -everything.diag().mean(), rtol=1e-5, atol=1e-5)
-    same = losses(built, trie, batch, Plan(loss=loss, consistency=5.0))
+    same = losses(built, trie, batch, replace(PLAN, loss=loss, consistency=5.0))
     torch.testing.assert_close(same.total, found.total)  # without dropout both passes agree
     for encoded_apart in (True, False):  # an encoder without dropout hears a query once for both passes
         built = model() if encoded_apart else CART(Words(40, 8, 24, 2, 2, 0.0), SIZES, 24, 1, 2, 0.1)
         assert built.train().same_encoding is not encoded_apart
-        plain, held = (losses(built, trie, batch, Plan(loss=loss, consistency=weight)) for weight in (1e-9, 5))
+        plain, held = (losses(built, trie, batch, replace(PLAN, loss=loss, consistency=weight)) for weight in (1e-9, 5))
         assert held.total > plain.total + 1e-3
 
 
@@ -208,7 +209,7 @@ def test_a_posterior_summed_along_the_tree_is_the_cross_entropy_with_it(loss: An
         batch = meant(Batch(text_of(np.arange(1)), ids, odds))
         followed = meant(certain(ids[0, place : place + 1]))
         batch = batch._replace(tokens=followed.tokens, paths=followed.paths)
-        average = average + share * losses(built, trie, batch, Plan(loss=loss, consistency=0.0)).total
+        average = average + share * losses(built, trie, batch, replace(PLAN, loss=loss, consistency=0.0)).total
     torch.testing.assert_close(average, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -231,7 +232,7 @@ def test_disagreement_is_the_divergence_both_ways() -> None:
 
 @pytest.mark.parametrize("loss", ["legal", "full"])
 def test_trained_long_enough_every_query_finds_its_candidate(loss: Any) -> None:
-    trained, plan = model(), Plan(steps=150, batch=25, lr=5e-3, loss=loss)
+    trained, plan = model(), replace(PLAN, steps=150, batch=25, lr=5e-3, loss=loss)
     train(trained, tree(), draw, plan)
     assert not trained.training
     rows = search(trained, text_of(np.arange(25)), tree().on("cpu"), 5, 1, loss).rows[:, 0]
@@ -247,5 +248,5 @@ def test_a_loss_that_is_no_number_stops_training() -> None:
 
 def test_what_is_trained_in_half_precision_is_kept_in_single() -> None:
     trained = model()
-    train(trained, tree(), draw, Plan(steps=5, batch=8))
+    train(trained, tree(), draw, replace(PLAN, steps=5))
     assert all(tensor.dtype == torch.float32 and tensor.isfinite().all() for tensor in trained.state_dict().values())

@@ -1,4 +1,6 @@
-"""Every retriever that the conformance test runs through. Adding a retriever is adding one line to CASES."""
+"""Every retriever that the conformance test runs through: each kind of the registry with its tiny settings, and
+variants that go other ways inside.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import importlib.util
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,177 +17,159 @@ import tiny_checkpoints
 from judges import judge
 from kit import Kit, Remembered
 
-from baselines.caption_match import CaptionMatch
-from baselines.controls import Constant, Null, Oracle, Random
-from baselines.dual_tower import DualTower
-from baselines.dual_tuned import DualTuned
-from baselines.encoders.clap import ClapEncoder
-from baselines.encoders.clip import ClipEncoder
-from baselines.encoders.open_clip import OpenClipEncoder
-from baselines.encoders.pretrained import PretrainedEncoder
-from baselines.lexical import Lexical
-from baselines.rerank import Rerank
-from baselines.single_tower.likelihood import Likelihood
-from baselines.single_tower.match import Match
-from baselines.single_tower.pretrained import Pretrained
-from cart.retriever import CartRetriever
 from harness.contract.dataset import Contents, Pairs
-from harness.contract.retriever import Retriever
+from harness.contract.entry import Entry
+from harness.contract.instruments import Encoder
+from harness.contract.retriever import Footprint, Ranking, Retriever
+from harness.suite.registry import kinds
+from harness.suite.schema import kind, section_of
 
 sys.path.append(str(Path(__file__).parents[1] / "fixtures" / "outside"))
 
-from outside.lengths import Lengths
+from outside.entries import LENGTHS
+
+Given = Mapping[str, Any]
+TEXT = ("text-audio",)
+PICTURES = ("text-image", "image-text", "text-video")
 
 
 @dataclass(frozen=True)
 class Case:
-    build: Callable[[Kit], Retriever]
-    directions: tuple[str, ...] = ("text-audio", "audio-text")
+    entry: Entry
+    settings: Given | Callable[[], Given] = field(default_factory=dict)  # besides the kind's tiny ones
+    inside: Mapping[str, Given] = field(default_factory=dict)  # the same of retrievers that it is handed, by name
+    encoder: Callable[[], Encoder] | None = None  # in place of the kit's
+    ways: tuple[str, ...] = ()
     smallest: int = 1  # a gallery with fewer candidates may be refused: a ValueError that says so
     grows: bool = True  # what it keeps grows with the gallery
     learns: bool = False  # from the gallery, how to store it: what is added later is stored otherwise
 
+    @property
+    def directions(self) -> tuple[str, ...]:
+        medium = "audio" if "audio" in self.entry.modalities else self.entry.modalities[0]
+        both = (f"text-{medium}", f"{medium}-text")
+        return self.ways or tuple(way for way in both if way.partition("-")[0] in self.entry.asks)
 
-TEXT = ("text-audio",)
-PICTURES = ("text-image", "image-text", "text-video")
-MEDIA = {"clip": PICTURES, "siglip": PICTURES[:1], "clap": ("text-audio", "audio-text"), "open_clip": PICTURES}
+    def build(self, kit: Kit) -> Retriever:
+        tools = {"encoder": self.encoder() if self.encoder else kit.encoder}
+        given = self.settings() if callable(self.settings) else self.settings
+        return _built(self.entry, given, self.inside, kit, tools)
 
 
-class Together(Rerank):
-    """In a suite the two inside it come prepared; here all are made ready at once."""
+def _built(entry: Entry, given: Given, inside: Mapping[str, Given], kit: Kit, tools: Given) -> Retriever:
+    settings = entry.settings(**{**entry.tiny, **given})
+    handed: dict[str, Any] = {"seed": 0, **tools} | ({"captioner": kit.captioner} if "captioner" in entry.needs else {})
+    retrievers: dict[str, Retriever] = {}
+    for name, each in entry.settings.model_fields.items():
+        if section_of(kind(each)) == "retrievers" and getattr(settings, name) is not None:
+            inner = kinds("retrievers")[getattr(settings, name)]
+            retrievers[name] = _built(inner, inside.get(name, {}), {}, kit, tools)
+    handed = {name: value for name, value in (handed | retrievers).items() if name in entry.needs}
+    retriever: Retriever = entry.load("retrievers")(settings, **handed)
+    return Together(retriever, retrievers) if retrievers else retriever
+
+
+class Together(Retriever):
+    """In a suite those inside come prepared, and are kept apart; here all are made ready and kept at once."""
+
+    def __init__(self, outer: Retriever, inside: Mapping[str, Retriever]) -> None:
+        self.outer, self.inside = outer, inside
+        self.search, self.add, self.footprint = outer.search, outer.add, outer.footprint  # type: ignore[method-assign]
+        self.counts, self.reset_counts, self.details = outer.counts, outer.reset_counts, outer.details  # type: ignore[method-assign]
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
-        self.first.fit(train, validation)
-        self.second.fit(train, validation)
+        for each in (*self.inside.values(), self.outer):
+            each.fit(train, validation)
 
     def index(self, gallery: Contents) -> None:
-        self.first.index(gallery)
-        self.second.index(gallery)
-        self.grown = True  # since the two were saved, of which there is no trace
+        for each in (*self.inside.values(), self.outer):
+            each.index(gallery)
 
+    def search(self, queries: Contents, k: int) -> Ranking:
+        return self.outer.search(queries, k)
 
-class Started(CartRetriever):
-    """The same of CART and the fine-tuned dual tower that it starts from, stored beside it here."""
-
-    start: DualTuned
-
-    def fit(self, train: Pairs, validation: Pairs) -> None:
-        self.start.fit(train, validation)
-        super().fit(train, validation)
-
-    def index(self, gallery: Contents) -> None:
-        self.start.index(gallery)
-        super().index(gallery)
+    def footprint(self) -> Footprint:
+        return self.outer.footprint()
 
     def save(self, folder: Path) -> None:
-        (folder / "start").mkdir()
-        self.start.save(folder / "start")
-        super().save(folder)
+        for name, each in self.inside.items():
+            (folder / f"inside-{name}").mkdir()
+            each.save(folder / f"inside-{name}")
+        self.outer.save(folder)
 
     def load(self, folder: Path) -> None:
-        self.start.load(folder / "start")
-        super().load(folder)
+        for name, each in self.inside.items():
+            each.load(folder / f"inside-{name}")
+        self.outer.load(folder)
 
 
-def tuned(kit: Kit, **settings: Any) -> DualTuned:
-    return DualTuned(kit.encoder, kit.captioner, steps=4, batch=16, lr=1e-3, **settings)
-
-
-SMALL: Mapping[str, Any] = {
-    "steps": 4,
-    "batch": 16,
-    "clusters": 4,
-    "codes": 4,
-    "width": 48,
-    "layers": 1,
-    "beams": 50,
-}
-
-
-def cart(kit: Kit, **settings: Any) -> Retriever:
-    return CartRetriever(kit.encoder, kit.captioner, **{**SMALL, **settings})
-
-
-def started(kit: Kit, **settings: Any) -> Retriever:
-    start = tuned(kit, text="captioner", teacher="likelihood", teacher_texts=20)
-    return Started(kit.encoder, kit.captioner, start=start, **{**SMALL, "loss": "legal", **settings})
-
-
-def match(kit: Kit, **settings: Any) -> Match:
-    return Match(kit.encoder, **({"steps": 2, "items": 8, "negatives": 3, "lr": 1e-3, "layers": 1} | settings))
-
-
-def dual(index: str, **search: int) -> Callable[[Kit], Retriever]:
-    return lambda kit: DualTower(kit.encoder, index, search)
-
-
-ADAPTERS: Mapping[str, Callable[[Path], PretrainedEncoder]] = {
-    "clip": lambda folder: ClipEncoder(folder, frames=2),
-    "siglip": lambda folder: ClipEncoder(folder, frames=2),
-    "clap": ClapEncoder,
-    "open_clip": lambda folder: OpenClipEncoder(folder, frames=2),
-}
+ADAPTERS: Mapping[str, Given] = {"clip": {"frames": 2}, "siglip": {"frames": 2}, "clap": {}, "open_clip": {"frames": 2}}
+MEDIA = {"clip": PICTURES, "siglip": PICTURES[:1], "clap": ("text-audio", "audio-text"), "open_clip": PICTURES}
 HERE = [name for name in ADAPTERS if name != "open_clip" or importlib.util.find_spec("open_clip")]  # it is an extra
 
 
 @cache
-def foreign(name: str) -> PretrainedEncoder:
+def foreign(name: str) -> Encoder:
     """An encoder of another library, from a tiny checkpoint of random weights."""
-    encoder = ADAPTERS[name](getattr(tiny_checkpoints, name)(Path(tempfile.mkdtemp())))
+    entry = kinds("encoders")["clip" if name == "siglip" else name]
+    key = next(iter(entry.settings.model_fields))
+    folder = getattr(tiny_checkpoints, name)(Path(tempfile.mkdtemp()))
+    encoder: Encoder = entry.load("encoders")(entry.settings(**{key: folder, **ADAPTERS[name]}))
     encoder.fit(Pairs.empty("text", "text"), Pairs.empty("text", "text"))
     encoder.digest, encoder.stored = f"tiny-{name}", Remembered()
     return encoder
 
 
-def across(name: str, index: str = "exact", **search: int) -> Callable[[Kit], Retriever]:
-    return lambda kit: DualTower(foreign(name), index, search)
+# What isn't as it is with most, of the kinds themselves.
+OTHERWISE: Mapping[str, Given] = {
+    **{name: {"grows": False} for name in ("null", "random", "constant", "oracle")},
+    **{name: {"learns": True} for name in ("caption_match", "cart", "lexical")},
+    "pretrained": {"settings": lambda: {"checkpoint": judge("blip")}, "ways": ("text-image",)},
+}
+KINDS = {name: entry for name, entry in kinds("retrievers").items() if not entry.foreign}
+DUAL, TUNED, CART = (KINDS[name] for name in ("dual_tower", "dual_tuned", "cart"))
 
+
+def dual(index: str, tune: Given | None = None, **search: int) -> Given:
+    return {"index": index, "search": search, "tune": tune or {}}
+
+
+def across(name: str, index: str = "exact", ways: tuple[str, ...] | None = None, **search: int) -> Case:
+    return Case(DUAL, dual(index, **search), encoder=lambda: foreign(name), ways=ways or MEDIA[name])
+
+
+def started(**settings: Any) -> Case:
+    distilled = {"text": "captioner", "teacher": "likelihood", "teacher_texts": 20}
+    return Case(CART, {"start": "dual_tuned", "loss": "legal", **settings}, {"start": distilled}, learns=True)
+
+
+VECTOR: Given = {"text": "vector", "fusion": "last-layer", "teacher": "start", "teacher_texts": 20}
 
 CASES: Mapping[str, Case] = {
-    "null": Case(lambda kit: Null(), grows=False),
-    "random": Case(lambda kit: Random(seed=3), grows=False),
-    "constant": Case(lambda kit: Constant(), grows=False),
-    "oracle": Case(lambda kit: Oracle(), grows=False),
-    "exact": Case(dual("exact")),
-    "exact-image": Case(dual("exact"), ("text-image", "image-text")),
-    "exact-video": Case(dual("exact"), ("text-video", "video-text")),
-    "flat": Case(dual("Flat")),
-    "hnsw": Case(dual("HNSW8,Flat", efSearch=256)),  # deep enough to see a tiny gallery whole
-    "ivf": Case(dual("IVF4,Flat", nprobe=2), smallest=4, learns=True),
-    "pq": Case(dual("PQ4x4"), smallest=16, learns=True),
-    "sq": Case(dual("SQ8"), learns=True),
-    "pca-sq": Case(dual("PCA8,SQ8"), smallest=8, learns=True),
-    "ivf-pq": Case(dual("IVF2,PQ4x3", nprobe=2), smallest=8, learns=True),
-    "ivf-tuned": Case(lambda kit: DualTower(kit.encoder, "IVF4,Flat", tune={"recall": 0.95}), smallest=4, learns=True),
-    **{f"dual-{name}": Case(across(name), MEDIA[name]) for name in HERE},
-    **{f"hnsw-{name}": Case(across(name, "HNSW8,Flat", efSearch=256), MEDIA[name][:1]) for name in HERE},
-    "sq-clap": Case(across("clap", "SQ8"), learns=True),
-    "caption-match": Case(lambda kit: CaptionMatch(kit.encoder, kit.captioner), TEXT, learns=True),
-    "dual-tuned": Case(lambda kit: tuned(kit), TEXT),
-    "dual-taught": Case(lambda kit: tuned(kit, teacher="dual", teacher_texts=20), TEXT),
-    "dual-distilled": Case(lambda kit: tuned(kit, text="captioner", teacher="likelihood", teacher_texts=20), TEXT),
-    "cart": Case(lambda kit: cart(kit), TEXT, learns=True),
-    "cart-started": Case(lambda kit: started(kit), TEXT, learns=True),
-    "cart-vector": Case(
-        lambda kit: started(kit, text="vector", fusion="last-layer", teacher="start", teacher_texts=20),
-        TEXT,
-        learns=True,
-    ),
-    "cart-blend": Case(
-        lambda kit: started(kit, text="vector", fusion="last-layer", teacher="start", teacher_texts=20, blend=0.5),
-        TEXT,
-        learns=True,
-    ),
-    "cart-clap": Case(lambda kit: CartRetriever(foreign("clap"), kit.captioner, **SMALL), TEXT, learns=True),
-    "cart-legal": Case(lambda kit: cart(kit, loss="legal", geometry="codebook"), TEXT, learns=True),
-    "cart-taught": Case(lambda kit: cart(kit, teacher="likelihood", teacher_texts=20), TEXT, learns=True),
-    "likelihood": Case(lambda kit: Likelihood(kit.captioner), TEXT),
-    "match": Case(match, TEXT),
-    "match-deep": Case(lambda kit: match(kit, layers=2), ("text-image",)),
-    "blip": Case(lambda kit: Pretrained(judge("blip")), ("text-image",)),
-    "vilt": Case(lambda kit: Pretrained(judge("vilt")), ("text-image", "text-video")),
-    "lexical": Case(lambda kit: Lexical(kit.captioner), TEXT, learns=True),
-    "rerank": Case(lambda kit: Together(DualTower(kit.encoder), Likelihood(kit.captioner), n=12), TEXT),
-    "rerank-match": Case(lambda kit: Together(DualTower(kit.encoder, "Flat"), match(kit), n=12), TEXT),
-    "outside": Case(lambda kit: Lengths()),
+    **{name: Case(entry, **OTHERWISE.get(name, {})) for name, entry in KINDS.items()},
+    "exact-image": Case(DUAL, ways=("text-image", "image-text")),
+    "exact-video": Case(DUAL, ways=("text-video", "video-text")),
+    "flat": Case(DUAL, dual("Flat")),
+    "hnsw": Case(DUAL, dual("HNSW8,Flat", efSearch=256)),  # deep enough to see a tiny gallery whole
+    "ivf": Case(DUAL, dual("IVF4,Flat", nprobe=2), smallest=4, learns=True),
+    "pq": Case(DUAL, dual("PQ4x4"), smallest=16, learns=True),
+    "sq": Case(DUAL, dual("SQ8"), learns=True),
+    "pca-sq": Case(DUAL, dual("PCA8,SQ8"), smallest=8, learns=True),
+    "ivf-pq": Case(DUAL, dual("IVF2,PQ4x3", nprobe=2), smallest=8, learns=True),
+    "ivf-tuned": Case(DUAL, dual("IVF4,Flat", {"recall": 0.95}), smallest=4, learns=True),
+    **{f"dual-{name}": across(name) for name in HERE},
+    **{f"hnsw-{name}": across(name, "HNSW8,Flat", MEDIA[name][:1], efSearch=256) for name in HERE},
+    "sq-clap": Case(DUAL, dual("SQ8"), encoder=lambda: foreign("clap"), learns=True),
+    "dual-taught": Case(TUNED, {"teacher": "dual", "teacher_texts": 20}),
+    "dual-distilled": Case(TUNED, {"text": "captioner", "teacher": "likelihood", "teacher_texts": 20}),
+    "cart-started": started(),
+    "cart-vector": started(**VECTOR),
+    "cart-blend": started(**VECTOR, blend=0.5),
+    "cart-clap": Case(CART, encoder=lambda: foreign("clap"), learns=True),
+    "cart-legal": Case(CART, {"loss": "legal", "geometry": "codebook"}, learns=True),
+    "cart-taught": Case(CART, {"teacher": "likelihood", "teacher_texts": 20}, learns=True),
+    "match-deep": Case(KINDS["match"], {"layers": 2}, ways=("text-image",)),
+    "vilt": Case(KINDS["pretrained"], lambda: {"checkpoint": judge("vilt")}, ways=("text-image", "text-video")),
+    "rerank-match": Case(KINDS["rerank"], {"second": "match"}, {"first": {"index": "Flat"}}),
+    "outside": Case(LENGTHS),
 }

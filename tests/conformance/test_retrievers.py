@@ -32,7 +32,7 @@ class Bench:
 
     def ready(self, gallery: Contents) -> Retriever:
         retriever = self.case.build(self.kit)
-        retriever.fit(*self.kit.lessons(self.direction))
+        retriever.fit(*self.kit.training(self.direction))
         retriever.index(gallery)
         return self.told(retriever)
 
@@ -176,7 +176,7 @@ def test_added_candidates_are_as_if_they_had_been_there(bench):
 
 def test_added_to_nothing(bench):
     retriever = bench.case.build(bench.kit)
-    retriever.fit(*bench.kit.lessons(bench.direction))
+    retriever.fit(*bench.kit.training(bench.direction))
     try:
         retriever.index(bench.gallery[:0])
         retriever.add(bench.gallery)

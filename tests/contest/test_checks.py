@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,15 +110,10 @@ def small(arguments: Mapping[str, Any]) -> str | None:
 
 
 @pytest.fixture
-def checked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The dual tower's arguments are looked at by `small`."""
-    entries = [replace(entry, check="test_checks:small") for entry in registry.RETRIEVERS if entry.kind == "dual_tower"]
-    others = [entry for entry in registry.RETRIEVERS if entry.kind != "dual_tower"]
-    monkeypatch.setitem(registry.OUR_OWN, "retrievers", entries + others)
-    registry.kinds.cache_clear()
-    yield
-    monkeypatch.undo()
-    registry.kinds.cache_clear()
+    known = registry.kinds("retrievers")
+    monkeypatch.setitem(known.entries, "dual_tower", replace(known["dual_tower"], check="test_checks:small"))
 
 
 @pytest.mark.parametrize("verb", ["plan", "run"])

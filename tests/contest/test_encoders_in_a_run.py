@@ -10,7 +10,7 @@ import pytest
 import tiny_checkpoints
 from runs import harness, records
 
-from harness.data.datasets.shapes import Shapes
+from harness.data.datasets.shapes import Shapes, ShapesSettings
 
 SUITE = """\
 name: elsewhere
@@ -54,7 +54,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_checkpoints.clap(here / "clap")
     weights = tiny_checkpoints.clip(here / "cut") / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:3000])
-    split = Shapes(train=8, validation=16, test=40).split("test")
+    split = Shapes(ShapesSettings(train=8, validation=16, test=40)).split("test")
     media = np.random.default_rng(0).normal(size=(40, 12)).astype(np.float32)
     text = media[split.owner]  # every caption is its picture's vector: they are all found
     broken = media.copy()

@@ -7,39 +7,63 @@ from typing import Any
 
 import pytest
 
+from baselines.captioners.settings import SmallCaptionerSettings
 from baselines.captioners.small import SmallCaptioner
 from baselines.dual_tuned import DualTuned
+from baselines.encoders.settings import SmallEncoderSettings
 from baselines.encoders.small import SmallEncoder
+from baselines.settings import DualTunedSettings
 from baselines.single_tower.match import Match
+from baselines.single_tower.settings import MatchSettings
 from cart.retriever import CartRetriever
+from cart.settings import CartSettings
 from harness.contract.retriever import Retriever
-from harness.data.datasets.soundscapes import Soundscapes
+from harness.data.datasets.soundscapes import Soundscapes, SoundscapesSettings
 
 STEPS: dict[str, Any] = {"steps": 3, "lr": 1e-3}
 CART: dict[str, Any] = {**STEPS, "batch": 4, "width": 48, "layers": 1}
 
 
 def test_one_item_teaches_nothing_and_that_is_said() -> None:
-    train = Soundscapes(train=1, validation=1, test=0).split("train").pairs("text-audio")
+    train = Soundscapes(SoundscapesSettings(train=1, validation=1, test=1)).split("train").pairs("text-audio")
     with pytest.raises(ValueError, match="got 1 items with 5 different texts to learn from: name a larger"):
-        SmallEncoder(**STEPS, batch=4, dim=16).fit(train, train)
+        SmallEncoder(SmallEncoderSettings(batch=4, dim=16, trained_on="tiny", patience=0, **STEPS), seed=0).fit(
+            train, train
+        )
 
 
 @pytest.mark.parametrize(("items", "validation", "gallery"), [(2, 0, 1), (3, 1, 2), (15, 1, 3)])
 def test_whatever_learns_takes_a_handful(items: int, validation: int, gallery: int) -> None:
-    data = Soundscapes(train=items, validation=validation, test=gallery)
+    data = Soundscapes(SoundscapesSettings(train=items, validation=validation, test=gallery))
     train, few, test = (data.split(name).pairs("text-audio") for name in ("train", "validation", "test"))
-    encoder = SmallEncoder(**{**STEPS, "steps": 6}, batch=4, dim=16)  # so many that batches of neighbours are drawn
+    encoder = SmallEncoder(
+        SmallEncoderSettings(batch=4, dim=16, trained_on="tiny", patience=0, **{**STEPS, "steps": 6}), seed=0
+    )  # so many that batches of neighbours are drawn
     encoder.fit(train, few)
-    captioner = SmallCaptioner(encoder, **STEPS, items=64, texts=2, samples=2, temperature=1.0)
+    captioner = SmallCaptioner(
+        SmallCaptionerSettings(items=64, texts=2, samples=2, temperature=1.0, encoder="tiny", **STEPS),
+        encoder=encoder,
+        seed=0,
+    )
     captioner.fit(train, few)
-    start = DualTuned(encoder, captioner, **STEPS, batch=8, teacher="likelihood", teacher_texts=40)
+    start = DualTuned(
+        DualTunedSettings(batch=8, teacher="likelihood", teacher_texts=40, **STEPS),
+        encoder=encoder,
+        captioner=captioner,
+        seed=0,
+    )
     made: list[Callable[[], Retriever]] = [
-        lambda: DualTuned(encoder, captioner, **STEPS, batch=8),
+        lambda: DualTuned(DualTunedSettings(batch=8, **STEPS), encoder=encoder, captioner=captioner, seed=0),
         lambda: start,
-        lambda: Match(encoder, **STEPS, items=64, negatives=5, layers=1),
-        lambda: CartRetriever(encoder, captioner, **CART),
-        lambda: CartRetriever(encoder, captioner, start=start, text="vector", teacher="start", **CART),
+        lambda: Match(MatchSettings(items=64, negatives=5, layers=1, **STEPS), encoder=encoder, seed=0),
+        lambda: CartRetriever(CartSettings(**CART), encoder=encoder, captioner=captioner, seed=0),
+        lambda: CartRetriever(
+            CartSettings(text="vector", teacher="start", start="tuned", **CART),
+            encoder=encoder,
+            captioner=captioner,
+            start=start,
+            seed=0,
+        ),
     ]
     for make in made:
         retriever = make()

@@ -209,3 +209,11 @@ def test_a_run_says_what_was_changed_and_its_record_and_table_too(tmp_path: Path
     assert found["oracle"]["metrics"]["hit@1"]["value"] == found["dual"]["metrics"]["hit@1"]["value"] == 1.0
     assert "rude: changed torch threads, torch gradients, environment variables, which all" in done.stderr
     assert "changed what all share: torch threads" in (tmp_path / "run/tables/main.md").read_text()
+
+
+def test_what_pytorch_writes_down_for_itself_is_nobodys_doing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(guard.OF_TORCH, raising=False)
+    said: dict[str, None] = {}
+    with guard.kept("learner", said):
+        monkeypatch.setenv(guard.OF_TORCH, "/somewhere")
+    assert not said and os.environ[guard.OF_TORCH] == "/somewhere"

@@ -11,6 +11,7 @@ from kit import Kit
 from baselines.controls import Constant, Oracle, Random
 from harness.contest.task import Task, open_task, write_page
 from harness.contract.dataset import Contents, Split
+from harness.contract.settings import Settings
 from harness.machine import files
 from harness.score import scoring
 
@@ -115,10 +116,10 @@ def test_controls_are_at_chance(task, control):
 
 
 def test_the_oracle_is_always_right(task):
-    assert measured(Oracle(), task) == {"hit@1": 1.0, "hit@5": 1.0, "hit@10": 1.0}
+    assert measured(Oracle(Settings()), task) == {"hit@1": 1.0, "hit@5": 1.0, "hit@10": 1.0}
 
 
 def test_chance_is_what_a_random_order_finds_on_average(task):
     odds = scoring.chance(task.links, KS, task.items)
-    rounds = [measured(Random(seed), task)["hit@10"] for seed in range(20)]
+    rounds = [measured(Random(Settings(), seed=seed), task)["hit@10"] for seed in range(20)]
     assert np.mean(rounds) == pytest.approx(odds["hit@10"], abs=5 * np.std(rounds) / np.sqrt(20))

@@ -16,6 +16,7 @@ from harness.contest.asking import Contestant, Questions
 from harness.contest.timing import contest
 from harness.contract.dataset import Contents, texts
 from harness.contract.retriever import Footprint, Ranking, Retriever
+from harness.contract.settings import Settings
 from harness.machine import compute
 from harness.score.agreement import agreement
 
@@ -235,7 +236,7 @@ def test_single_queries_end_at_the_cap():
 
 
 def test_the_referee_costs_next_to_nothing():
-    speed = run({"single": {"queries": 100, "cap_s": 5.0}}, null=Null()).speed["single"]
+    speed = run({"single": {"queries": 100, "cap_s": 5.0}}, null=Null(Settings())).speed["single"]
     assert speed["p50_ms"] <= 0.05
 
 

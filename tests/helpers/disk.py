@@ -19,6 +19,7 @@ from harness.data.datasets.flickr30k import Flickr30k
 from harness.data.datasets.msrvtt import MsrVtt
 from harness.data.datasets.msvd import Msvd
 from harness.data.datasets.recorded import Recorded
+from harness.suite.registry import kinds
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -316,7 +317,7 @@ class Copy:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def at(self, root: Path) -> Recorded:
-        return self.kind(root, **self.arguments)
+        return self.kind(kinds("datasets")[self.kind.name].settings(**self.arguments), root)
 
 
 def of(images: Iterable[tuple[str, str, list[str]]], first: int | None = 5) -> dict[str, dict[str, list[str]]]:

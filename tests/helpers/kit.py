@@ -8,17 +8,17 @@ from functools import cached_property
 
 import numpy as np
 
+from baselines.captioners.settings import SmallCaptionerSettings
 from baselines.captioners.small import SmallCaptioner
+from baselines.encoders.settings import SmallEncoderSettings
 from baselines.encoders.small import SmallEncoder
 from harness.contest.asking import in_memory
 from harness.contract.dataset import Contents, Pairs
 from harness.contract.instruments import Encoder
 from harness.data.datasets.generated import Generated
-from harness.data.datasets.motions import Motions
-from harness.data.datasets.shapes import Shapes
-from harness.data.datasets.soundscapes import Soundscapes
+from harness.suite.registry import kinds
 
-DATASETS: Mapping[str, type[Generated]] = {"audio": Soundscapes, "image": Shapes, "video": Motions}
+WORLDS: Mapping[str, str] = {"audio": "soundscapes", "image": "shapes", "video": "motions"}
 FEW = 40  # candidates, and queries of a direction that asks with media
 
 
@@ -33,12 +33,16 @@ class Kit:
     @cached_property
     def captioner(self) -> SmallCaptioner:
         """Made when the first test asks for it."""
-        captioner = SmallCaptioner(self.encoder, steps=3, items=8, texts=2, lr=1e-3, samples=4, temperature=1.0)
-        captioner.fit(*self.lessons(f"text-{self.dataset.modality}"))
+        captioner = SmallCaptioner(
+            SmallCaptionerSettings(steps=3, items=8, texts=2, lr=1e-3, samples=4, temperature=1.0, encoder="tiny"),
+            encoder=self.encoder,
+            seed=0,
+        )
+        captioner.fit(*self.training(f"text-{self.dataset.modality}"))
         captioner.digest = f"tiny-captioner-{self.dataset.modality}"
         return captioner
 
-    def lessons(self, direction: str) -> tuple[Pairs, Pairs]:
+    def training(self, direction: str) -> tuple[Pairs, Pairs]:
         return self.dataset.split("train").pairs(direction), self.dataset.split("validation").pairs(direction)
 
     def test(self, direction: str) -> Pairs:
@@ -63,12 +67,20 @@ class Remembered:
         return self.vectors[contents.digest]
 
 
+def generated(kind: str, **settings: int) -> Generated:
+    entry = kinds("datasets")[kind]
+    dataset: Generated = entry.load("datasets")(entry.settings(**settings))
+    return dataset
+
+
 def untrained(seed: int = 0, steps: int = 5) -> SmallEncoder:
-    return SmallEncoder(steps=steps, batch=32, dim=16, lr=1e-3, seed=seed)
+    return SmallEncoder(
+        SmallEncoderSettings(steps=steps, batch=32, dim=16, lr=1e-3, trained_on="tiny", patience=0), seed=seed
+    )
 
 
 def train_tiny(modality: str) -> Kit:
-    dataset = DATASETS[modality](train=64, validation=16, test=FEW, seed=0)
+    dataset = generated(WORLDS[modality], train=64, validation=16, test=FEW)
     encoder = untrained()
     encoder.fit(dataset.split("train").pairs(f"text-{modality}"), dataset.split("validation").pairs(f"text-{modality}"))
     encoder.digest = f"tiny-{modality}"

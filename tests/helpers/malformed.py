@@ -258,4 +258,62 @@ FIT = [
     ),
 ]
 
-CASES = [*FILES, *SYNTAX, *NUMBERS, *KEYS, *FIT]
+TOOLS = ENCODERS + (
+    "  away: {kind: clap, checkpoint: some/clap}\n  rows: {kind: precomputed, media: m.npy, text: t.npy}\n"
+    "captioners:\n  small: {kind: small, encoder: small}\n  file: {kind: file, path: c.jsonl}\n"
+    "tasks: [{dataset: soundscapes, encoder: small, captioner: small}]\nname: x\nretrievers:\n"
+)  # line 11 is the first retriever's
+DUALS = "  plain: {kind: dual_tower}\n  tuned: {kind: dual_tuned}\n"
+START = "start: tuned, text: vector, teacher: start"
+
+
+def _cart(id: str, settings: str, *words: str) -> Case:
+    return Case(id, TOOLS + DUALS + f"  a: {{kind: cart, {settings}}}\n", 13, words)
+
+
+def _handed(id: str, retriever: str, *words: str) -> Case:
+    return Case(id, TOOLS + f"  a: {{{retriever}}}\n", 11, words)
+
+
+# Each value is fine by itself.
+TOGETHER = [
+    _cart("start from an untuned one", "start: plain", "a.start is 'plain'", "of kind dual_tower", "kind dual_tuned"),
+    _cart("geometry of nodes over a whole vocabulary", "geometry: learned", "loss: full", "`loss: legal`"),
+    _cart("geometry of codes that are none", "geometry: codebook, identifiers: numeric", "cart or residual"),
+    _cart("nothing is learnt from scratch", "text: scratch, frozen: true", "no word would ever be learnt"),
+    _cart("teacher nowhere", "teacher: start", "expected `start`", "dual_tuned"),
+    _cart("blend of words", f"{START}, blend: 0.5, text: tower".replace("text: vector, ", ""), "`text: vector`"),
+    _cart("blend without a teacher", "start: tuned, text: vector, blend: 0.5", "teacher: none", "`teacher: start`"),
+    _cart("width of no heads", "width: 50", "width is 50", "multiple of 4", "write 52"),
+    _handed(
+        "second can't judge", "kind: rerank, first: {kind: random}, second: {kind: random}", "a.second", "likelihood"
+    ),
+    _handed("match over other towers", "kind: match, encoder: away", "'away' of kind clap", "kind small"),
+    _handed("likelihood of a file", "kind: likelihood, captioner: file", "'file' of kind file", "kind small"),
+    _handed("teacher that is a file", "kind: dual_tuned, captioner: file, teacher: likelihood", "kind small"),
+    _handed("text side of a file", "kind: dual_tuned, captioner: file, text: captioner", "a text side", "kind small"),
+    _handed("words of rows", "kind: cart, encoder: rows", "its cart is 'rows'", "a text side", "clip"),
+    _handed("inside another", "kind: rerank, first: {kind: random}, captioner: file", "its likelihood is 'file'"),
+    Case("vectors of nothing", HEAD + "encoders:\n  a: {kind: precomputed}\n", 5, ("neither `media` nor `text`",)),
+    Case(
+        "encoder of another modality",
+        HEAD + "encoders:\n  a: {kind: small, modality: video, trained_on: shapes}\n",
+        5,
+        ("a.modality is 'video'", "shapes holds image"),
+    ),
+    Case(
+        "captioner over another encoder",
+        HEAD + "encoders:\n  e: {kind: clip, checkpoint: a/b}\ncaptioners:\n  c: {kind: small, encoder: e}\n",
+        7,
+        ("c.encoder is 'e'", "kind small"),
+    ),
+    Case("more than there are", HEAD + "datasets:\n  a: {kind: shapes, train: 40000000}\n", 5, ("train is 40000000",)),
+    Case(
+        "shares of more than all",
+        HEAD + "datasets:\n  a: {kind: manifest, path: m.csv, modality: image,\n   split: {test: 0.9, train: 0.4}}\n",
+        6,
+        ("split is {'test': 0.9, 'train': 0.4}", "at most 1"),
+    ),
+]
+
+CASES = [*FILES, *SYNTAX, *NUMBERS, *KEYS, *FIT, *TOGETHER]

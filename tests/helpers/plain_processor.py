@@ -41,9 +41,9 @@ class Watch(TorchDispatchMode):
 
 def train() -> None:
     kit = train_tiny("audio")
-    train, validation = kit.lessons("text-audio")
-    for build in (cases.started, cases.match):
-        retriever = build(kit)
+    train, validation = kit.training("text-audio")
+    for case in (cases.started(), cases.CASES["match"]):
+        retriever = case.build(kit)
         retriever.fit(train, validation)
         retriever.index(kit.test("text-audio").candidates)
 

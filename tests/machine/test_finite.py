@@ -14,25 +14,41 @@ import safetensors.torch
 import torch
 from kit import Kit
 
+from baselines.captioners.settings import SmallCaptionerSettings
 from baselines.captioners.small import SmallCaptioner
 from baselines.dual_tuned import DualTuned
+from baselines.encoders.settings import SmallEncoderSettings
 from baselines.encoders.small import SmallEncoder
 from baselines.indexes import FaissIndex
+from baselines.settings import DualTunedSettings
 from baselines.single_tower.match import Match
+from baselines.single_tower.settings import MatchSettings
 from cart.identifiers import fine
 from cart.retriever import CartRetriever
+from cart.settings import CartSettings
 from harness.machine import finite
 from harness.nn import learning
 
 TRAINED: dict[str, Callable[[Kit], Any]] = {
-    "the small encoder": lambda kit: SmallEncoder(steps=5, batch=16, dim=16, lr=1e-3),
-    "the small captioner": lambda kit: SmallCaptioner(
-        kit.encoder, steps=5, items=8, texts=2, samples=4, temperature=1.0, lr=1e-3
+    "the small encoder": lambda kit: SmallEncoder(
+        SmallEncoderSettings(steps=5, batch=16, dim=16, lr=1e-3, trained_on="tiny", patience=0), seed=0
     ),
-    "match": lambda kit: Match(kit.encoder, steps=5, items=8, negatives=2, layers=1, lr=1e-3),
-    "dual_tuned": lambda kit: DualTuned(kit.encoder, kit.captioner, steps=5, batch=16, lr=1e-3),
+    "the small captioner": lambda kit: SmallCaptioner(
+        SmallCaptionerSettings(steps=5, items=8, texts=2, samples=4, temperature=1.0, lr=1e-3, encoder="tiny"),
+        encoder=kit.encoder,
+        seed=0,
+    ),
+    "match": lambda kit: Match(
+        MatchSettings(steps=5, items=8, negatives=2, layers=1, lr=1e-3), encoder=kit.encoder, seed=0
+    ),
+    "dual_tuned": lambda kit: DualTuned(
+        DualTunedSettings(steps=5, batch=16, lr=1e-3), encoder=kit.encoder, captioner=kit.captioner, seed=0
+    ),
     "CART": lambda kit: CartRetriever(
-        kit.encoder, kit.captioner, identifiers="random", steps=5, batch=16, width=48, layers=1, lr=1e-3
+        CartSettings(identifiers="random", steps=5, batch=16, width=48, layers=1, lr=1e-3),
+        encoder=kit.encoder,
+        captioner=kit.captioner,
+        seed=0,
     ),
 }
 
@@ -46,7 +62,7 @@ def test_training_that_diverges_stops_and_says_at_which_step(
     monkeypatch.setattr(learning, "schedule", lambda *_: math.inf)  # diverges in any arithmetic
     learner = TRAINED[what](kit)
     with pytest.raises(FloatingPointError, match=f"training {what}: the loss is (nan|inf) at step 2 of 5, .* lower"):
-        learner.fit(*kit.lessons("text-audio"))
+        learner.fit(*kit.training("text-audio"))
         learner.index(kit.test("text-audio").candidates)
 
 

@@ -12,7 +12,9 @@ import pytest
 from kit import Kit
 
 from baselines.dual_tuned import DualTuned
+from baselines.settings import DualTunedSettings
 from cart.retriever import CartRetriever
+from cart.settings import CartSettings
 from harness.contract.dataset import Contents, texts
 from harness.machine import compute
 from harness.nn import distillation
@@ -32,7 +34,7 @@ def gallery_of(kit: Kit) -> Contents:
 
 
 def taught(kit: Kit, teacher: Any, store: Store | None = None) -> Posterior:
-    train, _ = kit.lessons("text-audio")
+    train, _ = kit.training("text-audio")
     gallery = gallery_of(kit)
     return posterior(teacher, train.queries, gallery, kit.encoder, kit.captioner, COUNT, store)
 
@@ -87,7 +89,7 @@ def test_half_of_the_texts_are_captions_each_judged_for_its_own_candidate_too(
     monkeypatch.setattr(distillation, "NEAREST", 2)
     monkeypatch.setattr(distillation, "RANDOM", 1)
     found, captions = taught(kit, "dual"), kit.captioner.captions(gallery_of(kit))
-    train = set(kit.lessons("text-audio")[0].queries)
+    train = set(kit.training("text-audio")[0].queries)
     assert sum(text in train for text in found.texts[: COUNT // 2]) == COUNT // 2
     for text, ids in zip(found.texts[COUNT // 2 :], found.ids[COUNT // 2 :].tolist(), strict=True):
         owners = {item for item, each in enumerate(captions) if text in each}
@@ -101,12 +103,20 @@ def test_it_is_made_once_and_its_cost_is_booked_with_all_who_use_it(
     score = distillation._scored
     monkeypatch.setattr(distillation, "_scored", lambda *given: calls.append(1) or score(*given))
     store = Store(tmp_path)
-    train, gallery = kit.lessons("text-audio")[0], gallery_of(kit)
+    train, gallery = kit.training("text-audio")[0], gallery_of(kit)
     shared = {"teacher": "likelihood", "teacher_texts": COUNT, "batch": 8, "steps": 1}
     books = []
     for build in (
-        lambda: DualTuned(kit.encoder, kit.captioner, lr=1e-3, store=store, **shared),
-        lambda: CartRetriever(kit.encoder, kit.captioner, clusters=4, codes=4, width=48, store=store, **shared),
+        lambda: DualTuned(
+            DualTunedSettings(lr=1e-3, **shared), encoder=kit.encoder, captioner=kit.captioner, store=store, seed=0
+        ),
+        lambda: CartRetriever(
+            CartSettings(clusters=4, codes=4, width=48, **shared),
+            encoder=kit.encoder,
+            captioner=kit.captioner,
+            store=store,
+            seed=0,
+        ),
     ):
         with store.ledger() as book:
             retriever = build()
@@ -125,7 +135,7 @@ def test_another_gallery_teacher_or_captioner_makes_another_one(
     kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path)
-    train, gallery = kit.lessons("text-audio")[0].queries, gallery_of(kit)
+    train, gallery = kit.training("text-audio")[0].queries, gallery_of(kit)
     tools = (kit.encoder, kit.captioner)
     made = tmp_path / "posterior"
     for number, change in enumerate(
@@ -150,8 +160,12 @@ def contestants(kit: Kit, **settings: Any) -> dict[str, Callable[[], Any]]:
     given: dict[str, Any] = {"teacher_texts": COUNT, "batch": 16, "lr": 1e-3} | settings
     small = {"clusters": 4, "codes": 4, "width": 48, "layers": 1, "loss": "legal"}
     return {
-        "dual_tuned": lambda: DualTuned(kit.encoder, kit.captioner, **given),
-        "cart": lambda: CartRetriever(kit.encoder, kit.captioner, **given, **small),
+        "dual_tuned": lambda: DualTuned(
+            DualTunedSettings(**given), encoder=kit.encoder, captioner=kit.captioner, seed=0
+        ),
+        "cart": lambda: CartRetriever(
+            CartSettings(**given, **small), encoder=kit.encoder, captioner=kit.captioner, seed=0
+        ),
     }
 
 
@@ -161,7 +175,7 @@ def test_nothing_but_train_texts_and_generated_captions_is_learnt_from(
     kit: Kit, monkeypatch: pytest.MonkeyPatch, name: str, teacher: Any
 ) -> None:
     """Provenance: whatever text reaches an instrument or a text tower comes from the train split or from the media."""
-    train, validation = kit.lessons("text-audio")
+    train, validation = kit.training("text-audio")
     gallery = gallery_of(kit)
     allowed = {text for each in kit.captioner.captions(gallery) for text in each}
     allowed |= set(train.queries) if teacher != "none" else set()
@@ -184,7 +198,7 @@ def test_nothing_but_train_texts_and_generated_captions_is_learnt_from(
 @pytest.mark.parametrize("name", ["dual_tuned", "cart"])
 def test_who_is_taught_comes_nearer_to_the_teacher(kit: Kit, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A teacher with strange ideas, each train text for one candidate, that captions alone would not teach."""
-    train, validation = kit.lessons("text-audio")
+    train, validation = kit.training("text-audio")
     gallery = gallery_of(kit)
     target = (np.arange(COUNT, dtype=np.int32) % ITEMS)[:, None]
     everyone = (target + np.arange(ITEMS, dtype=np.int32)) % ITEMS
@@ -204,8 +218,13 @@ def test_who_is_taught_comes_nearer_to_the_teacher(kit: Kit, monkeypatch: pytest
 
 
 def test_a_teacher_without_texts_says_so(kit: Kit) -> None:
-    train, validation = kit.lessons("audio-text")
-    retriever = DualTuned(kit.encoder, kit.captioner, steps=1, batch=4, lr=1e-3, teacher="dual")
+    train, validation = kit.training("audio-text")
+    retriever = DualTuned(
+        DualTunedSettings(steps=1, batch=4, lr=1e-3, teacher="dual"),
+        encoder=kit.encoder,
+        captioner=kit.captioner,
+        seed=0,
+    )
     with pytest.raises(ValueError, match="teacher: dual needs the texts of a train split"):
         retriever.index(gallery_of(kit))
     retriever.fit(train, validation)  # asks with media

@@ -12,7 +12,9 @@ import torch
 from kit import Kit
 
 from baselines.dual_tuned import DualTuned
+from baselines.settings import DualTunedSettings
 from cart.retriever import CartRetriever
+from cart.settings import CartSettings
 from harness.contract.dataset import Contents, Modality
 from harness.contract.instruments import Encoder
 from harness.contract.problems import BadInput
@@ -43,17 +45,20 @@ def kit(tiny: Callable[[str], Kit]) -> Kit:
     return tiny("audio")
 
 
-def cart(kit: Kit, encoder: Encoder, **settings: object) -> CartRetriever:
+def cart(kit: Kit, encoder: Encoder, start: Any = None, **settings: object) -> CartRetriever:
     sizes = {"clusters": 4, "books": 1, "codes": 8, "steps": 4, "batch": 16, "width": 16, "layers": 1, "beams": 10}
-    return CartRetriever(encoder, kit.captioner, **{"text": "vector", **sizes, **settings})  # type: ignore[arg-type]
+    given: dict[str, Any] = {"text": "vector", **sizes, **settings, "start": start and "tuned"}
+    return CartRetriever(CartSettings(**given), encoder, kit.captioner, seed=0, start=start)
 
 
 def tuned(kit: Kit, encoder: Encoder, steps: int = 5) -> DualTuned:
-    return DualTuned(encoder, kit.captioner, steps=steps, batch=32, lr=1e-3)
+    return DualTuned(
+        DualTunedSettings(steps=steps, batch=32, lr=1e-3), encoder=encoder, captioner=kit.captioner, seed=0
+    )
 
 
 def indexed(kit: Kit, retriever: Any) -> Any:
-    retriever.fit(*kit.lessons("text-audio"))
+    retriever.fit(*kit.training("text-audio"))
     retriever.index(kit.test("text-audio").candidates)
     return retriever
 

@@ -10,7 +10,7 @@ import pytest
 from folders import FIRST, add, write_page
 
 from harness import report
-from harness.contract.retriever import PARADIGMS
+from harness.contract.settings import PARADIGMS
 from harness.report import published
 from harness.store import record
 from harness.store.run_folder import RunFolder

@@ -12,6 +12,7 @@ from scipy import stats
 
 from baselines.controls import Constant, Random
 from harness.contract.dataset import Links, texts
+from harness.contract.settings import Settings
 from harness.score.metrics import per_query
 from harness.score.scoring import _fates, _odds, _range, broken_control, chance
 from harness.store import record
@@ -77,7 +78,7 @@ def test_chance_never_breaks_a_control(gallery: str, kind: str) -> None:
     ks, rng, values = [1, 5], np.random.default_rng(1), []
     queries = texts(["the same words"] * len(links))
     for seed in range(60):
-        retriever = Random(seed) if kind == "random" else Constant()
+        retriever = Random(Settings(), seed=seed) if kind == "random" else Constant(Settings())
         retriever.index(texts([str(item) for item in range(size)]))
         ids = rng.permutation(size)[retriever.search(queries, min(5, size)).ids]
         hits = {name: float(each.mean()) for name, each in per_query(ids, links, ks, size).items()}

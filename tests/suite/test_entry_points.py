@@ -49,12 +49,12 @@ MODULES = {
     "raising": "raise RuntimeError('no licence')",
     "leaving": "import sys; sys.exit('no display')",
     "fine": """
-from harness.suite.registry import Entry
+from harness.contract import Entry
 NUMBER = 3
-TYPES = Entry("types", "broken.fine:Types", {"size": int})
-NEEDY = Entry("needy", "broken.fine:Needy", requires=("nowhere.at_all",), install="pip install nowhere")
-LOST = Entry("another-name", "broken.fine:NoSuchClass", about="lost its class", paradigm="hybrid")
-ODD = Entry("odd", "broken.odd:Odd", about="counts in numbers of its own", paradigm="control")
+TYPES = Entry("broken.fine:Types", {"size": int})
+NEEDY = Entry("broken.fine:Needy", requires=("nowhere.at_all",), install="pip install nowhere")
+LOST = Entry("broken.fine:NoSuchClass", about="lost its class", paradigm="hybrid")
+ODD = Entry("broken.odd:Odd", about="counts in numbers of its own", paradigm="control")
 """,
     "odd": """
 import numpy as np
@@ -104,7 +104,9 @@ def test_list_shows_what_is_installed_and_what_is_wrong_with_it(site, tmp_path):
     assert done.returncode == 0, done.stderr
     lines = {words[0]: line for line in done.stdout.splitlines() if (words := line.split())}
     assert "matches how long a query is" in lines["lengths"]
-    assert "power: a number above 0 and at most 4; default 1.0" in done.stdout
+    told = harness(site, tmp_path, "list", "lengths").stdout
+    assert "lengths (retriever, single-tower): matches" in told
+    assert "power: a number above 0 and at most 4; default 1.0 (of the difference)" in told
     assert "pure tones" in lines["tones"]
     for name, words in {
         "absent": "nowhere",
@@ -112,7 +114,7 @@ def test_list_shows_what_is_installed_and_what_is_wrong_with_it(site, tmp_path):
         "raising": "no licence",
         "leaving": "no display",
         "number": "no harness.contract.Entry but int",
-        "types": "harness.contract.Argument",
+        "types": "harness.contract.Settings",
         "needy": "pip install nowhere",
         "lost": "lost its class",
         "random": "a random order for each query",

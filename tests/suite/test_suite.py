@@ -9,18 +9,18 @@ import pickle
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from runs import ROOT
 
-from harness.contest import timing as measure
+from harness.contest.scenarios import SCENARIOS as FUNCTIONS
 from harness.contract.problems import SuiteError
-from harness.contract.retriever import PARADIGMS
+from harness.contract.settings import EncoderName, RetrieverName, Settings
 from harness.suite import Suite, load, registry, yaml_source
-from harness.suite.components import PARADIGMS as PARADIGMS_OF_SUITES
-from harness.suite.reading import SCENARIOS
-from harness.suite.registry import Argument, Entry
+from harness.suite.registry import Entry
+from harness.suite.scenarios import SCENARIOS
 
 SUITES = ROOT / "suites"
 SMALL = """
@@ -52,21 +52,25 @@ def suite_of(tmp_path):
     return build
 
 
+class Stages(Settings):
+    first: RetrieverName
+    second: RetrieverName
+    depth: list[int] = [100]
+
+
+class Looks(Settings):
+    encoder: EncoderName
+    lengths: tuple[int, ...] = (8, 16)
+
+
 @pytest.fixture
 def rerank(monkeypatch):
     """A retriever made of two others, and a captioner that looks through an encoder."""
-    stages = {"first": Argument("retriever"), "second": Argument("retriever"), "depth": Argument(list[int], [100])}
-    described = {"encoder": Argument("encoder"), "lengths": Argument(tuple[int, ...], (8, 16))}
-    retrievers = [
-        Entry("rerank", "somewhere:Rerank", stages, paradigm="hybrid"),
-        Entry("reads", "somewhere:Reads", needs=("captioner",), paradigm="dual-tower"),
-    ]
-    monkeypatch.setitem(registry.OUR_OWN, "retrievers", [*registry.RETRIEVERS, *retrievers])
-    monkeypatch.setitem(registry.OUR_OWN, "captioners", [Entry("looks", "somewhere:Looks", described)])
-    registry.kinds.cache_clear()
-    yield
-    monkeypatch.undo()
-    registry.kinds.cache_clear()
+    rerank = Entry("somewhere:Rerank", Stages, paradigm="hybrid")
+    reads = Entry("somewhere:Reads", needs=("captioner",), paradigm="dual-tower")
+    for name, entry in {"rerank": rerank, "reads": reads}.items():
+        monkeypatch.setitem(registry.kinds("retrievers").entries, name, replace(entry, kind=name))
+    monkeypatch.setitem(registry.kinds("captioners").entries, "looks", Entry("somewhere:Looks", Looks, kind="looks"))
 
 
 def cell(suite: Suite, name: str):
@@ -186,13 +190,10 @@ def test_keys_of_one_suite_differ(suite_of):
 
 def test_an_entry_s_version_is_part_of_the_digest(suite_of, monkeypatch):
     first = suite_of(SMALL).tasks[0].encoder.digest
-    newer = [Entry("small", "x:Y", registry.ENCODERS[0].arguments, version=registry.ENCODERS[0].version + 1)]
-    monkeypatch.setitem(registry.OUR_OWN, "encoders", newer)
-    registry.kinds.cache_clear()
-    second = suite_of(SMALL).tasks[0].encoder.digest
-    monkeypatch.undo()
-    registry.kinds.cache_clear()
-    assert first != second
+    small = registry.kinds("encoders")["small"]
+    newer = replace(small, version=small.version + 1)
+    monkeypatch.setitem(registry.kinds("encoders").entries, "small", newer)
+    assert first != suite_of(SMALL).tasks[0].encoder.digest
 
 
 def test_variants_of_several_lists_are_a_product_with_safe_unique_names(suite_of):
@@ -306,11 +307,9 @@ retrievers:
 
 def test_a_broken_package_breaks_no_plan(suite_of, monkeypatch):
     point = importlib.metadata.EntryPoint("theirs", "nowhere.at_all:ENTRY", "harness.retrievers")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == point.group else [])
-    registry.kinds.cache_clear()
+    monkeypatch.setitem(registry.kinds("retrievers").points, "theirs", point)
     suite = suite_of("name: x\ntasks: [{dataset: coco}]\nretrievers: {theirs: {kind: theirs}}")
-    monkeypatch.undo()
-    registry.kinds.cache_clear()
+    monkeypatch.delitem(registry.kinds("retrievers").entries, "theirs")
     assert suite.cells()[0].retriever.component.entry.target == ""
 
 
@@ -384,23 +383,19 @@ def test_what_a_suite_promises_of_longer_lessons_was_measured():
     assert "suites/generative.yaml" in about and "results/README.md" in about
 
 
-def test_planning_imports_no_contestant_and_nothing_heavy():
+def test_planning_imports_settings_alone():
     code = f"import sys; from harness.suite import load; load({str(SUITES / 'smoke.yaml')!r}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=SUITES.parent)
-    loaded = {module.partition(".")[0] for module in done.stdout.split()}
-    assert not loaded & {"torch", "numpy", "scipy", "pandas", "faiss", "transformers", "baselines", "cart"}
+    loaded = set(done.stdout.split())
+    assert not {module.partition(".")[0] for module in loaded} & {"torch", "scipy", "pandas", "faiss", "transformers"}
+    assert "baselines.settings" in loaded and "baselines.dual_tower" not in loaded
 
 
 def test_every_scenario_can_be_measured():
-    """`measure` is called with a suite's settings by name."""
-    assert set(SCENARIOS) == set(measure.SCENARIOS)
+    """Its function is called with a suite's settings by name."""
+    assert set(SCENARIOS) == set(FUNCTIONS)
     for name, settings in SCENARIOS.items():
-        assert list(inspect.signature(measure.SCENARIOS[name]).parameters)[3:] == list(settings)
-
-
-def test_the_paradigms_are_those_of_retrievers():
-    """A copy, for the original comes with numpy."""
-    assert PARADIGMS_OF_SUITES == PARADIGMS
+        assert list(inspect.signature(FUNCTIONS[name]).parameters)[3:] == list(settings.model_fields)
 
 
 def test_errors_survive_the_way_between_processes(suite_of):

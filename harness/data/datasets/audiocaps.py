@@ -10,9 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from harness.contract.dataset import Unavailable
+from harness.contract.entry import Entry
 from harness.contract.problems import Problems
-from harness.data.datasets.recorded import Annotations, Clip, Recorded
+from harness.data.datasets.recorded import Annotations, Clip, Recorded, RecordedSettings
 from harness.reading import text_files
 
 EXPECTED = {
@@ -25,17 +28,20 @@ COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
 SOURCE = "get it from github.com/cdjkim/audiocaps"
 
 
+class AudioCapsSettings(RecordedSettings):
+    version: Literal["v1", "v2"] = Field("v1", description="of the captions")
+    clips: Path | None = Field(None, description="a file of the ids that make up the test")
+
+
 class AudioCaps(Recorded):
     name, modality, counts = "audiocaps", "audio", EXPECTED
     folders = ("{part}", "audio/{part}", "wavs/{part}", "waveforms/{part}", "audio", "wavs", "waveforms", ".")
     parts = {"train": "train", "validation": "val", "test": "test"}
     whole_names = False
 
-    def __init__(
-        self, root: Path, version: Literal["v1", "v2"] = "v1", clips: Path | None = None, broken: float = 0.01
-    ) -> None:
-        super().__init__(root, version, broken)
-        self.only = clips
+    def __init__(self, settings: AudioCapsSettings, root: Path) -> None:
+        super().__init__(settings, root, settings.version)
+        self.only = settings.clips
 
     def annotations(self, split: str) -> Annotations:
         name = f"{self.parts[split]}.csv"
@@ -93,3 +99,13 @@ def chosen(path: Path, clips: list[Clip]) -> list[Clip]:
         raise Problems(path).fail(None, f"{stray[0]!r} is no youtube id of test; correct it, or ask for its split")
     wanted = {known[name].name for name in names}
     return [clip for clip in clips if clip.name in wanted]
+
+
+ENTRY = Entry(
+    "harness.data.datasets.audiocaps:AudioCaps",
+    AudioCapsSettings,
+    about="ten seconds of sound, five captions each in test; `clips`: a file of the ids that make up the test",
+    modalities=("audio",),
+    folder="audiocaps",
+    obtain="captions from github.com/cdjkim/audiocaps, clips from YouTube; academic use",
+)

@@ -11,7 +11,8 @@ import hashlib
 from pathlib import Path
 
 from harness.contract.dataset import Unavailable
-from harness.data.datasets.recorded import Annotations, Clip, Recorded
+from harness.contract.entry import Entry
+from harness.data.datasets.recorded import Annotations, Clip, Recorded, RecordedSettings
 from harness.reading import text_files
 
 EXPECTED = {"v2.1": {"train": (3_839, 19_195), "validation": (1_045, 5_225), "test": (1_045, 5_225)}}
@@ -34,8 +35,8 @@ class Clotho(Recorded):
     )
     parts = {"train": "development", "validation": "validation", "test": "evaluation"}
 
-    def __init__(self, root: Path, broken: float = 0.01) -> None:
-        super().__init__(root, "v2.1", broken)
+    def __init__(self, settings: RecordedSettings, root: Path) -> None:
+        super().__init__(settings, root, "v2.1")
 
     def annotations(self, split: str) -> Annotations:
         part, path = self.parts[split], self._csv(split)
@@ -58,3 +59,13 @@ class Clotho(Recorded):
     def _csv(self, split: str) -> Path | None:
         name = f"clotho_captions_{self.parts[split]}.csv"
         return text_files.first(self.root, [folder + name for folder in ("", "clotho_csv_files/", "csv/")])
+
+
+ENTRY = Entry(
+    "harness.data.datasets.clotho:Clotho",
+    RecordedSettings,
+    about="15 to 30 seconds of sound, five captions each",
+    modalities=("audio",),
+    folder="clotho",
+    obtain="clips and captions from Zenodo, record 4783391 (v2.1); Tampere University licence",
+)

@@ -12,10 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from harness.contract.dataset import Unavailable
+from harness.contract.entry import Entry
 from harness.contract.problems import Problems
 from harness.data.datasets import karpathy
-from harness.data.datasets.recorded import Annotations, Clip, Counts, Recorded
+from harness.data.datasets.recorded import Annotations, Clip, Counts, Recorded, RecordedSettings
 from harness.reading import text_files
 
 FIRST = 5  # captions an image in validation and test, where `captions: five`: 25,000 queries
@@ -46,19 +49,17 @@ class _Official:
     annotations: list[_Annotation]
 
 
+class CocoSettings(RecordedSettings):
+    protocol: Literal["5k", "1k"] = Field("5k", description="the whole gallery, or five folds of 1,000")
+    captions: Literal["five", "all"] = Field("five", description="of an image in validation and test")
+
+
 class Coco(Recorded):
     name, modality, counts = "coco", "image", EXPECTED
     folders = ("train2014", "val2014", "images/train2014", "images/val2014", "images", ".")
 
-    def __init__(
-        self,
-        root: Path,
-        protocol: Literal["5k", "1k"] = "5k",
-        captions: Literal["five", "all"] = "five",
-        broken: float = 0.01,
-    ) -> None:
-        """`protocol` settles in how many folds a suite asks a split: the registry knows."""
-        super().__init__(root, captions, broken)
+    def __init__(self, settings: CocoSettings, root: Path) -> None:
+        super().__init__(settings, root, settings.captions)
 
     def annotations(self, split: str) -> Annotations:
         path = self._split_file
@@ -99,3 +100,15 @@ def read(path: Path) -> list[Clip]:
     if stray:
         raise Problems(path).fail(None, f"captions of image {min(stray)}, which is not among images; get it again")
     return [Clip(name, (name,), tuple(captions[number])) for number, name in images.items()]
+
+
+ENTRY = Entry(
+    "harness.data.datasets.coco:Coco",
+    CocoSettings,
+    about="photographs, five captions each; Karpathy's split",
+    modalities=("image",),
+    folder="coco",
+    obtain="images and annotations from cocodataset.org, split file dataset_coco.json by Karpathy; annotations "
+    "CC BY 4.0, images under Flickr's terms",
+    folds={"1k": 5},
+)

@@ -12,9 +12,10 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.contract.dataset import Unavailable
+from harness.contract.entry import Entry
 from harness.contract.problems import Problems
 from harness.data.datasets import karpathy
-from harness.data.datasets.recorded import Annotations, Clip, Recorded
+from harness.data.datasets.recorded import Annotations, Clip, Recorded, RecordedSettings
 from harness.reading import text_files
 
 EXPECTED = {"karpathy": {"train": (29_000, 145_000), "validation": (1_014, 5_070), "test": (1_000, 5_000)}}
@@ -26,8 +27,8 @@ class Flickr30k(Recorded):
     folders = ("flickr30k-images", "flickr30k_images", "images", ".")
     parts = {"train": "train", "validation": "val", "test": "test"}
 
-    def __init__(self, root: Path, broken: float = 0.01) -> None:
-        super().__init__(root, "karpathy", broken)
+    def __init__(self, settings: RecordedSettings, root: Path) -> None:
+        super().__init__(settings, root, "karpathy")
 
     def annotations(self, split: str) -> Annotations:
         path = self._whole_file
@@ -93,3 +94,14 @@ def read_token(path: Path) -> dict[str, tuple[str, ...]]:
             problems.add(number, f"{line!r:.60}; expected NAME.jpg#NUMBER, a tab and a caption; get the file again")
     problems.raise_if_any()
     return {name: tuple(each) for name, each in captions.items()}
+
+
+ENTRY = Entry(
+    "harness.data.datasets.flickr30k:Flickr30k",
+    RecordedSettings,
+    about="photographs, five captions each; Karpathy's split",
+    modalities=("image",),
+    folder="flickr30k",
+    obtain="request the images from the University of Illinois, split file dataset_flickr30k.json by Karpathy; "
+    "non-commercial research",
+)

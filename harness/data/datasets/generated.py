@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import combinations
-from typing import Any, NamedTuple, overload
+from typing import Any, ClassVar, NamedTuple, overload
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from harness.contract.dataset import Contents, Modality, Split
+from harness.contract.settings import Conflict, Count, Settings
 from harness.data.datasets.chance import GOLDEN, WORD, Dice, key, mix, permute
 
 # Bump it (or the version of one world) whenever the same arguments would give another scene, word, sample or pixel:
@@ -265,22 +267,38 @@ class Names(Sequence[str]):
         return (f"{self.prefix}-{number:06d}" for number in range(self.size))
 
 
+class GeneratedSettings(Settings):
+    world: ClassVar[World]
+    train: Count = Field(8000, description="items to learn from")
+    validation: Count = Field(500, description="items to choose with")
+    test: Count = Field(1000, description="items to be asked for")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="of another one, other items")
+
+    @model_validator(mode="after")
+    def _room(self) -> GeneratedSettings:
+        for split in BLOCKS:
+            count, room = getattr(self, split), Scenes.room(self.world, split)
+            if count > room:
+                raise Conflict(
+                    split,
+                    f"{split} is {count}; expected at most {room:,}, for {self.world.name} can make no more different "
+                    "items for this split; write a smaller number",
+                )
+        return self
+
+
 class Generated:
     """A dataset of one world. Splits of one seed share no scene; splits of two seeds can."""
 
     generated = True
 
-    def __init__(self, world: World, train: int, validation: int, test: int, seed: int) -> None:
-        self.world, self.seed = world, seed
-        self.name, self.modality = world.name, world.modality
-        self.sizes = {"train": train, "validation": validation, "test": test}
-        for split, count in self.sizes.items():
-            room = Scenes.room(world, split)
-            if not 0 <= count <= room:
-                raise ValueError(f"{split} = {count}: {world.name} can make 0 to {room} items for this split")
+    def __init__(self, settings: GeneratedSettings) -> None:
+        self.world, self.seed = settings.world, settings.seed
+        self.name, self.modality = self.world.name, self.world.modality
+        self.sizes = settings.model_dump(include=set(BLOCKS))
         # The sizes are left out of the contents' source: an item is the same in a split of any size, and what was
         # learned from one training split stays valid when the test gallery grows.
-        recipe = f"{world.name}\0{VERSION}.{world.version}\0seed={seed}"
+        recipe = f"{self.world.name}\0{VERSION}.{self.world.version}\0seed={self.seed}"
         self.recipe = hashlib.sha256(recipe.encode()).hexdigest()
         self.digest = hashlib.sha256(f"{recipe}\0{self.sizes}".encode()).hexdigest()
 

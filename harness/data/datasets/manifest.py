@@ -11,12 +11,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import numpy as np
+from pydantic import Field, field_validator
 
-from harness.contract.dataset import WHOLE, Contents, Modality, Order, Split, Unavailable, texts
+from harness.contract.dataset import WHOLE, Contents, Order, Split, Unavailable, texts
+from harness.contract.entry import Entry
 from harness.contract.problems import Problems, meant
+from harness.contract.settings import Conflict, Frames, Medium, Settings
 from harness.data import media
 from harness.data.datasets.fences import Fence
 from harness.data.media.job import LONGEST_S
@@ -40,34 +43,65 @@ class Item:
     rows: list[int] = field(default_factory=list)  # of its captions, among those of the whole file
 
 
+class ManifestSettings(Settings):
+    later = frozenset({"longest_s"})
+    path: Path = Field(description="a CSV or JSONL file")
+    modality: Medium = Field(description="of the files or vectors")
+    media: str = Field("", description="the folder of the files, seen from the manifest's")
+    vectors: Path | None = Field(None, description="a file of vectors in place of media files")
+    split: dict[str, Annotated[float, Field(ge=0)]] = Field({}, description="shares of items, the rest is train")
+    columns: dict[str, str | list[str]] = Field({}, description="what columns are called, where not as here")
+    broken: float = Field(
+        0.01, ge=0, le=1, description="the share of files that may be undecodable; with more it fails"
+    )
+    allow_outside: bool = Field(False, description="paths may leave the folder")
+    rate: int = Field(16_000, ge=1000, le=384_000, description="of sound, samples a second")
+    frames: Frames = 8
+    longest_s: float = Field(LONGEST_S, gt=0, le=86_400, description="sound and video of more seconds is left out")
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, columns: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+        for name, column in columns.items():
+            if name not in COLUMNS:
+                told = f"columns has {name[:80]!r}; expected {', '.join(COLUMNS)}; correct it{meant(name, COLUMNS)}"
+                raise Conflict("columns", told)
+            if isinstance(column, list) and (name not in ("caption", "label") or not column):
+                raise Conflict(
+                    "columns",
+                    f"columns has {name}: {column}; expected the name of one column, or for caption or label a list "
+                    "of several; correct it",
+                )
+        return columns
+
+    @field_validator("split")
+    @classmethod
+    def _shares(cls, split: dict[str, float]) -> dict[str, float]:
+        if split.keys() - {*SPLITS, "seed"} or sum(share for name, share in split.items() if name != "seed") > 1:
+            raise Conflict(
+                "split",
+                f"split is {split}; expected shares of {', '.join(SPLITS)} that make at most 1, and a `seed`; write "
+                "for instance {test: 0.2, validation: 0.1, seed: 0}",
+            )
+        return split
+
+
 class Manifest:
     generated = False
 
-    def __init__(
-        self,
-        path: Path,
-        modality: Modality,
-        media: str = "",
-        vectors: Path | None = None,
-        split: Mapping[str, float] | None = None,
-        columns: Mapping[str, str | list[str]] | None = None,
-        broken: float = 0.01,
-        allow_outside: bool = False,
-        rate: int = 16_000,
-        frames: int = 8,
-        longest_s: float = LONGEST_S,
-    ) -> None:
-        """`media`: the folder of the files, seen from the manifest's. `split`: shares of items, the rest is train."""
-        if not path.is_file():
-            raise Unavailable(f"manifest: nothing at {path}; name a CSV or JSONL file, seen from the suite's file")
-        self.path, self.modality, self.vectors, self.broken = path, modality, vectors, broken
-        self.name = path.stem
-        self.folder = path.parent / media
-        self.allow_outside, self.rate, self.frames, self.longest_s = allow_outside, rate, frames, longest_s
-        self.shares = dict(split or {})
-        self.columns: dict[str, str | list[str]] = {**{name: name for name in COLUMNS}, **(columns or {})}
-        shaping = [media, modality, self.shares, self.columns, rate, frames]
-        self.digest = files.digest([files.file_digest(path), *shaping])
+    def __init__(self, settings: ManifestSettings) -> None:
+        self.path = settings.path
+        if not self.path.is_file():
+            raise Unavailable(f"manifest: nothing at {self.path}; name a CSV or JSONL file, seen from the suite's file")
+        self.modality, self.vectors, self.broken = settings.modality, settings.vectors, settings.broken
+        self.name = self.path.stem
+        self.folder = self.path.parent / settings.media
+        self.allow_outside, self.rate = settings.allow_outside, settings.rate
+        self.frames, self.longest_s = settings.frames, settings.longest_s
+        self.shares = dict(settings.split)
+        self.columns: dict[str, str | list[str]] = {**{name: name for name in COLUMNS}, **settings.columns}
+        shaping = [settings.media, self.modality, self.shares, self.columns, self.rate, self.frames]
+        self.digest = files.digest([files.file_digest(self.path), *shaping])
         self._items: list[Item] = []
         self._count = 0  # rows of the file of vectors
         self._text_column = ""  # caption or label: the one that it has
@@ -119,7 +153,6 @@ class Manifest:
     def _read(self) -> list[Item]:
         """All items, in the order in which they turn up; or everything that is wrong with the file."""
         problems = Problems(self.path)
-        self._check_arguments(problems)
         fence = Fence(self.folder, self.allow_outside)
         self._count = len(vector_files.read(self.vectors)[0]) if self.vectors else 0
         captions = 0
@@ -156,30 +189,6 @@ class Manifest:
         if self.shares:
             _assign(found, self.shares)
         return found
-
-    def _check_arguments(self, problems: Problems) -> None:
-        for name in self.columns.keys() - set(COLUMNS):
-            problems.add(
-                None,
-                f"`columns` of the suite has {name[:80]!r}; expected {', '.join(COLUMNS)}; correct "
-                f"it{meant(name, COLUMNS)}",
-            )
-        for name, column in self.columns.items():
-            if isinstance(column, list) and (name not in ("caption", "label") or not column):
-                problems.add(
-                    None,
-                    f"`columns` of the suite has {name}: {column}; expected the name of one column, or for caption or "
-                    "label a list of several; correct it",
-                )
-        known = (*SPLITS, "seed")
-        shares = {name: share for name, share in self.shares.items() if name != "seed"}
-        if self.shares.keys() - set(known) or sum(shares.values()) > 1 or any(share < 0 for share in shares.values()):
-            problems.add(
-                None,
-                f"`split` of the suite is {self.shares}; expected shares of {', '.join(SPLITS)} that make at most 1, "
-                "and a `seed`; write for instance {test: 0.2, validation: 0.1, seed: 0}",
-            )
-        problems.raise_if_any()
 
     def _check_columns(self, present: list[str], line: int, problems: Problems) -> str:
         """Whether the columns that are needed are there; `caption` or `label`, whichever it has."""
@@ -298,3 +307,10 @@ def _assign(items: list[Item], shares: Mapping[str, float]) -> None:
             next(drawn).split = name
     for item in drawn:
         item.split = "train"
+
+
+ENTRY = Entry(
+    "harness.data.datasets.manifest:Manifest",
+    ManifestSettings,
+    about="your own files or vectors: a CSV or JSONL of paths and captions or labels",
+)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from harness.contract.entry import Entry
 from harness.data.datasets.chance import Dice
 from harness.data.datasets.drawing import COLOUR_WORDS, article, canvas, colour, coverage, to_bytes, window
-from harness.data.datasets.generated import Fact, Generated, World
+from harness.data.datasets.generated import Fact, Generated, GeneratedSettings, World
 
 FRAMES, SIDE = 8, 40
 # No disc among them: every figure shows its turning. All start upright, so that each is known by its first frame.
@@ -148,6 +149,18 @@ WORLD = World(
 )
 
 
+class MotionsSettings(GeneratedSettings):
+    world = WORLD
+
+
 class Motions(Generated):
-    def __init__(self, train: int = 8000, validation: int = 500, test: int = 1000, seed: int = 0) -> None:
-        super().__init__(WORLD, train, validation, test, seed)
+    """Made of `MotionsSettings`."""
+
+
+ENTRY = Entry(
+    "harness.data.datasets.motions:Motions",
+    MotionsSettings,
+    about="shapes that move, turn, grow and meet",
+    modalities=("video",),
+    generated=True,
+)

@@ -15,11 +15,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from harness.contract.dataset import Unavailable
+from harness.contract.entry import Entry
 from harness.contract.problems import Problems, some
 from harness.data.datasets import msrvtt_layouts as layouts
 from harness.data.datasets.msrvtt_layouts import LISTS, Captioned
-from harness.data.datasets.recorded import Annotations, Clip, Recorded, carve
+from harness.data.datasets.recorded import Annotations, Clip, Recorded, RecordedSettings, carve
 from harness.reading import text_files
 
 CARVED = 500  # videos of 1k-A's train that serve as validation; of 9,000 and 7,010 so many are left to train on
@@ -36,6 +39,10 @@ TRAIN = {  # the lists that circulate; where there is none, what they hold is kn
 }
 
 
+class MsrVttSettings(RecordedSettings):
+    protocol: Literal["1k-a", "1k-a-7k", "full"] = Field("1k-a", description="which videos train and test have")
+
+
 class MsrVtt(Recorded):
     name, modality, counts = "msrvtt", "video", EXPECTED
     folders = (
@@ -50,8 +57,8 @@ class MsrVtt(Recorded):
     )
     whole_names = False
 
-    def __init__(self, root: Path, protocol: Literal["1k-a", "1k-a-7k", "full"] = "1k-a", broken: float = 0.01) -> None:
-        super().__init__(root, protocol, broken)
+    def __init__(self, settings: MsrVttSettings, root: Path) -> None:
+        super().__init__(settings, root, settings.protocol)
 
     def annotations(self, split: str) -> Annotations:
         if split == "test" and self.version != "full":
@@ -135,3 +142,13 @@ def _sentences(path: Path) -> dict[str, tuple[str, ...]]:
         found[video] = (sentence,)
     problems.raise_if_any()
     return found
+
+
+ENTRY = Entry(
+    "harness.data.datasets.msrvtt:MsrVtt",
+    MsrVttSettings,
+    about="short videos; 1k-a: trained on 9,000 (or 7,000), one caption each in test; full: twenty",
+    modalities=("video",),
+    folder="msrvtt",
+    obtain="videos and MSRVTT_data.json as prepared for CLIP4Clip; no licence stated",
+)

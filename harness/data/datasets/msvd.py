@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.contract.dataset import Unavailable
+from harness.contract.entry import Entry
 from harness.contract.problems import Problems, some
-from harness.data.datasets.recorded import Annotations, Clip, Recorded
+from harness.data.datasets.recorded import Annotations, Clip, Recorded, RecordedSettings
 from harness.reading import text_files
 
 EXPECTED = {"msvd": {"train": (1_200, 48_774), "validation": (100, 4_290), "test": (670, 27_763)}}
@@ -28,8 +29,8 @@ class Msvd(Recorded):
     parts = {"train": "train", "validation": "val", "test": "test"}
     whole_names = False
 
-    def __init__(self, root: Path, broken: float = 0.01) -> None:
-        super().__init__(root, "msvd", broken)
+    def __init__(self, settings: RecordedSettings, root: Path) -> None:
+        super().__init__(settings, root, "msvd")
 
     def annotations(self, split: str) -> Annotations:
         path, captions = self._captions
@@ -115,3 +116,13 @@ def _from_csv(path: Path) -> Rows:
         for _, (video, start, end, language, caption) in rows
         if language == "English"
     ]
+
+
+ENTRY = Entry(
+    "harness.data.datasets.msvd:Msvd",
+    RecordedSettings,
+    about="short videos, about forty captions each",
+    modalities=("video",),
+    folder="msvd",
+    obtain="videos from the University of Texas (YouTubeClips), captions as prepared for CLIP4Clip",
+)

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from harness.contract.dataset import Modality, Order, Split, Unavailable, texts
 from harness.contract.folds import Fold, fold_of
 from harness.contract.problems import BadInput, some
+from harness.contract.settings import Settings
 from harness.data import media
 from harness.machine import files
 from harness.machine.progress import say
@@ -58,6 +60,12 @@ class Present(NamedTuple):
     caption_rows: list[int]  # of each caption: its number among all of theirs
 
 
+class RecordedSettings(Settings):
+    broken: float = Field(
+        0.01, ge=0, le=1, description="the share of files that may be undecodable; with more it fails"
+    )
+
+
 class Recorded:
     """Subclasses set the class variables and write `annotations`. A split is `test`, a fold of it `test/2of5`."""
 
@@ -70,10 +78,10 @@ class Recorded:
     whole_names = True  # Clip.files have their suffix; else any suffix of the medium will do
     counts: ClassVar[Mapping[str, Mapping[str, Counts]]]  # of the literature: version → split → counts
 
-    def __init__(self, root: Path, version: str, broken: float = 0.01) -> None:
-        """`broken`: the share of a split's files that may be undecodable; with more the dataset fails."""
+    def __init__(self, settings: RecordedSettings, root: Path, version: str = "") -> None:
+        """`version`: which of several sets of annotations, where there are."""
         self.root = Path(root)
-        self.version, self.broken = version, broken
+        self.version, self.broken = version, settings.broken
         self._annotations: dict[str, Annotations] = {}
         self._splits: dict[str, Split] = {}
 

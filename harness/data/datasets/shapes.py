@@ -6,9 +6,10 @@ from itertools import permutations
 
 import numpy as np
 
+from harness.contract.entry import Entry
 from harness.data.datasets.chance import Dice
 from harness.data.datasets.drawing import COLOUR_WORDS, article, canvas, colour, coverage, to_bytes, window
-from harness.data.datasets.generated import Fact, Generated, World
+from harness.data.datasets.generated import Fact, Generated, GeneratedSettings, World
 
 SIDE = 64  # pixels
 RADII = (6.8, 10.2)  # of small and large figures: three large ones still fit side by side
@@ -162,6 +163,18 @@ WORLD = World(
 )
 
 
+class ShapesSettings(GeneratedSettings):
+    world = WORLD
+
+
 class Shapes(Generated):
-    def __init__(self, train: int = 8000, validation: int = 500, test: int = 1000, seed: int = 0) -> None:
-        super().__init__(WORLD, train, validation, test, seed)
+    """Made of `ShapesSettings`."""
+
+
+ENTRY = Entry(
+    "harness.data.datasets.shapes:Shapes",
+    ShapesSettings,
+    about="two or three coloured, textured shapes and how they stand to each other",
+    modalities=("image",),
+    generated=True,
+)

@@ -9,8 +9,9 @@ from itertools import permutations
 import numpy as np
 
 from harness.contract.dataset import Waveform
+from harness.contract.entry import Entry
 from harness.data.datasets.chance import Dice, key, mix
-from harness.data.datasets.generated import Fact, Generated, World
+from harness.data.datasets.generated import Fact, Generated, GeneratedSettings, World
 
 RATE = 16_000
 SECONDS = 4
@@ -278,6 +279,18 @@ WORLD = World(
 )
 
 
+class SoundscapesSettings(GeneratedSettings):
+    world = WORLD
+
+
 class Soundscapes(Generated):
-    def __init__(self, train: int = 8000, validation: int = 500, test: int = 1000, seed: int = 0) -> None:
-        super().__init__(WORLD, train, validation, test, seed)
+    """Made of `SoundscapesSettings`."""
+
+
+ENTRY = Entry(
+    "harness.data.datasets.soundscapes:Soundscapes",
+    SoundscapesSettings,
+    about="two or three ordered events in 4 s of sound",
+    modalities=("audio",),
+    generated=True,
+)

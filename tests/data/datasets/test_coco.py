@@ -9,7 +9,7 @@ from disk import coco_name, coco_official, five, karpathy, touch, write, write_j
 
 from harness.contract.dataset import Unavailable
 from harness.contract.problems import SuiteError
-from harness.data.datasets.coco import Coco
+from harness.data.datasets.coco import Coco, CocoSettings
 
 TEST = 25
 
@@ -22,7 +22,7 @@ def folded(root: Path, images: int = TEST) -> Coco:
     write_json(root / "annotations/dataset_coco.json", karpathy(told))
     for name, _, _ in told:
         touch(root / "images" / name.split("_")[1], [name])
-    return Coco(root, protocol="1k")
+    return Coco(CocoSettings(protocol="1k"), root=root)
 
 
 def test_one_k_is_five_contiguous_folds_of_the_test(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_one_k_is_five_contiguous_folds_of_the_test(tmp_path: Path) -> None:
 def test_a_missing_image_moves_nobody_to_another_fold(tmp_path: Path) -> None:
     folded(tmp_path)
     (tmp_path / "images/val2014" / coco_name(6)).unlink()
-    dataset = Coco(tmp_path, protocol="1k")
+    dataset = Coco(CocoSettings(protocol="1k"), root=tmp_path)
     folds = [dataset.split(f"test/{number}of5") for number in range(1, 6)]
     assert [len(fold.items) for fold in folds] == [5, 4, 5, 5, 5]
     assert [fold.dropped for fold in folds] == [(), (coco_name(6),), (), (), ()]
@@ -49,7 +49,7 @@ def test_a_missing_image_moves_nobody_to_another_fold(tmp_path: Path) -> None:
 def test_the_official_annotations_have_no_test_split(tmp_path: Path) -> None:
     coco_official(tmp_path)
     with pytest.raises(Unavailable, match=r"dataset_coco\.json.*what images test has; get caption_datasets"):
-        Coco(tmp_path).split("test")
+        Coco(CocoSettings(), root=tmp_path).split("test")
 
 
 def test_karpathys_file_goes_before_the_official_ones(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_captions_of_an_image_that_is_not_there(tmp_path: Path) -> None:
     stray = {"images": [], "annotations": [{"id": 1, "image_id": 7, "caption": "a"}]}
     path = write_json(tmp_path / "captions_train2014.json", stray)
     with pytest.raises(SuiteError, match="captions of image 7") as caught:
-        Coco(tmp_path).split("train")
+        Coco(CocoSettings(), root=tmp_path).split("train")
     assert str(path) in str(caught.value)
 
 
@@ -76,5 +76,5 @@ def test_captions_of_an_image_that_is_not_there(tmp_path: Path) -> None:
 def test_a_broken_split_file_names_its_place(tmp_path: Path, content: str, words: str) -> None:
     write(tmp_path / "dataset_coco.json", content)
     with pytest.raises(SuiteError) as caught:
-        Coco(tmp_path).split("test")
+        Coco(CocoSettings(), root=tmp_path).split("test")
     assert words in str(caught.value)

@@ -12,12 +12,12 @@ from media_files import ODD_NAMES, write_picture
 
 from harness.contract.dataset import Unavailable
 from harness.contract.problems import SuiteError
-from harness.data.datasets.manifest import Manifest
+from harness.data.datasets.manifest import Manifest, ManifestSettings
 
 
 def manifest(folder: Path, text: str, name: str = "mine.csv", **arguments: Any) -> Manifest:
     (folder / name).write_text(text, newline="")
-    return Manifest(folder / name, "image", **arguments)
+    return Manifest(ManifestSettings(path=folder / name, modality="image", **arguments))
 
 
 def complaint(folder: Path, text: str, name: str = "mine.csv", **arguments: Any) -> str:
@@ -218,17 +218,17 @@ def test_what_is_wrong_with_json_is_told_with_its_line(tmp_path: Path, text: str
 def test_other_encodings_are_told_with_their_line(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_bytes("path,caption\na.png,fine\nb.png,Geräusch\n".encode("latin-1"))
     with pytest.raises(SuiteError, match=r"mine\.csv:3: byte 0xe4 is not UTF-8"):
-        Manifest(tmp_path / "mine.csv", "image").split("test")
+        Manifest(ManifestSettings(path=tmp_path / "mine.csv", modality="image")).split("test")
 
 
 def test_arguments_are_checked(tmp_path: Path) -> None:
-    text = "path,caption,split\na.png,x,test\n"
-    assert "`columns` of the suite has 'file'" in complaint(tmp_path, text, columns={"file": "path"})
-    assert "`split` of the suite is" in complaint(tmp_path, text, split={"tset": 0.5})
-    assert "`split` of the suite is" in complaint(tmp_path, text, split={"test": 0.8, "train": 0.4})
+    path, text = tmp_path / "mine.csv", "path,caption,split\na.png,x,test\n"
+    for wrong in ({"columns": {"file": "path"}}, {"split": {"tset": 0.5}}, {"split": {"test": 0.8, "train": 0.4}}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} (has|is) .*; expected"):
+            ManifestSettings(path=path, modality="image", **wrong)
     assert "there is a column 'split'" in complaint(tmp_path, text, split={"test": 0.5})
     with pytest.raises(Unavailable, match="nothing at"):
-        Manifest(tmp_path / "none.csv", "image")
+        Manifest(ManifestSettings(path=tmp_path / "none.csv", modality="image"))
 
 
 def test_the_digest_follows_the_file_and_the_settings(tmp_path: Path) -> None:

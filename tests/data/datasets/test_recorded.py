@@ -181,7 +181,7 @@ def test_what_is_carved_does_not_depend_on_order_or_company() -> None:
 def test_the_registry_builds_every_one_of_them(copy: Copy, tmp_path: Path) -> None:
     entry = kinds("datasets")[copy.kind.name]
     assert entry.load("datasets") is copy.kind
-    assert set(copy.arguments) <= set(entry.arguments)
+    assert set(copy.arguments) <= set(entry.settings.model_fields)
     assert entry.modalities == (copy.kind.modality,)
     copy.build(tmp_path / entry.folder)
     assert entry.absent(tmp_path) is None

@@ -1,0 +1,71 @@
+"""How a kind says what can be configured: one frozen class of settings, which is the schema of suites, the text of
+`list` and what the constructor takes. Each field has a type, bounds, a default and a sentence; none of it stands
+anywhere else. Modules that hold such a class import no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, NamedTuple, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Section = Literal["retrievers", "datasets", "encoders", "captioners"]
+SECTIONS: tuple[Section, ...] = ("retrievers", "datasets", "encoders", "captioners")
+
+
+class Settings(BaseModel):
+    """All that a suite may write beside `kind`. A list in place of a retriever's value makes a variant for each member.
+
+    What can't go together is refused by a validator that raises `Conflict`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # Fields that came when suites had been run already: their defaults leave digests as they were.
+    later: ClassVar[frozenset[str]] = frozenset()
+
+    def wants(self) -> Mapping[str, str]:
+        """What those that the constructor is handed must offer, by their names in `Entry.needs`."""
+        return {}
+
+
+class Conflict(ValueError):
+    """Settings that can't go together: the key to look at, and what was found, what was expected, what to do."""
+
+    def __init__(self, key: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.key = key
+
+
+class Names(NamedTuple):
+    """Marks a field that names another component of the suite, or a kind, or holds a component written in place."""
+
+    section: Section
+
+
+DatasetName = Annotated[str, Names("datasets")]
+EncoderName = Annotated[str, Names("encoders")]
+CaptionerName = Annotated[str, Names("captioners")]
+RetrieverName = Annotated[str, Names("retrievers")]
+
+# Not a path's name but what lies there shapes digests; a relative one is seen from the suite's file.
+HUB = "a path or a hub id"
+Checkpoint = Annotated[Path, HUB]  # a path, or the name of a checkpoint that lies elsewhere
+
+# Types that several kinds share.
+Medium = Literal["image", "audio", "video"]
+Paradigm = Literal["single-tower", "dual-tower", "generative", "hybrid", "control"]
+PARADIGMS: tuple[Paradigm, ...] = get_args(Paradigm)
+Precision = Annotated[Literal["fp32", "bf16"], Field(description="of the weights and their products")]
+Frames = Annotated[int, Field(ge=1, le=1000, description="of a video")]
+Count = Annotated[int, Field(ge=1, le=50_000_000)]
+Steps = Annotated[int, Field(ge=1, le=1_000_000, description="of training")]
+Rate = Annotated[float, Field(gt=0, le=1, description="the highest learning rate")]
+
+# What a kind may offer to those that are handed it, and `Settings.wants` may ask for.
+TEXT_SIDE = "a text side"  # `text_tower`
+MEDIA_SIDE = "the towers of the small encoder"
+LIKELIHOOD = "the likelihood of a text"
+PAIRS = "scores of single pairs"
+TUNED = "vectors tuned to the gallery"
