@@ -196,11 +196,65 @@ def columns(ks: Sequence[int], group: Sequence[Row] = (), session: str | None = 
         Column("search only/s", search_only),
         number("p50 ms", "speed", "single", "p50_ms"),
         number("p95 ms", "speed", "single", "p95_ms", brief=False),
+        *[number(f"queries/s by {size}", "speed", "batch", size, "qps", "median") for size in batch_sizes(group)],
+        *[_latency(load) for load in loads(group)],
+        *[number("queries/s in bound", "speed", "server", "within_bound") for _ in bounds(group)[:1]],
         number("fit s", "cost", "fit_s"),
         number("index s", "cost", "index_s"),
         Column("index", index_size),
         Column("note", lambda row: notes(row, session), words=True),
     ]
+
+
+def batch_sizes(group: Sequence[Row]) -> list[str]:
+    return sorted(
+        {size for row in group for each in row.records for size in _inside(each, ("speed", "batch")) or ()}, key=int
+    )
+
+
+class Load(NamedTuple):
+    """What arrived at a contestant in `server`: a share of its own offline rate, or so many queries a second."""
+
+    key: str  # share, rate
+    value: float
+
+    @property
+    def words(self) -> str:
+        return f"{100 * self.value:g} % load" if self.key == "share" else f"{quantity(self.value)}/s"
+
+
+def loads(group: Sequence[Row]) -> list[Load]:
+    """Those that the suite asked for; rates tried in search of the bound are in the records."""
+    found = {load: None for row in group for each in row.records for load in _loads(each)}
+    return sorted(found)
+
+
+def _loads(record: Record) -> dict[Load, dict[str, Any]]:
+    tried = _inside(record, ("speed", "server", "rates")) or []
+    return {
+        Load("share", each["share"]) if "share" in each else Load("rate", each["rate"]): each
+        for each in tried
+        if not each.get("sought")
+    }
+
+
+def _latency(load: Load) -> Column:
+    """p99; overloaded where queries came faster than they were answered."""
+
+    def text(row: Row) -> str:
+        found = [_loads(each).get(load) for each in row.records]
+        if not found or any(each is None for each in found):
+            return "–"
+        if any(each["overloaded"] for each in found if each):
+            return "overloaded"
+        return quantity(sum(each["p99_ms"] for each in found if each) / len(found))
+
+    return Column(f"p99 ms at {load.words}", text)
+
+
+def bounds(group: Sequence[Row]) -> list[float]:
+    found = (_inside(each, ("speed", "server", "bound_ms")) for row in group for each in row.records)
+    return sorted({each for each in found if each is not None})
 
 
 def _metric(name: str, brief: bool) -> Column:

@@ -71,10 +71,40 @@ class Single(TypedDict):
     compared: NotRequired[int]  # queries that both asked
 
 
+class Batch(TypedDict):
+    """Batches of one size."""
+
+    qps: Rate
+    p50_ms: float  # of a whole batch
+    p95_ms: float
+    queries: int
+
+
+class Load(TypedDict):
+    """Queries that arrive by chance, so many a second; latency counts from the moment at which each was due."""
+
+    rate: float
+    share: NotRequired[float]  # of the contestant's own offline rate, where the suite asked for that
+    sought: NotRequired[bool]  # tried in search of the bound
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    queries: int
+    overloaded: bool  # they came faster than they were answered: latency grew as long as it lasted
+
+
+class Server(TypedDict):
+    rates: list[Load]
+    bound_ms: NotRequired[float]
+    within_bound: NotRequired[float | None]  # the highest rate tried at which p99 stayed below the bound
+
+
 class Speed(TypedDict):
     session: str  # rates compare within one session only
     offline: NotRequired[Offline]
     single: NotRequired[Single]
+    batch: NotRequired[dict[str, Batch]]  # by size
+    server: NotRequired[Server]
     noise: dict[str, Any]  # `others`: share of the machine that other processes took meanwhile; `noisy`: too much
 
 

@@ -55,7 +55,7 @@ def server(
                     between = _between(told["rates"], bound_ms)
                     if between is None:
                         break
-                    _note(contestant, load(contestant, between))
+                    _note(contestant, {**load(contestant, between), "sought": True})
                 kept = [each["rate"] for each in told["rates"] if _within(each, bound_ms)]
                 told |= {"bound_ms": bound_ms, "within_bound": max(kept, default=None)}
             told["rates"].sort(key=lambda each: each["rate"])
