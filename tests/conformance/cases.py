@@ -151,11 +151,6 @@ CASES: Mapping[str, Case] = {
     "exact-video": Case(dual("exact"), ("text-video", "video-text")),
     "flat": Case(dual("Flat")),
     "hnsw": Case(dual("HNSW8,Flat", efSearch=256)),  # deep enough to see a tiny gallery whole
-    "ivf": Case(dual("IVF4,Flat", nprobe=2), smallest=4, learns=True),
-    "pq": Case(dual("PQ4x4"), smallest=16, learns=True),
-    "sq": Case(dual("SQ8"), learns=True),
-    "pca-sq": Case(dual("PCA8,SQ8"), smallest=8, learns=True),
-    "ivf-pq": Case(dual("IVF2,PQ4x3", nprobe=2), smallest=8, learns=True),
     "ivf-tuned": Case(lambda kit: DualTower(kit.encoder, "IVF4,Flat", tune={"recall": 0.95}), smallest=4, learns=True),
     **{f"dual-{name}": Case(across(name), MEDIA[name]) for name in HERE},
     **{f"hnsw-{name}": Case(across(name, "HNSW8,Flat", efSearch=256), MEDIA[name][:1]) for name in HERE},
