@@ -57,7 +57,7 @@ def test_many_at_once_are_seen_as_one_by_one(tiny: Callable[[str], Kit], medium)
 def test_planes_are_made_once_for_all_and_never_for_a_query(tiny: Callable[[str], Kit], tmp_path):
     """Encoder and captioner train on the same sounds, and the gallery's are embedded, described and prepared."""
     kit, store = tiny("audio"), Store(tmp_path)
-    train, validation = kit.lessons("text-audio")
+    train, validation = kit.training("text-audio")
     gallery = kit.test("text-audio").candidates
     asked: list[int] = []
 

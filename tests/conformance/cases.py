@@ -151,11 +151,6 @@ CASES: Mapping[str, Case] = {
     "exact-video": Case(DUAL, ways=("text-video", "video-text")),
     "flat": Case(DUAL, dual("Flat")),
     "hnsw": Case(DUAL, dual("HNSW8,Flat", efSearch=256)),  # deep enough to see a tiny gallery whole
-    "ivf": Case(DUAL, dual("IVF4,Flat", nprobe=2), smallest=4, learns=True),
-    "pq": Case(DUAL, dual("PQ4x4"), smallest=16, learns=True),
-    "sq": Case(DUAL, dual("SQ8"), learns=True),
-    "pca-sq": Case(DUAL, dual("PCA8,SQ8"), smallest=8, learns=True),
-    "ivf-pq": Case(DUAL, dual("IVF2,PQ4x3", nprobe=2), smallest=8, learns=True),
     "ivf-tuned": Case(DUAL, dual("IVF4,Flat", {"recall": 0.95}), smallest=4, learns=True),
     **{f"dual-{name}": across(name) for name in HERE},
     **{f"hnsw-{name}": across(name, "HNSW8,Flat", MEDIA[name][:1], efSearch=256) for name in HERE},

@@ -124,7 +124,7 @@ def test_what_a_kind_says_against_its_arguments_is_bad_input(
         "name: x\nencoders: {small: {kind: small, trained_on: soundscapes}}\n"
         "tasks: [{dataset: soundscapes, encoder: small}]\nretrievers:\n  exact: {kind: dual_tower}\n"
         "  odd: {kind: dual_tower, index: [exact, hnsw]}\n"
-        "  deep: {kind: rerank, first: {kind: dual_tower, index: HNSW}, second: exact}\n"
+        "  deep: {kind: rerank, first: {kind: dual_tower, index: HNSW}, second: {kind: match}}\n"
     )
     assert cli.main([verb, str(tmp_path / "suite.yaml"), "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr()
@@ -135,16 +135,25 @@ def test_what_a_kind_says_against_its_arguments_is_bad_input(
 
 
 def test_the_list_tells_what_each_argument_may_be(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["list"]) == 0
-    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
-    for line in (
-        "text: one of 'tower', 'captioner'; default \"tower\"",
-        "steps: a whole number from 1 to 1,000,000; default 600",
-        "lr: a number above 0 and at most 1; default 0.001",
-        "trained_on: the name of one of the datasets, or {kind: …}; required",
-        "checkpoint: a path or a hub id; required",
-        "media_names: a path; may be left out",
-        "paradigm: one of 'single-tower', 'dual-tower', 'generative', 'hybrid', 'control'; required",
-        "arguments: `name: value` pairs, each value anything; default {}",
+    for kind, line in (
+        ("dual_tuned", "text: one of 'tower', 'captioner'; default \"tower\""),
+        ("dual_tuned", "steps: a whole number from 1 to 1,000,000; default 600"),
+        ("dual_tuned", "lr: a number above 0 and at most 1; default 0.001"),
+        ("small", "trained_on: the name of one of the datasets, or {kind: …}; required"),
+        ("clip", "checkpoint: a path or a hub id; required"),
+        ("precomputed", "media_names: a path; may be left out"),
+        ("python", "paradigm: one of 'single-tower', 'dual-tower', 'generative', 'hybrid', 'control'; required"),
+        ("python", "arguments: `name: value` pairs, each value anything; default {}"),
+        ("cart", "needs encoder, captioner, start, store, scratch, seed"),
+        ("cart", "its start must offer vectors tuned to the gallery: kind dual_tuned"),
     ):
-        assert line in lines, line
+        assert cli.main(["list", kind]) == 0
+        assert any(each.strip().startswith(line) for each in capsys.readouterr().out.splitlines()), line
+
+
+def test_the_list_is_one_screen_and_misspelt_kinds_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 50 and "retrievers, generative:" in lines
+    assert cli.main(["list", "crat"]) == 2
+    assert "did you mean 'cart'?" in capsys.readouterr().err

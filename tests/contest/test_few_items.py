@@ -17,6 +17,7 @@ from baselines.single_tower.match import Match
 from baselines.single_tower.settings import MatchSettings
 from cart.retriever import CartRetriever
 from cart.settings import CartSettings
+from harness.contract.dataset import Pairs
 from harness.contract.retriever import Retriever
 from harness.data.datasets.soundscapes import Soundscapes, SoundscapesSettings
 
@@ -34,8 +35,9 @@ def test_one_item_teaches_nothing_and_that_is_said() -> None:
 
 @pytest.mark.parametrize(("items", "validation", "gallery"), [(2, 0, 1), (3, 1, 2), (15, 1, 3)])
 def test_whatever_learns_takes_a_handful(items: int, validation: int, gallery: int) -> None:
-    data = Soundscapes(SoundscapesSettings(train=items, validation=validation, test=gallery))
+    data = Soundscapes(SoundscapesSettings(train=items, validation=max(1, validation), test=gallery))
     train, few, test = (data.split(name).pairs("text-audio") for name in ("train", "validation", "test"))
+    few = few if validation else Pairs.empty("text", "audio")
     encoder = SmallEncoder(
         SmallEncoderSettings(batch=4, dim=16, trained_on="tiny", patience=0, **{**STEPS, "steps": 6}), seed=0
     )  # so many that batches of neighbours are drawn

@@ -338,10 +338,10 @@ def test_a_wish_to_stop_passes_and_nothing_else(monkeypatch: pytest.MonkeyPatch)
     interruption.let_pass(KeyboardInterrupt())  # a contestant's own
     with pytest.raises(NoRoom):
         interruption.let_pass(NoRoom("full"))
-    monkeypatch.setattr(interruption, "_wished", True)
+    monkeypatch.setattr(interruption, "_stopping", True)
     with pytest.raises(KeyboardInterrupt):
         interruption.let_pass(SystemExit(0))
-    monkeypatch.setattr(interruption, "_wished", False)
+    monkeypatch.setattr(interruption, "_stopping", False)
     monkeypatch.setattr(interruption, "_listening", False)
     with pytest.raises(KeyboardInterrupt):
         interruption.let_pass(KeyboardInterrupt())

@@ -14,7 +14,7 @@ from harness.machine.progress import track
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch: pytest.MonkeyPatch):
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    monkeypatch.setattr(interruption, "_wished", False)
+    monkeypatch.setattr(interruption, "_stopping", False)
     yield
     for number, handler in kept.items():
         signal.signal(number, handler)

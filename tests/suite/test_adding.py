@@ -49,7 +49,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (place.parent / "__init__.py").touch()
             place.write_text(text)
     (copy / "pyproject.toml").write_text(project)
-    install(copy, "paradigm-harness", tomllib.loads(project)["project"]["entry-points"])
+    install(copy, "paradigm_harness", tomllib.loads(project)["project"]["entry-points"])
     (copy / "suite.yaml").write_text(SUITE)
     return copy
 
@@ -84,7 +84,7 @@ def test_it_is_put_through_the_conformance_tests(copy: Path) -> None:
 def test_a_checkout_that_is_not_installed_says_what_to_do(tmp_path: Path) -> None:
     for name in ("harness", "baselines", "cart"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    install(tmp_path, "paradigm-harness", {"console_scripts": {"harness": "harness.cli:entry"}})
+    install(tmp_path, "paradigm_harness", {"console_scripts": {"harness": "harness.cli:entry"}})
     done = call(tmp_path, "harness", "list")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "is not installed" in done.stderr and "make setup" in done.stderr
