@@ -15,6 +15,7 @@ texts, and `blend` also for vectors up to that far from one text to another. `te
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -285,4 +286,5 @@ class CartRetriever(Retriever):
     def details(self) -> Mapping[str, Any]:
         """How well the identifiers tell candidates apart, and how often a caption's first token comes out right."""
         learnt = {} if self.first_token is None else {"first_token_accuracy": self.first_token}
-        return {"identifiers": dict(self.named.statistics), **learnt}
+        which = hashlib.sha256(np.ascontiguousarray(self.named.tokens, "<i8").tobytes()).hexdigest()[:16]
+        return {"identifiers": {**self.named.statistics, "digest": which}, **learnt}
