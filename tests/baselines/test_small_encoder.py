@@ -72,9 +72,8 @@ def test_planes_are_made_once_for_all_and_never_for_a_query(tiny: Callable[[str]
         return len(list((tmp_path / "features").glob("*/planes.npy")))
 
     lessons = replace(train, candidates=counted(train.candidates)), validation
-    encoder = SmallEncoder(
-        SmallEncoderSettings(steps=2, batch=16, dim=16, lr=1e-3, store=store, trained_on="tiny", patience=0), seed=0
-    )
+    settings = SmallEncoderSettings(steps=2, batch=16, dim=16, lr=1e-3, trained_on="tiny", patience=0)
+    encoder = SmallEncoder(settings, seed=0, store=store)
     encoder.fit(*lessons)
     sampled = min(features.SAMPLE, len(train.candidates))  # for the shape
     assert (len(asked), made()) == (sampled + len(train.candidates), 2), "train's and validation's"
