@@ -103,4 +103,4 @@ RANDOM = Entry(
     needs=("seed",),
 )
 CONSTANT = Entry("baselines.controls:Constant", about="the same order for every query", paradigm="control")
-ORACLE = Entry("baselines.controls:Oracle", about="is told the answers", paradigm="control", needs=("links",))
+ORACLE = Entry("baselines.controls:Oracle", about="knows the answers", paradigm="control", needs=("links",))

@@ -221,6 +221,6 @@ def _data(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     from harness.suite import listing
 
-    for told in listing.one(options.kind) if options.kind else listing.every():
-        _say(told)
+    for each in listing.one(options.kind) if options.kind else listing.every():
+        _say(each)
     return FINE

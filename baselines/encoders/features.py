@@ -126,8 +126,8 @@ def audio(sounds: Sequence[Waveform], shape: Shape) -> Tensor:
     wanted = (shape.width - 1) * HOP
     samples = np.zeros((len(sounds), wanted), np.float32)
     for row, sound in zip(samples, sounds, strict=True):
-        heard = _resampled(sound)[:wanted]
-        row[: len(heard)] = heard
+        resampled = _resampled(sound)[:wanted]
+        row[: len(resampled)] = resampled
     around = F.pad(torch.from_numpy(samples)[:, None], (WINDOW // 2, WINDOW // 2), mode="reflect")[:, 0]
     spectrum = torch.fft.rfft(around.unfold(1, WINDOW, HOP) * torch.hann_window(WINDOW))  # (n, W, 257)
     power = spectrum.real.square() + spectrum.imag.square()

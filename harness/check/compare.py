@@ -3,8 +3,8 @@
     exact    operation counts, bytes, identifiers and answers are those of the reference, up to near-ties
     recall   of the queries that both answered no smaller share is answered right
 
-The exact tier flickers nowhere and needs seconds. It is for cells that are configured as they were; what was meant to
-change is told to the reference (`--update`). The recall tier holds any two cells that were asked the same questions.
+The exact tier flickers nowhere and needs seconds. It is for cells that are configured as they were; changes on
+purpose go into the reference (`--update`). The recall tier holds any two cells that were asked the same questions.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def _sizes(record: Record) -> dict[str, Any]:
 
 def _identifiers(record: Record) -> dict[str, Any]:
     """How many of them collide, and which they are, where the contestant tells."""
-    told = record.get("details", {}).get("identifiers", {})
-    return {f"identifiers: {name}": told[name] for name in ("distinct", "colliding", "digest") if name in told}
+    found = record.get("details", {}).get("identifiers", {})
+    return {f"identifiers: {name}": found[name] for name in ("distinct", "colliding", "digest") if name in found}
 
 
 def _platform(record: Record) -> tuple[Any, ...]:

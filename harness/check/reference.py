@@ -34,8 +34,8 @@ def open_reference(root: Path) -> RunFolder:
     listed = _manifest(root / MANIFEST)["files"]
     present = set(_present(root))
     for name in sorted(present ^ listed.keys()):
-        told = "is missing" if name in listed else "is no part of it"
-        raise BadReference(f"{root / name} {told}; {MEND}")
+        wrong = "is missing" if name in listed else "is no part of it"
+        raise BadReference(f"{root / name} {wrong}; {MEND}")
     for name, expected in listed.items():
         path = root / name
         if path.stat().st_size != expected["bytes"] or files.file_digest(path) != expected["sha256"]:

@@ -129,9 +129,9 @@ def _git(folder: Path, *arguments: str) -> str:
             f"git can't be run ({error.strerror}); install it: versions are compared from its history"
         ) from error
     if done.returncode:
-        told = done.stderr.strip().splitlines()
+        said = done.stderr.strip().splitlines()
         raise BadInput(
-            f"{folder}: git {' '.join(arguments[:2])} says: {told[-1] if told else 'nothing'}; expected a repository "
+            f"{folder}: git {' '.join(arguments[:2])} says: {said[-1] if said else 'nothing'}; expected a repository "
             "that holds the suite, and a revision that it knows; correct --base"
         )
     return done.stdout.strip()

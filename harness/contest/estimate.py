@@ -2,7 +2,7 @@
 
 The store knows what was made on this machine; `costs.json` beside a suite knows what was made elsewhere, by the same
 component. Costs are scaled by how fast both machines multiply matrices in training, as calibration measured it. What
-nobody ever made is unknown. `python -m harness.contest.estimate CACHE SUITE …` writes a `costs.json` from a store.
+has never been made is unknown. `python -m harness.contest.estimate CACHE SUITE …` writes a `costs.json` from a store.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FILE = "costs.json"
 
 
 class Need(NamedTuple):
-    """A component and the instruments that it is handed: digests. What it costs depends on no name."""
+    """A component and its instruments: digests. What it costs depends on no name."""
 
     component: str
     encoder: str | None
@@ -41,7 +41,7 @@ class Known:
 @dataclass(frozen=True)
 class Estimate:
     seconds: float  # to make what isn't in the store
-    unknown: tuple[str, ...]  # what nobody knows the cost of
+    unknown: tuple[str, ...]  # of unknown cost
 
     @property
     def sentence(self) -> str:
@@ -98,8 +98,8 @@ def _retrievers(
     for inner in component.arguments.values():
         if isinstance(inner, Component) and inner.section == "retrievers":
             yield from _retrievers(inner, inner.name, tools, seed)
-    handed = [tools.get(name) if name in component.entry.needs else None for name in INSTRUMENTS]
-    encoder, captioner = (used.digest if used else None for used in handed)
+    injected = [tools.get(name) if name in component.entry.needs else None for name in INSTRUMENTS]
+    encoder, captioner = (used.digest if used else None for used in injected)
     yield Need(component.digest, encoder, captioner, seed if component.entry.seeded else 0), f"retriever {label}"
 
 

@@ -73,7 +73,7 @@ def _put_cwd(folder: str | None) -> None:
         os.chdir(folder)
 
 
-# PyTorch writes it down when some optimiser first loads its compiler: nobody's doing.
+# PyTorch sets it when an optimiser first loads its compiler; no contestant did.
 OF_TORCH = "TORCHINDUCTOR_CACHE_DIR"
 
 

@@ -34,8 +34,8 @@ def show(contestants: Sequence[Contestant], task: Task, ks: Sequence[int]) -> No
         except BaseException as error:
             interruption.let_pass(error)
             continue
-        told = ", ".join(f"hit@{k} {100 * hits[f'hit@{k}'].mean():.1f} %" for k in ks)
-        lines.append(f"    {contestant.name}: {told} of {len(found)} queries")
+        words = ", ".join(f"hit@{k} {100 * hits[f'hit@{k}'].mean():.1f} %" for k in ks)
+        lines.append(f"    {contestant.name}: {words} of {len(found)} queries")
     compute.take_stages()  # the contest begins with none
     if lines:
         say("  a preview, of quality alone; what is measured comes when all are ready:")

@@ -37,11 +37,11 @@ class Entry:
     version: int = 1  # raise it whenever the same configuration gives other results: what was made before is made anew
     seeded: bool = True  # false: the seed changes nothing, so that all seeds share one
     modalities: tuple[str, ...] = ("image", "audio", "video")  # the media it can handle
-    # What its constructor is handed by name, besides its settings. Where the settings have a field of that name, the
+    # What its constructor takes by name, besides its settings. Where the settings have a field of that name, the
     # suite names it there; else: encoder, captioner (the task's), store, scratch (a folder for checkpoints), seed; and
     # `links` to controls. What those must offer: `Settings.wants`.
     needs: tuple[str, ...] = ()
-    offers: tuple[str, ...] | None = ()  # to those that are handed it, in the words of `settings`; None: nobody knows
+    offers: tuple[str, ...] | None = ()  # in the words of `settings`; None: unknown, as of outside code
     asks: tuple[str, ...] = ("text", "image", "audio", "video")  # retrievers: the queries it can answer
     paradigm: str = ""  # retrievers: one of harness.contract.PARADIGMS
     tiny: Mapping[str, Any] = field(default_factory=dict)  # retrievers: settings with which it is trained in a second
@@ -49,7 +49,7 @@ class Entry:
     install: str = ""  # the command that brings them
     generated: bool = False  # datasets: made by a program
     closed: bool = False  # encoders: knows what it was given and no other queries, such as one warms up with
-    folder: str = ""  # datasets: where it lies below the data root, which its constructor is handed as `root`
+    folder: str = ""  # datasets: where it lies below the data root, which its constructor takes as `root`
     obtain: str = ""  # datasets: where it comes from, under which licence
     folds: Mapping[str, int] = field(default_factory=dict)  # datasets: value of `protocol` → folds it is asked in
     # module:function, called with the arguments before anything is made: a sentence that says what is wrong with them,

@@ -26,7 +26,7 @@ class Settings(BaseModel):
     later: ClassVar[frozenset[str]] = frozenset()
 
     def wants(self) -> Mapping[str, str]:
-        """What those that the constructor is handed must offer, by their names in `Entry.needs`."""
+        """What each of `Entry.needs` must offer, by name."""
         return {}
 
 
@@ -63,7 +63,7 @@ Count = Annotated[int, Field(ge=1, le=50_000_000)]
 Steps = Annotated[int, Field(ge=1, le=1_000_000, description="of training")]
 Rate = Annotated[float, Field(gt=0, le=1, description="the highest learning rate")]
 
-# What a kind may offer to those that are handed it, and `Settings.wants` may ask for.
+# What a kind may offer, and `Settings.wants` may ask for.
 TEXT_SIDE = "a text side"  # `text_tower`
 MEDIA_SIDE = "the towers of the small encoder"
 LIKELIHOOD = "the likelihood of a text"

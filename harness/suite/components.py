@@ -29,7 +29,7 @@ class Outside(Settings):
 
     target: str = Field(description="package.module:Class")
     arguments: dict[str, Any] = Field({}, description="go to the constructor as they are")
-    version: int = Field(1, ge=1, description="raise it when results change for a reason that nobody can see")
+    version: int = Field(1, ge=1, description="raise it when results change for a reason that the harness can't see")
 
 
 class OutsideDataset(Outside):
@@ -130,9 +130,9 @@ class Components:
         hint = f"correct the name, or define it under {section}{meant(name, known)}"
         if name in self.variants:
             hint = f"it has variants: name one of {', '.join(self.variants[name][:6])}"
-        told = f"'{name[:80]}', which names none of the {section}" if name else found(node)
+        wrong = f"'{name[:80]}', which names none of the {section}" if name else found(node)
         listed = ", ".join(dict.fromkeys(known[:20])) or "a name (none is defined)"
-        self.problems.add(node.line, f"{where} is {told}; expected {listed}; {hint}")
+        self.problems.add(node.line, f"{where} is {wrong}; expected {listed}; {hint}")
         return WRONG
 
     def build(self, section: Section, name: str, node: Node, where: str) -> Any:
@@ -184,9 +184,9 @@ class Components:
         right = True
         wanted = component.arguments.get("modality")
         for key, used in component.arguments.items():
-            told = component.objection(key, used) if isinstance(used, Component) else None
-            if told:
-                self.problems.add(_line(node, key), f"{where}.{key} is '{used.name}' of kind {used.kind}, {told}")
+            wrong = component.objection(key, used) if isinstance(used, Component) else None
+            if wrong:
+                self.problems.add(_line(node, key), f"{where}.{key} is '{used.name}' of kind {used.kind}, {wrong}")
                 right = False
             if isinstance(used, Component) and used.section == "datasets" and wanted not in (None, used.modality):
                 self.problems.add(
@@ -210,14 +210,14 @@ class Components:
         known = [*kinds(section), "python"]
         name = kind_of(node)
         if "kind" not in given or not name:
-            told = f"{where}.kind is {'missing' if 'kind' not in given else found(given['kind'])}"
+            wrong = f"{where}.kind is {'missing' if 'kind' not in given else found(given['kind'])}"
             hint = f"write `kind: {known[0]}` or another one"
         elif name in known:
             return kinds(section).get(name) or Entry("", kind="python")
         else:
-            told, hint = f"{where}.kind is '{name[:80]}'", f"correct it{meant(name, known)}"
+            wrong, hint = f"{where}.kind is '{name[:80]}'", f"correct it{meant(name, known)}"
         line = given["kind"].line if "kind" in given else node.line
-        self.problems.add(line, f"{told}; expected one of {', '.join(known)}; {hint}")
+        self.problems.add(line, f"{wrong}; expected one of {', '.join(known)}; {hint}")
         return None
 
     def _weighed(self, component: Component, where: str) -> Any:

@@ -109,10 +109,10 @@ def _name(given: Mapping[str, Node], problems: Problems) -> str:
 def _safe(name: str, node: Node, where: str, problems: Problems) -> str:
     """Names become parts of file names, so they are made of what is safe in one."""
     if not re.fullmatch(f"[A-Za-z0-9_+-]{{1,{LONGEST}}}", name):
-        told = repr(name[:80]) if name else found(node)
+        wrong = repr(name[:80]) if name else found(node)
         problems.add(
             node.line,
-            f"{where} is {told}; expected letters, digits, _ + and - (at most {LONGEST}), for it becomes part of file "
+            f"{where} is {wrong}; expected letters, digits, _ + and - (at most {LONGEST}), for it becomes part of file "
             "names; rename it",
         )
     return name
@@ -167,9 +167,9 @@ def _members(given: Mapping[str, Node], key: str, kind: type, problems: Problems
     if node is not None and isinstance(node.value, kind) and (node.value or node.broken):
         return node.value
     if node is None or not node.broken:
-        told = "is missing" if node is None else f"is {found(node) if node.value not in ([], {}) else 'empty'}"
+        wrong = "is missing" if node is None else f"is {found(node) if node.value not in ([], {}) else 'empty'}"
         line = node.line if node else 1
-        problems.add(line, f"{key} {told}; expected {form}; write for instance {example}")
+        problems.add(line, f"{key} {wrong}; expected {form}; write for instance {example}")
     return kind()
 
 

@@ -61,12 +61,12 @@ class Component:
 
     @cached_property
     def settings(self) -> Settings:
-        """What its constructor takes: components by their names, which it is handed besides."""
+        """What its constructor takes: components by their names; it takes them besides."""
         plain = {key: each.name if isinstance(each, Component) else each for key, each in self.arguments.items()}
         return self.entry.settings(**plain)
 
     def objection(self, need: str, used: Component) -> str | None:
-        """Why it can't be handed this one, and what to do; None when it can, or nobody knows."""
+        """Why it can't use this one, and what to do; None when it can, or where that is unknown."""
         wanted = {} if self.kind == "python" else self.settings.wants()
         if need not in wanted or used.entry.offers is None or wanted[need] in used.entry.offers:
             return None

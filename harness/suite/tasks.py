@@ -109,15 +109,15 @@ def check_instruments(tasks: list[TaskSpec], retrievers: list[RetrieverSpec], pr
 def _check_offers(
     component: Component, tools: Mapping[str, Component | None], spec: RetrieverSpec, problems: Problems
 ) -> None:
-    """Whether the instruments that it and those inside it are handed offer what they want."""
+    """Whether its instruments, and those of the components inside it, offer what is wanted of them."""
     tools = {**tools, **component.instruments}
     for need, used in tools.items():
-        told = component.objection(need, used) if used and need in component.wants else None
-        if used and told:
+        wrong = component.objection(need, used) if used and need in component.wants else None
+        if used and wrong:
             problems.add(
                 spec.line,
                 f"retrievers.{spec.base}: the {need} of its {component.kind} is '{used.name}' of kind {used.kind}, "
-                f"{told}",
+                f"{wrong}",
             )
     for part in component.inside:
         if part.section == "retrievers":

@@ -49,21 +49,21 @@ def server(
                 _note(contestant, load(contestant, rate or (share or 1.0) * own), share)
     for contestant in alive(contestants, rng):
         with guarded(contestant):
-            told: dict[str, Any] = contestant.speed["server"]
+            found: dict[str, Any] = contestant.speed["server"]
             if bound_ms is not None:
                 for _ in range(HALVINGS):
-                    between = _between(told["rates"], bound_ms)
+                    between = _between(found["rates"], bound_ms)
                     if between is None:
                         break
                     _note(contestant, {**load(contestant, between), "sought": True})
-                kept = [each["rate"] for each in told["rates"] if _within(each, bound_ms)]
-                told |= {"bound_ms": bound_ms, "within_bound": max(kept, default=None)}
-            told["rates"].sort(key=lambda each: each["rate"])
+                kept = [each["rate"] for each in found["rates"] if _within(each, bound_ms)]
+                found |= {"bound_ms": bound_ms, "within_bound": max(kept, default=None)}
+            found["rates"].sort(key=lambda each: each["rate"])
 
 
 def _note(contestant: Contestant, found: dict[str, Any], share: float | None = None) -> None:
-    told = contestant.speed.setdefault("server", {"rates": []})
-    told["rates"].append({**found, **({} if share is None else {"share": share})})
+    found = contestant.speed.setdefault("server", {"rates": []})
+    found["rates"].append({**found, **({} if share is None else {"share": share})})
 
 
 def _within(found: dict[str, Any], bound_ms: float) -> bool:

@@ -64,8 +64,8 @@ class ManifestSettings(Settings):
     def _known(cls, columns: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
         for name, column in columns.items():
             if name not in COLUMNS:
-                told = f"columns has {name[:80]!r}; expected {', '.join(COLUMNS)}; correct it{meant(name, COLUMNS)}"
-                raise Conflict("columns", told)
+                wrong = f"columns has {name[:80]!r}; expected {', '.join(COLUMNS)}; correct it{meant(name, COLUMNS)}"
+                raise Conflict("columns", wrong)
             if isinstance(column, list) and (name not in ("caption", "label") or not column):
                 raise Conflict(
                     "columns",
