@@ -42,7 +42,7 @@ def test_who_was_trained_on_nine_thousand_is_not_scored_on_full(tmp_path: Path) 
     cells = cells_of(tmp_path, LEAK)
 
     def opened(component: Component) -> Dataset:
-        return component.entry.load("datasets")(root=tmp_path, **component.arguments)
+        return component.entry.load("datasets")(component.settings, root=tmp_path)
 
     for name in ("nine", "deep"):
         with pytest.raises(Unavailable, match=r"nine, .* holds 2 of the 4 items of full/test \(video12, video14, …\)"):

@@ -25,6 +25,7 @@ from harness.contest.asking import Contestant, Questions, in_memory
 from harness.contest.timing import contest
 from harness.contract.dataset import Contents, Waveform, texts
 from harness.contract.retriever import Ranking
+from harness.contract.settings import Settings
 from harness.score.scoring import score
 
 SCENARIOS: dict[str, dict[str, Any]] = {
@@ -65,7 +66,7 @@ class Rude(Oracle):
     """Does something at each call, and gives up at the end if it's told to."""
 
     def __init__(self, deed: Callable[[], Any], fails: bool = False) -> None:
-        super().__init__()
+        super().__init__(Settings())
         self.deed, self.fails = deed, fails
 
     def search(self, queries: Contents, k: int) -> Ranking:
@@ -86,7 +87,7 @@ class Watching(Oracle):
     """Looks at something at each call."""
 
     def __init__(self, look: Callable[[], Any]) -> None:
-        super().__init__()
+        super().__init__(Settings())
         self.look, self.seen = look, list[Any]()
 
     def search(self, queries: Contents, k: int) -> Ranking:
@@ -162,8 +163,11 @@ MODULE = """
 import os, sys
 import numpy as np, torch
 from baselines.controls import Constant
+from harness.contract import Settings
 torch.set_grad_enabled(False)
 class Rude(Constant):
+    def __init__(self):
+        super().__init__(Settings())
     def load(self, folder):
         torch.set_num_threads(7)
         os.environ["ODD"] = "1"

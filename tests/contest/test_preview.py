@@ -15,7 +15,7 @@ from harness.contest.runner import Session, run
 from harness.contest.task import Task, open_task
 from harness.contract.dataset import Contents
 from harness.contract.retriever import Footprint, Ranking, Retriever
-from harness.data.datasets.soundscapes import Soundscapes
+from harness.data.datasets.soundscapes import Soundscapes, SoundscapesSettings
 from harness.machine import progress
 from harness.machine.environment import describe
 from harness.store.artifacts import Store
@@ -66,7 +66,7 @@ class Half(Retriever):
 
 @pytest.fixture
 def task() -> Task:
-    return open_task("t", Soundscapes(train=8, validation=4, test=20), "test", "text-audio")
+    return open_task("t", Soundscapes(SoundscapesSettings(train=8, validation=4, test=20)), "test", "text-audio")
 
 
 @pytest.fixture
