@@ -21,12 +21,13 @@ from typing import Any
 from harness.machine import compute, environment, files
 from harness.machine.compute import Choices
 
-SCHEMA = 2
+SCHEMA = 3
 SPINS = (compute.SPIN, 300_000)  # some ten microseconds, and several milliseconds
 GAIN = 1.1  # the more expensive choice has to be so many times as fast
 LIMIT_S = 120
 WIDTH, TOKENS = 192, 20  # of the networks that are trained here, and of a query
 BATCH = 64  # queries
+LEARNT = 4 * BATCH * TOKENS  # rows of a product in training
 ROWS = (1, 20, 160, 1280)  # of a product: a pooled query, one query's tokens, a few queries', a batch's
 NEVER = 1 << 30
 SETTABLE = {field.name for field in fields(Choices)} - {"gflops"}
@@ -83,8 +84,8 @@ def words(choices: Choices) -> str:
             f"pre-packed products from {choices.packed_rows} rows on" if choices.packed_rows else "packed products"
         )
     return (
-        f"{choices.threads} threads for batches, {choices.single_threads} for single queries, waiting threads look "
-        f"{choices.spin:,} times, {kernels}, training in {training}"
+        f"{choices.training_threads} threads in training, {choices.threads} for batches, {choices.single_threads} for "
+        f"single queries, waiting threads look {choices.spin:,} times, {kernels}, training in {training}"
     )
 
 
@@ -147,7 +148,9 @@ def main(threads: int, spin: int) -> None:
     bf16, gflops = training()
     choices: dict[str, Any] = {"spin": spin, "packed_rows": packed_rows(), "bf16_training": bf16, "gflops": gflops}
     compute.configure("cpu", threads, Choices(**choices))
-    score = 1.0
+    one, all_ = (1 / seconds(training_step(bf16, count), mean=True) for count in (1, threads))
+    choices["training_threads"] = threads if all_ > GAIN * one else 1
+    score = max(one, all_)
     for name, queries in (("threads", BATCH), ("single_threads", 1)):
         one, all_ = (rate(queries, count) for count in (1, threads))
         choices[name] = threads if all_ > GAIN * one else 1
@@ -173,18 +176,22 @@ def packed_rows() -> int:
 
 def training() -> tuple[bool, float]:
     """Whether a linear layer's step is clearly faster with products of bfloat16, and the GFLOP/s of the better way."""
+    half, single = (seconds(training_step(half, 1)) for half in (True, False))
+    operations = 3 * 2 * LEARNT * 4 * WIDTH**2  # forward, and backward to what it learns and what it is given
+    return half * GAIN < single, round(operations / min(half, single) / 1e9, 1)
+
+
+def training_step(half: bool, threads: int) -> Callable[[], None]:
+    """One of a linear layer, with as many rows as a batch of texts or pictures comes to."""
     import torch
 
-    layer, x = torch.nn.Linear(WIDTH, 4 * WIDTH), torch.randn(BATCH * TOKENS, WIDTH, requires_grad=True)
+    layer, x = torch.nn.Linear(WIDTH, 4 * WIDTH), torch.randn(LEARNT, WIDTH, requires_grad=True)
 
-    def step(half: bool) -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            y = layer(x)
-        y.float().sum().backward()
+    def step() -> None:
+        with compute.limited_threads(threads), torch.autocast("cpu", torch.bfloat16, enabled=half):
+            layer(x).float().sum().backward()
 
-    half, single = seconds(lambda: step(True)), seconds(lambda: step(False))
-    operations = 3 * 2 * len(x) * layer.weight.numel()  # forward, and backward to what it learns and what it is given
-    return half * GAIN < single, round(operations / min(half, single) / 1e9, 1)
+    return step
 
 
 def rate(queries: int, threads: int) -> float:

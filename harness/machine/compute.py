@@ -28,7 +28,8 @@ SPIN = 1000  # how often a waiting OpenMP thread looks again before it sleeps: s
 class Choices:
     """What is fast on this machine, the same for every contestant. The defaults hold where nothing was measured."""
 
-    threads: int | None = None  # for training and batches of queries; None: all that are allowed
+    training_threads: int | None = None  # for all that is made before the contest; None: all that are allowed
+    threads: int | None = None  # for batches of queries; None: all that are allowed
     single_threads: int | None = None  # for queries that come one by one; None: as many
     spin: int = SPIN  # read when OpenMP is loaded
     packed_rows: int = 0  # from so many rows on a linear layer takes the pre-packed product
@@ -41,6 +42,10 @@ class Compute:
     device: str = "cpu"
     threads: int = 1  # allowed to every contestant
     choices: Choices = Choices()
+
+    @property
+    def training_threads(self) -> int:
+        return min(self.choices.training_threads or self.threads, self.threads)
 
     @property
     def usual_threads(self) -> int:
@@ -86,7 +91,7 @@ def configure(device: str = "auto", threads: int | None = None, choices: Choices
     if device == "cuda" and not torch.cuda.is_available():
         raise NoDevice("--device cuda: torch finds no CUDA device here; use --device cpu, or install torch for CUDA")
     _current = Compute(device, threads, choices)
-    _set_threads(_current.usual_threads)
+    _set_threads(_current.training_threads)  # a contest sets its own, scenario by scenario
     return _current
 
 

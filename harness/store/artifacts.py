@@ -270,7 +270,7 @@ def made_by() -> dict[str, Any]:
     settled = compute.current()
     return {
         "device": settled.device,
-        "threads": settled.usual_threads,
+        "threads": settled.training_threads,
         "gflops": settled.choices.gflops,
         "training": str(compute.training_dtype()).removeprefix("torch."),
         "processor": environment.processor(),

@@ -14,7 +14,15 @@ from harness.contest.calibration import BadChoice, Choices
 from harness.machine import compute, environment
 from harness.nn.learning import Muon, orthogonal
 
-MEASURED = {"spin": 1000, "packed_rows": 20, "bf16_training": False, "threads": 2, "single_threads": 1, "gflops": 80.0}
+MEASURED = {
+    "spin": 1000,
+    "packed_rows": 20,
+    "bf16_training": False,
+    "training_threads": 2,
+    "threads": 2,
+    "single_threads": 1,
+    "gflops": 80.0,
+}
 
 
 @pytest.fixture
@@ -44,7 +52,7 @@ def test_a_machine_is_measured_once_and_known_from_then_on(quiet: list[int], tmp
     assert quiet == list(calibration.SPINS)
     assert calibration.settle(tmp_path, 2, None, said.append) == first
     assert len(quiet) == 2 and len(said) == 1
-    assert "2 threads for batches, 1 for single queries" in said[0]
+    assert "2 threads in training, 2 for batches, 1 for single queries" in said[0]
     calibration.settle(tmp_path, 1, None, said.append)
     assert len(quiet) == 4, "with another number of threads it is another machine"
 
@@ -97,8 +105,10 @@ def test_the_measuring_itself() -> None:
 @pytest.mark.usefixtures("defaults")
 def test_choices_reach_products_and_threads() -> None:
     weight, few, many = torch.randn(8, 4), torch.randn(2, 4), torch.randn(3, 4)
-    compute.configure("cpu", 2, Choices(threads=1, single_threads=9, packed_rows=3))
-    assert torch.get_num_threads() == 1 and compute.faiss().omp_get_max_threads() == 1
+    compute.configure("cpu", 2, Choices(training_threads=2, threads=1, single_threads=9, packed_rows=3))
+    assert torch.get_num_threads() == 2 and compute.current().usual_threads == 1, "at first those of training"
+    with compute.limited_threads(compute.current().usual_threads):
+        assert torch.get_num_threads() == 1 and compute.faiss().omp_get_max_threads() == 1
     assert compute.current().single_threads == 2, "never more than are allowed"
     product = compute.product(weight)
     with torch.profiler.profile() as seen, torch.inference_mode():
