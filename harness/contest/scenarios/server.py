@@ -62,8 +62,8 @@ def server(
 
 
 def _note(contestant: Contestant, found: dict[str, Any], share: float | None = None) -> None:
-    found = contestant.speed.setdefault("server", {"rates": []})
-    found["rates"].append({**found, **({} if share is None else {"share": share})})
+    asked_for = {} if share is None else {"share": share}
+    contestant.speed.setdefault("server", {"rates": []})["rates"].append({**found, **asked_for})
 
 
 def _within(found: dict[str, Any], bound_ms: float) -> bool:
