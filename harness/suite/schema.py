@@ -219,7 +219,7 @@ def _range(marks: tuple[Any, ...]) -> str:
 
 
 def _example(field: FieldInfo) -> str:
-    if field.default not in (PydanticUndefined, None, {}, []):
+    if field.default not in (PydanticUndefined, None, {}, [], ()):
         return json.dumps(field.default)
     wanted = kind(field)
     leaf = wanted

@@ -1,8 +1,8 @@
 """Values that know their line, built from YAML events; every surprise is refused in a sentence. For `yaml_source`.
 
 The events are taken one at a time, so that nesting, aliases that multiply and references to themselves are stopped
-while they are read: `yaml.compose` would have followed them already. No tag is ever looked at: nothing in a file can call code. Plain scalars
-follow YAML 1.2: `on`, `yes` and `1:30` are text, `true` and `null` are not.
+while they are read. No tag is ever looked at: nothing in a file can call code. Plain scalars follow YAML 1.2: `on`,
+`yes` and `1:30` are text, `true` and `null` are not.
 """
 
 from __future__ import annotations
