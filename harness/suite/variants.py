@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from harness.contract.problems import Problems
 from harness.contract.settings import Settings
-from harness.suite.schema import kind, members, opened, takes_list
+from harness.suite.schema import Shape, member, shapes, takes_list
 from harness.suite.yaml_tree import Node
 
 MOST_VARIANTS = 1000  # of all retrievers of a suite together
@@ -27,7 +26,7 @@ class Axis(NamedTuple):
 def expand(base: str, node: Node, model: type[Settings], room: int, problems: Problems) -> dict[str, Node]:
     """All variants of one retriever by name, in the order of its keys; `room` is how many more the suite may have."""
     given = node.value if isinstance(node.value, dict) else {}
-    known = {key: kind(model.model_fields[key]) for key in given if key in model.model_fields and not given[key].broken}
+    known = {key: shapes(model)[key] for key in given if key in shapes(model) and not given[key].broken}
     axes = [axis for key, wanted in known.items() for axis in _axes((key,), given[key], wanted)]
     count = math.prod(len(axis.options) for axis in axes)
     empty = next((".".join(axis.path) for axis in axes if not axis.options), None)
@@ -57,12 +56,12 @@ def expand(base: str, node: Node, model: type[Settings], room: int, problems: Pr
     return variants
 
 
-def _axes(path: tuple[str, ...], node: Node, wanted: Any) -> Iterator[Axis]:
+def _axes(path: tuple[str, ...], node: Node, wanted: Shape) -> Iterator[Axis]:
     if isinstance(node.value, list) and not takes_list(wanted):
         yield Axis(path, node.value)
-    elif isinstance(node.value, dict) and typing.get_origin(opened(wanted)[0]) is dict:
-        for key, member in node.value.items():
-            yield from _axes((*path, key), member, members(wanted)[0])
+    elif isinstance(node.value, dict) and wanted.get("type") == "object":
+        for key, inner in node.value.items():
+            yield from _axes((*path, key), inner, member(wanted))
 
 
 def _with(node: Node, path: tuple[str, ...], option: Node) -> Node:
