@@ -54,7 +54,8 @@ RetrieverName = Annotated[str, Names("retrievers")]
 
 # Not a path's name but what lies there shapes digests; a relative one is seen from the suite's file.
 HUB = "a path or a hub id"
-Checkpoint = Annotated[Path, Field(json_schema_extra={"hub": True})]  # a path, or the name of a checkpoint that lies elsewhere
+# A path, or the name of a checkpoint that lies elsewhere.
+Checkpoint = Annotated[Path, Field(json_schema_extra={"hub": True})]
 
 # Types that several kinds share.
 Medium = Literal["image", "audio", "video"]

@@ -163,13 +163,10 @@ def _members(given: Mapping[str, Node], key: str, kind: type, problems: Problems
     node = given.get(key)
     example = "`- {dataset: soundscapes}`" if kind is list else "`random: {kind: random}`"
     form = "a list of mappings" if kind is list else "a mapping from names to {kind: …}"
-    if node is not None and isinstance(node.value, kind) and (node.value or node.broken):
-        return node.value
-    if node is None or not node.broken:
-        wrong = "is missing" if node is None else f"is {found(node) if node.value not in ([], {}) else 'empty'}"
-        line = node.line if node else 1
-        problems.add(line, f"{key} {wrong}; expected {form}; write for instance {example}")
-    return kind()
+    if node is None or not (node.broken or (node.value and isinstance(node.value, kind))):
+        wrong = "missing" if node is None else "empty" if node.value in ([], {}) else found(node)
+        problems.add(node.line if node else 1, f"{key} is {wrong}; expected {form}; write for instance {example}")
+    return node.value if node and isinstance(node.value, kind) else kind()
 
 
 def _retrievers(members: Mapping[str, Node], components: Components, problems: Problems) -> list[RetrieverSpec]:
@@ -190,12 +187,8 @@ def _retrievers(members: Mapping[str, Node], components: Components, problems: P
         named |= variants
         bases |= dict.fromkeys(variants, base)
     components.named = {**components.named, "retrievers": named}
-    specs = []
-    for name in named:
-        component = components.get("retrievers", name)
-        if component is not WRONG:
-            specs.append(_spec(component, bases[name], problems))
-    return specs
+    built = [(components.get("retrievers", name), base) for name, base in bases.items()]
+    return [_spec(component, base, problems) for component, base in built if component is not WRONG]
 
 
 def _spec(component: Component, base: str, problems: Problems) -> RetrieverSpec:

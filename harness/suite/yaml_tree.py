@@ -70,11 +70,11 @@ class Tree:
     def build(self) -> Node | None:
         root = None
         for event in self.events:
+            line = event.start_mark.line + 1
             if isinstance(event, yaml.DocumentStartEvent):
                 if root:
                     raise self.problems.fail(
-                        event.start_mark.line + 1,
-                        "a second document (`---`); expected one suite a file; give it a file of its own",
+                        line, "a second document (`---`); expected one suite a file; give it a file of its own"
                     )
                 root = self._node(next(self.events), 0)
         return root
