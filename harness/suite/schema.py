@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.json_schema import GenerateJsonSchema
 
 from harness.contract.problems import Problems, meant
 from harness.contract.settings import HUB, SECTIONS, Conflict, Section, Settings
@@ -120,10 +121,15 @@ def found(node: Node) -> str:
 # -- types in words: fields as JSON schema has them --------------------------------------------------------------------
 
 
+class _Lenient(GenerateJsonSchema):
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
+        return {}  # a type of another package's settings that JSON has no word for
+
+
 @cache
 def shapes(model: type[Settings]) -> Mapping[str, Shape]:
-    fields: Mapping[str, Shape] = model.model_json_schema().get("properties", {})
-    return fields
+    known: Mapping[str, Shape] = model.model_json_schema(schema_generator=_Lenient).get("properties", {})
+    return known
 
 
 def _parts(shape: Shape) -> list[Shape]:
@@ -167,7 +173,8 @@ def described(shape: Shape) -> str:
     each = described(member(shape)) if _parts(shape) else "anything"
     names = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}
     names |= {"object": f"`name: value` pairs, each value {each}", "array": f"a list, each member {each}"}
-    return names.get(shape.get("type", ""), "anything") + _range(shape)
+    own = shape.get("format") or shape.get("$ref", "").rpartition("/")[2]  # a date; an enum's name
+    return str(own or names.get(shape.get("type", ""), "anything")) + _range(shape)
 
 
 def _range(shape: Shape) -> str:
