@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from harness.contest import child
 from harness.contract.problems import BadInput, Problem, last_line
-from harness.suite.schema import is_hub, kind
+from harness.suite.schema import marked, shapes
 from harness.suite.spec import Component, Suite
 
 PLAN_S = 60.0  # a plan waits so long for one import, or one dataset's annotations
@@ -83,7 +83,7 @@ def absence(component: Component, home: Path, data: Path) -> str | None:
     for key, value in component.arguments.items():
         if isinstance(value, Path) and not value.exists():
             if (
-                not is_hub(kind(entry.settings.model_fields[key]))
+                not marked(shapes(entry.settings)[key], "hub")
                 or value.suffix in WEIGHTS
                 or not re.fullmatch(HUB_NAME, str(value))
             ):

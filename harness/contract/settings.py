@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple, get_args
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,6 +43,9 @@ class Names(NamedTuple):
 
     section: Section
 
+    def __get_pydantic_json_schema__(self, schema: Any, rest: Any) -> dict[str, Any]:
+        return {**rest(schema), "section": self.section}
+
 
 DatasetName = Annotated[str, Names("datasets")]
 EncoderName = Annotated[str, Names("encoders")]
@@ -51,7 +54,8 @@ RetrieverName = Annotated[str, Names("retrievers")]
 
 # Not a path's name but what lies there shapes digests; a relative one is seen from the suite's file.
 HUB = "a path or a hub id"
-Checkpoint = Annotated[Path, HUB]  # a path, or the name of a checkpoint that lies elsewhere
+# A path, or the name of a checkpoint that lies elsewhere.
+Checkpoint = Annotated[Path, Field(json_schema_extra={"hub": True})]
 
 # Types that several kinds share.
 Medium = Literal["image", "audio", "video"]

@@ -1,9 +1,10 @@
-"""Components of a suite, named or in place, with all that they refer to: built and checked. For `suite_reading`."""
+"""Components of a suite, named or in place, with all that they refer to: built and checked. For `reading`."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,9 +13,8 @@ from pydantic import Field, create_model
 
 from harness.contract.problems import Problems, meant
 from harness.contract.settings import CaptionerName, Count, EncoderName, Medium, Paradigm, Settings
-from harness.machine.files import objection
+from harness.machine.files import file_digest, objection
 from harness.suite import sources
-from harness.suite.paths import Paths
 from harness.suite.registry import Entry, Section, kinds
 from harness.suite.schema import WRONG, fields, found, mapping
 from harness.suite.spec import INSTRUMENTS, Component
@@ -38,11 +38,11 @@ class OutsideDataset(Outside):
 
 
 class OutsideEncoder(Outside):
-    modalities: list[Medium] = Field(["image", "audio", "video"], description="the media that it can handle")
+    modalities: tuple[Medium, ...] = Field(("image", "audio", "video"), description="the media that it can handle")
 
 
 class OutsideCaptioner(OutsideEncoder):
-    needs: list[Literal["encoder", "captioner", "store", "links"]] = Field([], description="go to it by name")
+    needs: tuple[Literal["encoder", "captioner", "store", "links"], ...] = Field((), description="go to it by name")
 
 
 class OutsideRetriever(OutsideCaptioner):
@@ -62,7 +62,7 @@ class Beside(Settings):
 
     encoder: EncoderName | None = Field(None, description="in place of the task's")
     captioner: CaptionerName | None = Field(None, description="in place of the task's")
-    tasks: list[str] | str | None = Field(None, description="globs of the tasks that it is for")
+    tasks: tuple[str, ...] | str | None = Field(None, description="globs of the tasks that it is for")
     queries: Count | None = Field(None, description="it is asked so many of a task's, where all are dear")
     limit_s: Seconds | None = Field(None, description="to prepare it in a process that ends after so many seconds")
 
@@ -95,7 +95,6 @@ class Components:
         self.home = Path(problems.file).parent
         self.variants: dict[str, list[str]] = {}  # a retriever's name → those of its variants
         self._built: dict[tuple[Section, str], Any] = {}
-        self._parts: dict[int, int] = {}  # id of a component → how many it is made of
         self._building: list[tuple[Section, str]] = []
 
     def get(self, section: Section, name: str) -> Any:
@@ -142,66 +141,66 @@ class Components:
         values = fields(node, keys_of(section, node), f"{where}.", self.problems, self.refer, ignore=("kind",))
         if values is None:
             return WRONG
-        instruments: dict[str, Component] = {}
         extra: dict[str, Any] = {}
         if section == "retrievers":
             extra = {key: values.pop(key) for key in FOR_TASKS}
-            tasks = extra["tasks"]
-            extra["tasks"] = (tasks,) if isinstance(tasks, str) else tasks and tuple(tasks)
-            instruments = {key: values.pop(key) for key in INSTRUMENTS if key not in entry.settings.model_fields}
-            instruments = {key: used for key, used in instruments.items() if used is not None}
-        if entry.kind == "python":
-            entry = _outside(section, values, self.home.absolute())
-            values = values["arguments"]
-            extra["sources"] = sources.digests(entry.target, self.home.absolute())
-            if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", entry.target):
+            extra["tasks"] = (extra["tasks"],) if isinstance(extra["tasks"], str) else extra["tasks"]
+            own = {key: values.pop(key) for key in INSTRUMENTS if key not in entry.settings.model_fields}
+            extra["instruments"] = {key: used for key, used in own.items() if used is not None}
+        files: dict[str, str] = {}
+        if outside := entry.kind == "python":
+            target, home = values["target"], self.home.absolute()
+            if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", target):
                 self.problems.add(
                     node.line,
-                    f"{where}.target is '{entry.target[:80]}'; expected package.module:Class; name the module, a colon "
-                    "and the class",
+                    f"{where}.target is '{target[:80]}'; expected package.module:Class; name the module, a colon and "
+                    "the class",
                 )
                 return WRONG
+            facts = {key: values[key] for key in ("version", "needs", "paradigm", "generated") if key in values}
+            media = (values["modality"],) if section == "datasets" else values["modalities"]
+            entry = Entry(target, kind="python", offers=None, modalities=media, foreign=True, home=home, **facts)
+            files, values = sources.digests(target, home), values["arguments"]
         written: dict[str, Any] = {}
-        for key, value in list(values.items()):
-            if isinstance(value, Path) or entry.kind == "python":
-                paths = Paths(self.home, self.problems, _line(node, key), f"{where}.{key}")
-                values[key] = paths.seen(value)
-                if values[key] != value:
-                    written[key] = value
-                if entry.kind == "python":
-                    extra["sources"] |= paths.files
-        if any(not self._readable(key, value, node, where) for key, value in values.items()):
-            return WRONG
+        for key, value in values.items():
+            if isinstance(value, Path) or outside:
+                values[key] = self._seen(value, _line(node, key), f"{where}.{key}", files)
+                written |= {key: value} if values[key] != value else {}
         component = Component(
-            name, section, entry.kind, values, node.line, entry, instruments, written=written, **extra
+            name, section, entry.kind, values, node.line, entry, written=written, sources=files, **extra
         )
-        if not self._fitting(component, node, where):
-            return WRONG
-        return self._weighed(component, where)
+        wrong = list(_misfits(component, node, where))
+        for line, sentence in wrong:
+            self.problems.add(line, sentence)
+        return WRONG if wrong else component
 
-    def _fitting(self, component: Component, node: Node, where: str) -> bool:
-        """Whether those that it names are such as it wants."""
-        right = True
-        wanted = component.arguments.get("modality")
-        for key, used in component.arguments.items():
-            wrong = component.objection(key, used) if isinstance(used, Component) else None
-            if wrong:
-                self.problems.add(_line(node, key), f"{where}.{key} is '{used.name}' of kind {used.kind}, {wrong}")
-                right = False
-            if isinstance(used, Component) and used.section == "datasets" and wanted not in (None, used.modality):
+    def _seen(self, value: Any, line: int, where: str, files: dict[str, str]) -> Any:
+        """With every path that lies beside the suite's file named from where we are; a hub id stays what it is.
+
+        Which arguments of an outside class are paths isn't declared: a text is one if a file or folder of that name is
+        there. Such files join `files`, with their SHA-256.
+        """
+        if isinstance(value, dict):
+            return {key: self._seen(member, line, where, files) for key, member in value.items()}
+        if isinstance(value, list):
+            return [self._seen(member, line, where, files) for member in value]
+        if not isinstance(value, str | Path):
+            return value
+        place = self.home / value
+        if not _there(value, self.home):
+            if _there(value, Path()):
                 self.problems.add(
-                    _line(node, "modality"),
-                    f"{where}.modality is '{wanted}', and {used.name} holds {used.modality}; expected that; correct it",
+                    line,
+                    f"{where} is '{str(value)[:200]}': nothing at {place}; there is one at {os.curdir}/{value}, seen "
+                    "from the current folder; expected a path that follows the suite's file: write "
+                    f"{os.path.relpath(Path(value).absolute(), self.home.absolute())}, or move it",
                 )
-                right = False
-        return right
-
-    def _readable(self, key: str, value: Any, node: Node, where: str) -> bool:
-        """Whether a path leads to something that can be read and is not too much, or to nothing yet."""
-        wrong = objection(value) if isinstance(value, Path) else None
-        if wrong:
-            self.problems.add(_line(node, key), f"{where}.{key} is {str(value)[:80]!r}, which {wrong}")
-        return not wrong
+            return value
+        if isinstance(value, Path):
+            return place
+        if place.is_file():
+            files[value] = file_digest(place)
+        return str(place)
 
     def _entry(self, section: Section, node: Node, where: str) -> Entry | None:
         given = mapping(node, where, self.problems)
@@ -220,19 +219,31 @@ class Components:
         self.problems.add(line, f"{wrong}; expected one of {', '.join(known)}; {hint}")
         return None
 
-    def _weighed(self, component: Component, where: str) -> Any:
-        """Refuse what refers to so much, again and again, that writing it out would not end."""
-        inside = [*component.arguments.values(), *component.instruments.values()]
-        parts = 1 + sum(self._parts[id(value)] for value in inside if isinstance(value, Component))
-        if parts > MOST_PARTS:
-            self.problems.add(
-                component.line,
-                f"{where} is made of {parts:,} components, each counted as often as it is used; expected at most "
-                f"{MOST_PARTS}; refer to fewer",
+
+def _misfits(component: Component, node: Node, where: str) -> Iterator[tuple[int, str]]:
+    """What is wrong with what it is made of, though each value is one of the right type; with lines."""
+    modality = component.arguments.get("modality")
+    for key, value in component.arguments.items():
+        wrong = objection(value) if isinstance(value, Path) else None
+        if wrong:
+            yield _line(node, key), f"{where}.{key} is {str(value)[:80]!r}, which {wrong}"
+        if not isinstance(value, Component):
+            continue
+        wrong = component.objection(key, value)
+        if wrong:
+            yield _line(node, key), f"{where}.{key} is '{value.name}' of kind {value.kind}, {wrong}"
+        if value.section == "datasets" and modality not in (None, value.modality):
+            yield (
+                _line(node, "modality"),
+                f"{where}.modality is '{modality}', and {value.name} holds {value.modality}; expected that; correct it",
             )
-            return WRONG
-        self._parts[id(component)] = parts
-        return component
+    parts = sum(1 for _ in component.parts())  # it ends soon: those inside were counted before
+    if parts > MOST_PARTS:
+        yield (
+            node.line,
+            f"{where} is made of {parts:,} components, each counted as often as it is used; expected at most "
+            f"{MOST_PARTS}; refer to fewer",
+        )
 
 
 def _line(node: Node, key: str) -> int:
@@ -243,16 +254,10 @@ def _line(node: Node, key: str) -> int:
     return inside[key].line if key in inside else node.line
 
 
-def _outside(section: Section, values: Mapping[str, Any], home: Path) -> Entry:
-    return Entry(
-        values["target"],
-        kind="python",
-        offers=None,
-        version=values["version"],
-        modalities=tuple([values["modality"]] if section == "datasets" else values["modalities"]),
-        needs=tuple(values.get("needs", ())),
-        paradigm=values.get("paradigm", ""),
-        generated=values.get("generated", False),
-        foreign=True,
-        home=home,
-    )
+def _there(value: str | Path, folder: Path) -> bool:
+    """Whether a file or folder of this name lies there. A bare word is none of a folder: `test` is rather a split."""
+    try:
+        place = folder / value
+        return place.is_file() or (place.is_dir() and (isinstance(value, Path) or os.sep in value))
+    except (OSError, ValueError):  # too long, or with a NUL in it: no path
+        return False

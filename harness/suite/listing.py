@@ -13,7 +13,7 @@ from harness.contract.problems import BadInput, meant
 from harness.contract.settings import PARADIGMS
 from harness.suite.components import PYTHON
 from harness.suite.registry import SECTIONS, Entry, Section, kinds, offering
-from harness.suite.schema import described, kind, section_of
+from harness.suite.schema import described, marked, shapes
 
 WIDTH = 100  # of a sentence in the list of all
 INSTRUMENTS: Mapping[str, Section] = {"encoder": "encoders", "captioner": "captioners"}
@@ -59,14 +59,14 @@ def _told(section: Section, name: str, entry: Entry) -> Iterator[str]:
         if values and name != "python":
             yield f"  {words} {', '.join(values)}"
     for need, wanted in entry.settings.model_construct().wants().items():
-        own = section_of(kind(entry.settings.model_fields[need])) if need in entry.settings.model_fields else None
+        own = marked(shapes(entry.settings).get(need, {}), "section")
         able = " or ".join(offering(own or INSTRUMENTS[need], wanted))
         yield f"  its {need} must offer {wanted}: kind {able}"
     for reason in filter(None, [entry.missing(), f"get {entry.obtain}" if entry.obtain else None]):
         yield f"  {reason}"
     for key, field in entry.settings.model_fields.items():
         sentence = f" ({field.description})" if field.description else ""
-        yield f"    {key}: {described(kind(field))}; {_default(field.default)}{sentence}"
+        yield f"    {key}: {described(shapes(entry.settings)[key])}; {_default(field.default)}{sentence}"
 
 
 def _default(value: Any) -> str:

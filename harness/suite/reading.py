@@ -26,13 +26,20 @@ MOST_CELLS = 100_000
 LONGEST = 60  # characters of a name that becomes part of a file's name
 
 
-class Plain(Settings):
-    """The keys that hold numbers and text."""
+class Keys(Settings):
+    """What a suite may say. Only numbers and text are checked by their types; the rest has readers of its own."""
 
+    name: Any = None
     about: str = ""
     k: list[Annotated[int, Field(ge=1, le=10_000)]] = [1, 5, 10]
     seeds: list[Annotated[int, Field(ge=0, le=2**32 - 1)]] = [0]
     limit_s: Seconds = 3600.0
+    scenarios: Any = None
+    datasets: Any = None
+    encoders: Any = None
+    captioners: Any = None
+    tasks: Any = None
+    retrievers: Any = None
 
     @field_validator("k", "seeds")
     @classmethod
@@ -47,7 +54,6 @@ class Plain(Settings):
 
 
 NAMED: tuple[Section, ...] = ("datasets", "encoders", "captioners")
-KEYS = ("name", *Plain.model_fields, "scenarios", *NAMED, "tasks", "retrievers")
 
 
 def load(path: str | Path) -> Suite:
@@ -55,15 +61,8 @@ def load(path: str | Path) -> Suite:
     if not isinstance(root.value, dict):  # a tag in front of everything
         problems.raise_if_any()
     given: dict[str, Node] = root.value if isinstance(root.value, dict) else {}
-    for key, node in given.items():
-        if key not in KEYS:
-            problems.add(
-                node.line,
-                f"unknown key {key[:80]}; expected {', '.join(KEYS)}; correct or remove it{meant(key, KEYS)}",
-            )
+    values = fields(root, Keys, "", problems, _no_reference) or {}
     name = _name(given, problems)
-    plain = Node({key: node for key, node in given.items() if key in Plain.model_fields}, 1)
-    values = fields(plain, Plain, "", problems, _no_reference) or {}
     scenarios = _scenarios(given.get("scenarios"), problems)
     components = Components(_named(given, problems), problems)
     retrievers = _retrievers(_members(given, "retrievers", dict, problems), components, problems)
@@ -71,7 +70,7 @@ def load(path: str | Path) -> Suite:
     for section in NAMED:
         for each in components.named[section]:
             components.get(section, each)
-    count = len(tasks) * len(retrievers) * len(values.get("seeds", ()))
+    count = len(tasks) * len(retrievers) * len(values.get("seeds", [0]))
     if count > MOST_CELLS:
         problems.add(
             None,
@@ -154,7 +153,7 @@ def _no_reference(section: Section, node: Node, where: str) -> Any:
 def _named(given: Mapping[str, Node], problems: Problems) -> dict[Section, dict[str, Node]]:
     named: dict[Section, dict[str, Node]] = {"retrievers": {}}
     for section in NAMED:
-        members = (mapping(given[section], section, problems) if section in given else None) or {}
+        members = mapping(given.get(section) or Node({}, 1), section, problems) or {}
         named[section] = {_safe(name, node, f"a name in {section}", problems): node for name, node in members.items()}
     return named
 
@@ -164,13 +163,10 @@ def _members(given: Mapping[str, Node], key: str, kind: type, problems: Problems
     node = given.get(key)
     example = "`- {dataset: soundscapes}`" if kind is list else "`random: {kind: random}`"
     form = "a list of mappings" if kind is list else "a mapping from names to {kind: …}"
-    if node is not None and isinstance(node.value, kind) and (node.value or node.broken):
-        return node.value
-    if node is None or not node.broken:
-        wrong = "is missing" if node is None else f"is {found(node) if node.value not in ([], {}) else 'empty'}"
-        line = node.line if node else 1
-        problems.add(line, f"{key} {wrong}; expected {form}; write for instance {example}")
-    return kind()
+    if node is None or not (node.broken or (node.value and isinstance(node.value, kind))):
+        wrong = "missing" if node is None else "empty" if node.value in ([], {}) else found(node)
+        problems.add(node.line if node else 1, f"{key} is {wrong}; expected {form}; write for instance {example}")
+    return node.value if node and isinstance(node.value, kind) else kind()
 
 
 def _retrievers(members: Mapping[str, Node], components: Components, problems: Problems) -> list[RetrieverSpec]:
@@ -187,16 +183,12 @@ def _retrievers(members: Mapping[str, Node], components: Components, problems: P
                 "names whose files differ everywhere; rename one",
             )
         variants = expand(base, node, keys_of("retrievers", node), MOST_VARIANTS - len(named), problems)
-        components.variants[base] = [variant.name for variant in variants]
-        named |= {variant.name: variant.node for variant in variants}
-        bases |= {variant.name: base for variant in variants}
+        components.variants[base] = list(variants)
+        named |= variants
+        bases |= dict.fromkeys(variants, base)
     components.named = {**components.named, "retrievers": named}
-    specs = []
-    for name in named:
-        component = components.get("retrievers", name)
-        if component is not WRONG:
-            specs.append(_spec(component, bases[name], problems))
-    return specs
+    built = [(components.get("retrievers", name), base) for name, base in bases.items()]
+    return [_spec(component, base, problems) for component, base in built if component is not WRONG]
 
 
 def _spec(component: Component, base: str, problems: Problems) -> RetrieverSpec:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import collections.abc
 import json
-import types
-import typing
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from functools import cache
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic.json_schema import GenerateJsonSchema
 
 from harness.contract.problems import Problems, meant
-from harness.contract.settings import HUB, SECTIONS, Conflict, Names, Section, Settings
+from harness.contract.settings import HUB, SECTIONS, Conflict, Section, Settings
 from harness.suite.yaml_tree import Node
 
 WRONG: Any = object()  # stands for a value that has been complained of
 Refer = Callable[[Section, Node, str], Any]
+Shape = Mapping[str, Any]
 
 
 def fields(
@@ -41,7 +38,7 @@ def fields(
     references: dict[str, Any] = {}
     plain = {key: part.plain for key, part in given.items() if key in model.model_fields and not part.broken}
     for key, field in model.model_fields.items():
-        section, part = section_of(kind(field)), given.get(key)
+        section, part = marked(shapes(model)[key], "section"), given.get(key)
         if part is None and isinstance(field.default, str):  # a kind
             part = Node({"kind": Node(field.default, node.line, field.default)}, node.line)
         if section and part is not None and not (part.value is None and not part.broken and field.default is None):
@@ -82,30 +79,24 @@ def _complain(
         problems.add(line, f"{where.rstrip('.')}: {conflict}" if where else str(conflict))
         return
     key, *steps = map(str, wrong["loc"])
-    field = model.model_fields[key]
+    path, wanted = f"{where}{key}", shapes(model)[key]
+    hint = f"write for instance `{key}: {_example(wanted)}`"
     if key not in given:
-        problems.add(
-            node.line,
-            f"{where}{key} is missing; expected {described(kind(field))}; write for instance `{key}: "
-            f"{_example(field)}`",
-        )
+        problems.add(node.line, f"{path} is missing; expected {described(wanted)}; {hint}")
         return
-    path, part, wanted = f"{where}{key}", given[key], kind(field)
+    part = given[key]
     for step in steps:
         below = _below(part, step)
         if below is None:
             break
         path += f"[{step}]" if isinstance(part.value, list) else f".{step}"
-        part, wanted = below, _member(wanted)
-    base, _ = opened(wanted)
-    hint = f"write for instance `{key}: {_example(field)}`"
-    if typing.get_origin(base) is Literal:
-        hint = f"choose one of them{meant(str(part.text), map(str, typing.get_args(base)))}"
-    elif (
-        isinstance(part.value, str) and base in (int, float, bool) and part.value.strip('"').replace(".", "").isdigit()
-    ):
+        part, wanted = below, member(wanted)
+    number = isinstance(part.value, str) and part.value.strip('"').replace(".", "").isdigit()
+    if _choices(wanted):
+        hint = f"choose one of them{meant(str(part.text), map(str, _choices(wanted)))}"
+    elif number and wanted.get("type") in ("integer", "number", "boolean"):
         hint = "remove the quotes"
-    elif base is str and part.text:
+    elif wanted.get("type") == "string" and "format" not in wanted and part.text:
         hint = f"put it in quotes: '{part.text[:40]}'"
     problems.add(part.line, f"{path} is {found(part)}; expected {described(wanted)}; {hint}")
 
@@ -127,116 +118,83 @@ def found(node: Node) -> str:
     return text[:60] or "nothing"
 
 
-# -- types in words ---------------------------------------------------------------------------------------------------
+# -- types in words: fields as JSON schema has them --------------------------------------------------------------------
 
 
-def kind(field: FieldInfo) -> Any:
-    """A field's type with its bounds."""
-    return Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+class _Lenient(GenerateJsonSchema):
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
+        return {}  # a type of another package's settings that JSON has no word for
 
 
-def opened(wanted: Any) -> tuple[Any, tuple[Any, ...]]:
-    """A type, and its bounds and marks."""
-    if typing.get_origin(wanted) is not Annotated:
-        return wanted, ()
-    base, *marks = typing.get_args(wanted)
-    inner, more = opened(base)
-    return inner, (
-        *more,
-        *(each for mark in marks for each in (mark.metadata if isinstance(mark, FieldInfo) else [mark])),
-    )
+@cache
+def shapes(model: type[Settings]) -> Mapping[str, Shape]:
+    known: Mapping[str, Shape] = model.model_json_schema(schema_generator=_Lenient).get("properties", {})
+    return known
 
 
-def members(wanted: Any) -> list[Any]:
+def _parts(shape: Shape) -> list[Shape]:
     """What a type is made of: the types of a union, of a list's members, of a mapping's values."""
-    base, marks = opened(wanted)
-    inner = [] if typing.get_origin(base) is Literal else [each for each in typing.get_args(base) if each is not ...]
-    if typing.get_origin(base) in (typing.Union, types.UnionType):
-        return [Annotated[(each, *marks)] if marks else each for each in inner if each is not type(None)]
-    return inner[-1:]
+    inner = shape.get("anyOf") or [shape[key] for key in ("items", "additionalProperties") if key in shape]
+    return [{} if each is True else each for each in inner if each != {"type": "null"}]
 
 
-def section_of(wanted: Any) -> Section | None:
-    """The section that a field refers to; None for plain values."""
-    named = [mark.section for mark in opened(wanted)[1] if isinstance(mark, Names)]
-    return named[0] if named else next(filter(None, map(section_of, members(wanted))), None)
+def member(shape: Shape) -> Shape:
+    """The type of a list's or mapping's members; where it has none, itself."""
+    if "anyOf" in shape:
+        return next((member(each) for each in _parts(shape) if _parts(each)), shape)
+    return (_parts(shape) or [shape])[0]
 
 
-def is_hub(wanted: Any) -> bool:
-    return HUB in opened(wanted)[1] or any(map(is_hub, members(wanted)))
+def marked(shape: Shape, mark: str) -> Any:
+    """The `section` that a field refers to, or whether it may be the id of something on a `hub`."""
+    return shape.get(mark) or next(filter(None, (marked(each, mark) for each in _parts(shape))), None)
 
 
-def _union(wanted: Any) -> bool:
-    return typing.get_origin(opened(wanted)[0]) in (typing.Union, types.UnionType)
-
-
-def takes_list(wanted: Any) -> bool:
+def takes_list(shape: Shape) -> bool:
     """Whether a list is a value of this type, not a list of variants."""
-    if _union(wanted):
-        return any(map(takes_list, members(wanted)))
-    base, _ = opened(wanted)
-    lists = (list, tuple, set, frozenset, collections.abc.Sequence, collections.abc.Iterable, Any, object)
-    return (typing.get_origin(base) or base) in lists
+    if "anyOf" in shape:
+        return any(map(takes_list, _parts(shape)))
+    return shape.get("type") == "array" or not {"type", "enum", "$ref"} & set(shape)
 
 
-def _member(wanted: Any) -> Any:
-    """The type of a list's or mapping's members."""
-    if _union(wanted):
-        return next((_member(each) for each in members(wanted) if members(each)), wanted)
-    return (members(wanted) or [wanted])[0]
+def _choices(shape: Shape) -> list[Any]:
+    return shape.get("enum") or [shape[key] for key in ("const",) if key in shape]
 
 
-def described(wanted: Any) -> str:
-    base, marks = opened(wanted)
-    inner = members(wanted)
-    if section := section_of(wanted):
+def described(shape: Shape) -> str:
+    if section := marked(shape, "section"):
         return f"the name of one of the {section}, or {{kind: …}}"
-    if base is Any:
-        return "anything"
-    if typing.get_origin(base) is Literal:
-        return f"one of {', '.join(map(repr, typing.get_args(base)))}"
-    if _union(wanted):
-        return " or ".join(map(described, inner))
-    each = described(inner[0]) if inner else "anything"
-    if (typing.get_origin(base) or base) is dict:
-        return f"`name: value` pairs, each value {each}"
-    if takes_list(base):
-        return f"a list, each member {each}"
-    if base is Path:
-        return HUB if HUB in marks else "a path"
-    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    return str(names.get(base) or getattr(base, "__name__", base)) + _range(marks)
+    if "anyOf" in shape:
+        return " or ".join(map(described, _parts(shape)))
+    if _choices(shape):
+        return f"one of {', '.join(map(repr, _choices(shape)))}"
+    if shape.get("format") == "path":
+        return HUB if shape.get("hub") else "a path"
+    each = described(member(shape)) if _parts(shape) else "anything"
+    names = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}
+    names |= {"object": f"`name: value` pairs, each value {each}", "array": f"a list, each member {each}"}
+    own = shape.get("format") or shape.get("$ref", "").rpartition("/")[2]  # a date; an enum's name
+    return str(own or names.get(shape.get("type", ""), "anything")) + _range(shape)
 
 
-def _range(marks: tuple[Any, ...]) -> str:
-    bounds = {name: getattr(mark, name, None) for mark in marks for name in ("ge", "gt", "le") if hasattr(mark, name)}
-    low, above, high = (bounds.get(name) if abs(bounds.get(name) or 0) < 2**62 else None for name in ("ge", "gt", "le"))
-    if low is not None and high is not None:
-        return f" from {low:,} to {high:,}"
-    words = {"above": above, "at least": low, "at most": high}
-    parts = [f"{word} {bound:,}" for word, bound in words.items() if bound is not None]
+def _range(shape: Shape) -> str:
+    words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most"}
+    bounds = {key: f"{shape[key]:,}" for key in words if key in shape and abs(shape[key]) < 2**62}
+    if {"minimum", "maximum"} <= set(bounds):
+        return f" from {bounds['minimum']} to {bounds['maximum']}"
+    parts = [f"{words[key]} {bound}" for key, bound in bounds.items()]
     return f" {' and '.join(parts)}" if parts else ""
 
 
-def _example(field: FieldInfo) -> str:
-    if field.default not in (PydanticUndefined, None, {}, []):
-        return json.dumps(field.default)
-    wanted = kind(field)
-    leaf = wanted
-    while (inner := _member(leaf)) is not leaf:
+def _example(shape: Shape) -> str:
+    if shape.get("default") not in (None, {}, []):
+        return json.dumps(shape["default"])
+    leaf = shape
+    while (inner := member(leaf)) is not leaf:
         leaf = inner
-    base, marks = opened(leaf)
-    low = [
-        mark.ge if hasattr(mark, "ge") else mark.gt + 1 for mark in marks if hasattr(mark, "ge") or hasattr(mark, "gt")
-    ]
-    number = str(low[0] if low and abs(low[0]) < 2**62 else 1)
-    if section_of(wanted):
-        example = "NAME"
-    elif typing.get_origin(base) is Literal:
-        example = str(typing.get_args(base)[0])
-    else:
-        example = {int: number, float: number, bool: "true", str: "text"}.get(base, "…")
-    whole = opened(wanted)[0]
-    if (typing.get_origin(whole) or whole) is dict:
-        return f"{{name: {example}}}"
-    return f"[{example}]" if takes_list(whole) and not _union(whole) else example
+    low = leaf.get("minimum", leaf.get("exclusiveMinimum", 0) + ("exclusiveMinimum" in leaf))
+    number = str(low if ("minimum" in leaf or "exclusiveMinimum" in leaf) and abs(low) < 2**62 else 1)
+    words = {"integer": number, "number": number, "boolean": "true", "string": "text"}
+    example = "NAME" if marked(shape, "section") else "…" if "format" in leaf else words.get(leaf.get("type", ""), "…")
+    example = str(next(iter(_choices(leaf)), example))
+    return {"object": f"{{name: {example}}}", "array": f"[{example}]"}.get(shape.get("type", ""), example)

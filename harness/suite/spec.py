@@ -5,8 +5,6 @@ Everything here is frozen, plain and cheap: loading a suite imports no contestan
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -19,7 +17,7 @@ from pydantic_core import to_jsonable_python
 from harness.contract.folds import folds
 from harness.contract.problems import Problem, SuiteError, meant
 from harness.contract.settings import Settings
-from harness.machine.files import path_digest
+from harness.machine.files import digest, path_digest
 from harness.suite.registry import Entry, Section, offering
 
 INSTRUMENTS = ("encoder", "captioner")
@@ -286,5 +284,4 @@ def _configured(value: Any) -> Any:
 
 
 def _sha256(value: Any) -> str:
-    canonical = json.dumps(to_jsonable_python(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return digest(to_jsonable_python(value))

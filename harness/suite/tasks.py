@@ -85,15 +85,13 @@ def check_instruments(tasks: list[TaskSpec], retrievers: list[RetrieverSpec], pr
     for task in tasks:
         lacking: dict[str, list[str]] = {}
         for spec in (spec for spec in retrievers if spec.answers(task)):
-            for instrument in INSTRUMENTS:
-                own = getattr(spec, instrument)
-                used = own or getattr(task, instrument)
-                if own is not None:
-                    _check_medium(own, task, spec.line, f"retrievers.{spec.base}", problems)
+            tools = {name: getattr(spec, name) or getattr(task, name) for name in INSTRUMENTS}
+            for instrument, used in tools.items():
+                if getattr(spec, instrument):
+                    _check_medium(used, task, spec.line, f"retrievers.{spec.base}", problems)
                 if used is None and instrument in spec.component.wants:
                     lacking.setdefault(instrument, []).append(spec.base)
-            own = {name: getattr(spec, name) or getattr(task, name) for name in INSTRUMENTS}
-            _check_offers(spec.component, own, spec, problems)
+            _check_offers(spec.component, tools, spec, problems)
         for instrument, names in lacking.items():
             who = ", ".join(dict.fromkeys(names))
             problems.add(

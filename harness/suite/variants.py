@@ -5,24 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from harness.contract.problems import Problems
 from harness.contract.settings import Settings
-from harness.suite.schema import kind, members, opened, takes_list
+from harness.suite.schema import Shape, member, shapes, takes_list
 from harness.suite.yaml_tree import Node
 
 MOST_VARIANTS = 1000  # of all retrievers of a suite together
 LONGEST_NAME = 100  # with the task's name and an ending it must fit into the 255 bytes that a file's name may have
-
-
-class Variant(NamedTuple):
-    name: str
-    base: str
-    node: Node
 
 
 class Axis(NamedTuple):
@@ -30,58 +23,45 @@ class Axis(NamedTuple):
     options: list[Node]
 
 
-def expand(base: str, node: Node, model: type[Settings], room: int, problems: Problems) -> list[Variant]:
-    """All variants of one retriever, in the order of its keys; `room` is how many more the suite may have."""
-    axes = list(_axes(node, model))
-    for axis in axes:
-        if not axis.options:
-            problems.add(
-                node.line,
-                f"retrievers.{base}.{'.'.join(axis.path)} is an empty list; expected a value, or a list with a member "
-                "for each variant; write at least one",
-            )
-            return []
+def expand(base: str, node: Node, model: type[Settings], room: int, problems: Problems) -> dict[str, Node]:
+    """All variants of one retriever by name, in the order of its keys; `room` is how many more the suite may have."""
+    given = node.value if isinstance(node.value, dict) else {}
+    known = {key: shapes(model)[key] for key in given if key in shapes(model) and not given[key].broken}
+    axes = [axis for key, wanted in known.items() for axis in _axes((key,), given[key], wanted)]
     count = math.prod(len(axis.options) for axis in axes)
-    if count > room:
+    empty = next((".".join(axis.path) for axis in axes if not axis.options), None)
+    if empty:
+        problems.add(
+            node.line,
+            f"retrievers.{base}.{empty} is an empty list; expected a value, or a list with a member for each variant; "
+            "write at least one",
+        )
+    elif count > room:
         problems.add(
             node.line,
             f"the lists of retrievers.{base} make {count:,} variants; expected at most {MOST_VARIANTS:,} in a suite; "
             "shorten the lists",
         )
-        return []
-    variants: list[Variant] = []
-    taken: set[str] = set()
-    keys = _keys(axes)
+    if empty or count > room:
+        return {}
+    variants: dict[str, Node] = {}
+    last = [axis.path[-1] for axis in axes]
+    keys = [axis.path[-1] if last.count(axis.path[-1]) == 1 else ".".join(axis.path) for axis in axes]
     for options in itertools.product(*(list(enumerate(axis.options, 1)) for axis in axes)):
         chosen, name = node, base
         for axis, key, (number, option) in zip(axes, keys, options, strict=True):
             chosen = _with(chosen, axis.path, option)
-            name += f"@{key}={_label(option, number)}"
-        name = _unique(name[:LONGEST_NAME], taken)
-        taken.add(name.casefold())
-        variants.append(Variant(name, base, chosen))
+            name += f"@{_safe(key)}={_label(option, number)}"
+        variants[_unique(name[:LONGEST_NAME], variants)] = chosen
     return variants
 
 
-def _axes(node: Node, model: type[Settings]) -> Iterator[Axis]:
-    if isinstance(node.value, dict):
-        for key, member in node.value.items():
-            if key in model.model_fields and not member.broken:
-                yield from _within((key,), member, kind(model.model_fields[key]))
-
-
-def _within(path: tuple[str, ...], node: Node, wanted: Any) -> Iterator[Axis]:
+def _axes(path: tuple[str, ...], node: Node, wanted: Shape) -> Iterator[Axis]:
     if isinstance(node.value, list) and not takes_list(wanted):
         yield Axis(path, node.value)
-    elif isinstance(node.value, dict) and typing.get_origin(opened(wanted)[0]) is dict:
-        for key, member in node.value.items():
-            yield from _within((*path, key), member, members(wanted)[0])
-
-
-def _keys(axes: list[Axis]) -> list[str]:
-    """What the axes are called: their last key, or all of them where that is ambiguous."""
-    last = [axis.path[-1] for axis in axes]
-    return [_safe(axis.path[-1] if last.count(axis.path[-1]) == 1 else ".".join(axis.path)) for axis in axes]
+    elif isinstance(node.value, dict) and wanted.get("type") == "object":
+        for key, inner in node.value.items():
+            yield from _axes((*path, key), inner, member(wanted))
 
 
 def _with(node: Node, path: tuple[str, ...], option: Node) -> Node:
@@ -102,8 +82,8 @@ def _safe(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_+.-]", "-", text)
 
 
-def _unique(name: str, taken: set[str]) -> str:
+def _unique(name: str, others: Iterable[str]) -> str:
     """Files may not differ in case alone: some systems would take them for one."""
-    if name.casefold() not in taken:
-        return name
-    return next(new for number in itertools.count(2) if (new := f"{name}-{number}").casefold() not in taken)
+    taken = {other.casefold() for other in others}
+    endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    return next(name + ending for ending in endings if (name + ending).casefold() not in taken)

@@ -45,7 +45,7 @@ def read(path: str | Path, loader: Any = LOADERS[0]) -> tuple[str, Node, Problem
     problems = Problems(path)
     text = _decoded(_bytes(Path(path), problems), problems)
     try:
-        root = Tree(problems).build(yaml.parse(text, Loader=loader))
+        root = Tree(yaml.parse(text, Loader=loader), problems).build()
     except yaml.MarkedYAMLError as error:
         raise problems.fail(*_sentence(error, text.splitlines())) from None
     except yaml.YAMLError as error:

@@ -1,16 +1,16 @@
 """Values that know their line, built from YAML events; every surprise is refused in a sentence. For `yaml_source`.
 
-The events are taken one at a time and without recursion, so that nesting, aliases that multiply and references to
-themselves are stopped while they are read. No tag is ever looked at: nothing in a file can call code. Plain scalars
-follow YAML 1.2: `on`, `yes` and `1:30` are text, `true` and `null` are not.
+The events are taken one at a time, so that nesting, aliases that multiply and references to themselves are stopped
+while they are read. No tag is ever looked at: nothing in a file can call code. Plain scalars follow YAML 1.2: `on`,
+`yes` and `1:30` are text, `true` and `null` are not.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -38,8 +38,6 @@ class Node:
     value: bool | int | float | str | list[Node] | dict[str, Node] | None
     line: int  # where it starts; a mapping's value: where its key stands
     text: str | None = None  # scalars: as written, so that `kind: null` can mean the kind called null
-    size: int = 1  # itself and all below it, aliases counted as often as they are used
-    depth: int = 1
     broken: bool = False  # it, or something below it, has been complained of: don't complain again
 
     @property
@@ -50,74 +48,76 @@ class Node:
             return {key: member.plain for key, member in self.value.items()}
         return self.value
 
-
-@dataclass
-class _Open:
-    """A list or mapping whose end hasn't been read yet."""
-
-    line: int
-    anchor: str | None
-    value: list[Node] | dict[str, Node]
-    key: tuple[str | None, int] | None = None  # what waits for its value; the key None was complained of
-    size: int = 1
-    depth: int = 1
-    broken: bool = False
+    def levels(self) -> Iterator[int]:
+        """For itself and every key and value below it: how many lists and mappings are around it, itself included."""
+        if not isinstance(self.value, list | dict):
+            yield 0
+            return
+        yield from [1] * (1 + len(self.value) * isinstance(self.value, dict))
+        for member in self.value.values() if isinstance(self.value, dict) else self.value:
+            yield from (1 + level for level in member.levels())
 
 
-@dataclass
 class Tree:
     """Takes the events of one file; `build` gives the root, None for an empty file."""
 
-    problems: Problems
-    open: list[_Open] = field(default_factory=list)
-    anchors: dict[str, Node | None] = field(default_factory=dict)  # None: its end hasn't been read yet
-    root: Node | None = None
-    size: int = 0
-    documents: int = 0
+    def __init__(self, events: Iterator[Any], problems: Problems) -> None:
+        self.events = events
+        self.problems = problems
+        self.anchors: dict[str, Node | None] = {}  # None: its end hasn't been read yet
+        self.size = 0
 
-    def build(self, events: Iterable[Any]) -> Node | None:
-        for event in events:
+    def build(self) -> Node | None:
+        root = None
+        for event in self.events:
             line = event.start_mark.line + 1
             if isinstance(event, yaml.DocumentStartEvent):
-                self.documents += 1
-                if self.documents > 1:
+                if root:
                     raise self.problems.fail(
                         line, "a second document (`---`); expected one suite a file; give it a file of its own"
                     )
-            elif isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent):
-                self._start(event, line)
-            elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
-                done = self.open.pop()
-                self._put(Node(done.value, done.line, None, done.size, done.depth, done.broken), done.anchor)
-            elif isinstance(event, yaml.ScalarEvent):
-                self._count(1, line)
-                self._put(self._scalar(event, line), event.anchor)
-            elif isinstance(event, yaml.AliasEvent):
-                self._put(self._alias(str(event.anchor), line), None)
-        return self.root
+                root = self._node(next(self.events), 0)
+        return root
 
-    def _count(self, more: int, line: int) -> None:
-        self.size += more
+    def _node(self, event: Any, depth: int) -> Node:
+        """What begins with this event, inside so many lists and mappings."""
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(str(event.anchor), line, depth)
+        self.anchors |= {event.anchor: None} if event.anchor else {}
+        if isinstance(event, yaml.ScalarEvent):
+            self._count(line, depth)
+            node = self._scalar(event, line)
+        else:
+            self._count(line, depth + 1)
+            broken = self._tagged(event, line)
+            inside = self._until_end()
+            if isinstance(event, yaml.SequenceStartEvent):
+                members = [self._node(each, depth + 1) for each in inside]
+                node = Node(members, line, None, broken or any(member.broken for member in members))
+            else:
+                node = self._mapping(inside, line, depth + 1, broken)
+        self.anchors |= {event.anchor: node} if event.anchor else {}
+        return node
+
+    def _until_end(self) -> Iterator[Any]:
+        for event in self.events:
+            if isinstance(event, yaml.CollectionEndEvent):
+                return
+            yield event
+
+    def _count(self, line: int, depth: int) -> None:
+        self.size += 1
         if self.size > MOST_NODES:
             raise self.problems.fail(
                 line,
                 f"more than {MOST_NODES:,} values so far, aliases (`*name`) counted as often as they are used; "
                 "expected a suite of some hundred lines; split it, or use fewer aliases",
             )
-
-    def _deepen(self, levels: int, line: int) -> None:
-        if len(self.open) + levels > MOST_LEVELS:
+        if depth > MOST_LEVELS:
             raise self.problems.fail(
                 line, f"lists and mappings nested deeper than {MOST_LEVELS} levels; expected a few; close some brackets"
             )
-
-    def _start(self, event: Any, line: int) -> None:
-        self._count(1, line)
-        self._deepen(1, line)
-        if event.anchor:
-            self.anchors[event.anchor] = None
-        value: list[Node] | dict[str, Node] = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self.open.append(_Open(line, event.anchor, value, broken=self._tagged(event, line)))
 
     def _tagged(self, event: Any, line: int) -> bool:
         if event.tag is None:
@@ -131,79 +131,58 @@ class Tree:
         if self._tagged(event, line):
             return Node(None, line, text, broken=True)
         odd = UNPRINTABLE.search(text)
-        if odd:
-            self.problems.add(line, f"the escaped character U+{ord(odd[0]):04X}; expected text; remove it")
-            return Node(None, line, text, broken=True)
-        if not event.implicit[0]:  # quoted, or a block of text
-            return Node(text, line, text)
         try:
-            return Node(_value(text), line, text)
+            if odd:
+                raise ValueError(f"the escaped character U+{ord(odd[0]):04X}; expected text; remove it")
+            return Node(_value(text) if event.implicit[0] else text, line, text)  # else quoted, or a block of text
         except ValueError as error:
             self.problems.add(line, str(error))
             return Node(None, line, text, broken=True)
 
-    def _alias(self, anchor: str, line: int) -> Node:
+    def _alias(self, anchor: str, line: int, depth: int) -> Node:
         node = self.anchors.get(anchor)
-        if node is None:
-            self._count(1, line)
-            if anchor in self.anchors:
-                self.problems.add(
-                    line, f"*{anchor[:80]} stands inside what it names: a cycle; expected an end; write the value out"
-                )
-            else:
-                self.problems.add(
-                    line,
-                    f"*{anchor[:80]} names nothing; expected `&{anchor[:80]}` before it; put text that begins "
-                    f"with * in quotes{meant(anchor, self.anchors)}",
-                )
-            return Node(None, line, f"*{anchor}", broken=True)
-        self._count(node.size, line)
-        self._deepen(node.depth - 1, line)
-        return replace(node, line=line)
+        for level in node.levels() if node else [0]:
+            self._count(line, depth + level)
+        if node:
+            return replace(node, line=line)
+        wrong = f"*{anchor[:80]} stands inside what it names: a cycle; expected an end; write the value out"
+        if anchor not in self.anchors:
+            wrong = (
+                f"*{anchor[:80]} names nothing; expected `&{anchor[:80]}` before it; put text that begins with * in "
+                f"quotes{meant(anchor, self.anchors)}"
+            )
+        self.problems.add(line, wrong)
+        return Node(None, line, f"*{anchor}", broken=True)
 
-    def _put(self, node: Node, anchor: str | None) -> None:
-        """Hand a finished node to what is open around it: as a member, as a key, or as a key's value."""
-        if anchor:
-            self.anchors[anchor] = node
-        if not self.open:
-            self.root = node
-            return
-        around = self.open[-1]
-        around.size += node.size
-        around.depth = max(around.depth, node.depth + 1)
-        around.broken = around.broken or node.broken
-        if isinstance(around.value, list):
-            around.value.append(node)
-        elif around.key is None:
-            around.key = self._key(node, around, around.value)
-        else:
-            key, line = around.key
-            if key is not None:
-                around.value[key] = replace(node, line=line)
-            around.key = None
-
-    def _key(self, node: Node, around: _Open, others: dict[str, Node]) -> tuple[str | None, int]:
+    def _mapping(self, inside: Iterator[Any], line: int, depth: int, broken: bool) -> Node:
         """Keys are names, read as they are written: `null: …` is a key called null."""
-        if node.broken:
-            pass
-        elif node.text is None:
-            self.problems.add(node.line, "a list or mapping as a key; expected a name; put it behind the `:`")
-        elif node.text == "<<" and node.value == "<<":
-            self.problems.add(node.line, "a merge key `<<`; expected names; write the keys out")
-        elif len(node.text) > LONGEST_KEY:
-            self.problems.add(
-                node.line, f"a key of {len(node.text):,} characters; expected a name; is a `: ` misplaced on this line?"
-            )
-        elif node.text in others:
-            self.problems.add(
-                node.line,
-                f"the key '{node.text}' again; expected each key once, and line {others[node.text].line} has it; "
-                "rename or remove one",
-            )
-        else:
-            return node.text, node.line
-        around.broken = True
-        return None, node.line
+        members: dict[str, Node] = {}
+        for event in inside:
+            key = self._node(event, depth)
+            wrong = None if key.broken else _objection(key, members)
+            if wrong:
+                self.problems.add(key.line, wrong)
+            value = self._node(next(inside), depth)
+            if wrong is None and key.text is not None and not key.broken:
+                members[key.text] = replace(value, line=key.line)
+            broken = broken or key.broken or wrong is not None or value.broken
+        return Node(members, line, None, broken)
+
+
+def _objection(key: Node, others: Mapping[str, Node]) -> str | None:
+    """What is wrong with it as a key beside others."""
+    if key.text is None:
+        return "a list or mapping as a key; expected a name; put it behind the `:`"
+    if key.text == "<<" and key.value == "<<":
+        return "a merge key `<<`; expected names; write the keys out"
+    if len(key.text) > LONGEST_KEY:
+        return f"a key of {len(key.text):,} characters; expected a name; is a `: ` misplaced on this line?"
+    if key.text in others:
+        return (
+            f"the key '{key.text}' again; expected each key once, and line {others[key.text].line} has it; rename or "
+            "remove one"
+        )
+    return None
 
 
 def _value(text: str) -> bool | int | float | str | None:

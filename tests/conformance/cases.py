@@ -22,7 +22,7 @@ from harness.contract.entry import Entry
 from harness.contract.instruments import Encoder
 from harness.contract.retriever import Footprint, Ranking, Retriever
 from harness.suite.registry import kinds
-from harness.suite.schema import kind, section_of
+from harness.suite.schema import marked, shapes
 
 sys.path.append(str(Path(__file__).parents[1] / "fixtures" / "outside"))
 
@@ -60,8 +60,8 @@ def _built(entry: Entry, given: Given, inside: Mapping[str, Given], kit: Kit, to
     settings = entry.settings(**{**entry.tiny, **given})
     handed: dict[str, Any] = {"seed": 0, **tools} | ({"captioner": kit.captioner} if "captioner" in entry.needs else {})
     retrievers: dict[str, Retriever] = {}
-    for name, each in entry.settings.model_fields.items():
-        if section_of(kind(each)) == "retrievers" and getattr(settings, name) is not None:
+    for name, shape in shapes(entry.settings).items():
+        if marked(shape, "section") == "retrievers" and getattr(settings, name) is not None:
             inner = kinds("retrievers")[getattr(settings, name)]
             retrievers[name] = _built(inner, inside.get(name, {}), {}, kit, tools)
     handed = {name: value for name, value in (handed | retrievers).items() if name in entry.needs}

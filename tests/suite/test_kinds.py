@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from datetime import date
+from enum import Enum
+from typing import Annotated
 
 import pytest
+from pydantic import Field
 
-from harness.contract.settings import PARADIGMS
+from harness.contract.settings import PARADIGMS, Settings
 from harness.suite.registry import SECTIONS, Entry, kinds
+from harness.suite.schema import described, shapes
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Odd(Settings):
+    colour: Colour
+    day: date
+    size: Annotated[int, Field(gt=0)] | None = None
+    call: Callable[[int], int] | None = None
+
+
+def test_other_packages_may_use_types_of_their_own() -> None:
+    words = ["Colour", "date", "a whole number above 0", "anything"]
+    assert [described(shape) for shape in shapes(Odd).values()] == words
+
 
 OURS = [
     pytest.param(section, entry, id=f"{section}-{name}")
