@@ -42,7 +42,7 @@ def one(name: str) -> Iterator[str]:
         known = [*dict.fromkeys(each for section in SECTIONS for each in kinds(section)), "python"]
         raise BadInput(f"list: there is no kind '{name[:80]}'; expected one of {', '.join(known)}{meant(name, known)}")
     for section, entry in found:
-        yield from _told(section, name, entry)
+        yield from _described(section, name, entry)
 
 
 def _entry(section: Section, name: str) -> Entry:
@@ -50,7 +50,7 @@ def _entry(section: Section, name: str) -> Entry:
     return own if name == "python" else kinds(section)[name]
 
 
-def _told(section: Section, name: str, entry: Entry) -> Iterator[str]:
+def _described(section: Section, name: str, entry: Entry) -> Iterator[str]:
     paradigm = f", {entry.paradigm}" if entry.paradigm else ""
     yield f"{name} ({section.removesuffix('s')}{paradigm}): {entry.about}"
     facts = {"for": entry.modalities, "asked in": entry.asks if section == "retrievers" else ()}
