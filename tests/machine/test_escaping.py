@@ -52,7 +52,7 @@ def test_later_lines_are_never_lines_of_ours(text: str) -> None:
 @given(st.lists(TEXT | NASTY, min_size=1, max_size=4))
 def test_a_row_of_markdown_has_as_many_cells_as_it_was_given(cells: list[str]) -> None:
     row = escaping.row(cells)
-    bare = re.sub(r"\\[\\|`*$\]]", "", row)  # what is escaped is text
+    bare = re.sub(r"\\[\\|`*$\]]", "x", row)  # what is escaped is text, and parts what is beside it
     assert bare.count("|") == len(cells) + 1
     assert not re.search(r"[`<\n]|\]\(|\]\[", bare)
 
