@@ -60,14 +60,11 @@ def _pairs(text: str) -> int:
     return int(text)
 
 
-def call(options: argparse.Namespace, say: Callable[[str], None], complain: Callable[[str], None]) -> int:
+def call(options: argparse.Namespace, say: Callable[[str], None]) -> int:
+    """The exit code; `BadInput` where what is to be compared isn't sound."""
     from harness.check import verdict
 
-    try:
-        verdicts = _rates(options) if options.base else _answers(options, say)
-    except BadInput as problem:
-        complain(str(problem))
-        return verdict.BAD_INPUT
+    verdicts = _rates(options) if options.base else _answers(options, say)
     if verdicts is None:  # there was no reference yet
         return verdict.FINE
     for path, text in ((options.markdown, verdict.markdown(verdicts)), (options.junit, verdict.junit(verdicts))):

@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
     check = verbs.add_parser("check", help="the gate: is a run still as good as its reference?")
     check_cli.add_options(check)
-    check.set_defaults(call=lambda options: check_cli.call(options, _say, _complain))
+    check.set_defaults(call=lambda options: check_cli.call(options, _say))
 
     data = verbs.add_parser("data", help="datasets on this disk: list, check, path, get")
     data_cli.add_options(data)
@@ -178,7 +178,8 @@ def _run(options: argparse.Namespace) -> int:
     found = _checked(suite, options, suite.limit_s)
     from harness.contest import plan
 
-    progress.say(plan.duration(suite, found, _out(options, suite), _cache_root(), threads, options.fresh))
+    left = plan.to_do(suite, found, None if options.fresh else _out(options, suite))
+    progress.say(plan.duration(suite, left, _cache_root(), threads, options.fresh))
     from harness.contest.session import run_suite
 
     return run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options, found.fails)

@@ -11,7 +11,7 @@ from harness.machine.escaping import row
 
 Tier = Literal["exact", "recall", "rate"]
 State = Literal["fine", "regression", "inconclusive"]
-FINE, REGRESSION, BAD_INPUT, INCONCLUSIVE = 0, 1, 2, 3
+FINE, REGRESSION, INCONCLUSIVE = 0, 1, 3  # 2: bad input
 HEAD = ("verdict", "cell", "tier", "what was found")
 
 

@@ -6,7 +6,6 @@ store of its own; after that a run does nothing but load them and time them.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import numpy as np
 
 from harness.check.rate import Block, orders
 from harness.contract.problems import BadInput
+from harness.machine import environment
 from harness.machine.progress import say, track
 from harness.store.run_folder import RunFolder
 
@@ -40,12 +40,10 @@ class Version:
     def run(self, number: int, options: Sequence[str]) -> dict[Cell, float]:
         """The rate of each cell that could be measured, in a fresh process."""
         out = self.work / f"{number}"
-        known = os.environ.get("PYTHONPATH")
-        paths = f"{self.root}{os.pathsep}{known}" if known else str(self.root)
         done = subprocess.run(
             [sys.executable, "-m", "harness", "run", str(self.suite), "--out", str(out), "--quiet", *options],
             cwd=self.root,
-            env={**os.environ, "PYTHONPATH": paths, "HARNESS_CACHE": str(self.work / "store")},
+            env=environment.for_child(self.root, HARNESS_CACHE=str(self.work / "store")),
             capture_output=True,
             text=True,
         )

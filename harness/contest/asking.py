@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -131,6 +131,13 @@ def in_memory(contents: Contents) -> Contents:
     """Fetched beforehand, so that decoding a file is not timed; read-only, since all contestants share them."""
     things = dict(zip(contents.positions.tolist(), map(unchangeable, contents), strict=True))
     return replace(contents, fetch=things.__getitem__, stream=None)
+
+
+def qps(rounds: Sequence[Round]) -> dict[str, Any]:
+    """Queries a second: each round's, and their quartiles."""
+    rates = np.array([len(each.queries) / each.seconds for each in rounds])
+    q25, median, q75 = np.percentile(rates, [25, 50, 75])
+    return {"median": float(median), "q25": float(q25), "q75": float(q75), "rounds": rates.tolist()}
 
 
 def ask(contestant: Contestant, positions: np.ndarray, queries: Contents, questions: Questions) -> Round:

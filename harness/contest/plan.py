@@ -21,6 +21,7 @@ def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]
     counts = {"done": 0, "to do": 0, "unavailable": 0, "will fail": 0}
     yield f"suite {suite.name}: {len(cells)} cells, {len(suite.tasks)} tasks, seeds {', '.join(map(str, suite.seeds))}"
     wanted: dict[tuple[str, int], tuple[Component, int]] = {}
+    left: list[Cell] = []
     contest: tuple[str, int] | None = None
     for cell in cells:
         missing = found.unavailable.get(cell.task.dataset.digest)
@@ -33,6 +34,7 @@ def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]
                 yield from [f"  {remark}"] if remark else []
         state, why = _state(suite, cell, found, out)
         counts[state] += 1
+        left += [cell] if state == "to do" else []
         if not missing:
             yield f"  {cell.retriever.name:28} {state}{f': {why}' if why else ''}"
         for used in (cell.encoder, cell.captioner):
@@ -40,16 +42,20 @@ def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]
                 seed = cell.seed if used.entry.seeded else 0
                 wanted[(used.digest, seed)] = (used, seed)
     yield ", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "will fail")
-    if counts["to do"]:
-        yield duration(suite, found, out, cache, compute.available_threads())
+    if left:
+        yield duration(suite, left, cache, compute.available_threads())
     for used, seed in wanted.values():
         yield f"needs {used.section.removesuffix('s')} {used.name}, seed {seed}: {_made(used, seed, cache)}"
 
 
-def duration(suite: Suite, found: Findings, out: Path, cache: Path, threads: int, fresh: bool = False) -> str:
-    """About how long what is to do will take, as a sentence; `fresh`: whatever is done and stored already."""
-    todo = [cell for cell in suite.cells() if _state(suite, cell, found, None if fresh else out)[0] == "to do"]
-    return estimate(suite, todo, cache, calibration.gflops(cache, threads), fresh).sentence
+def to_do(suite: Suite, found: Findings, out: Path | None) -> list[Cell]:
+    """The cells that a run would measure; without a folder, all that can be."""
+    return [cell for cell in suite.cells() if _state(suite, cell, found, out)[0] == "to do"]
+
+
+def duration(suite: Suite, cells: list[Cell], cache: Path, threads: int, fresh: bool = False) -> str:
+    """About how long these cells take to make ready, as a sentence; `fresh`: whatever is stored already."""
+    return estimate(suite, cells, cache, calibration.gflops(cache, threads), fresh).sentence
 
 
 def _state(suite: Suite, cell: Cell, found: Findings, out: Path | None) -> tuple[str, str]:

@@ -86,10 +86,10 @@ def commit() -> dict[str, Any]:
     return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changed or new)}
 
 
-def for_child(**more: str) -> dict[str, str]:
-    """The environment of a child process that imports this very harness, wherever it is called."""
+def for_child(root: Path = ROOT, /, **more: str) -> dict[str, str]:
+    """The environment of a process that must import what lies in `root`, this very harness, wherever it is called."""
     known = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{known}" if known else str(ROOT), **more}
+    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{known}" if known else str(root), **more}
 
 
 class Busy(NamedTuple):

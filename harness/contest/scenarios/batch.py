@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.contest.asking import Contestant, Questions, Round, alive, ask, guarded, in_memory, shuffled
+from harness.contest.asking import Contestant, Questions, Round, alive, ask, guarded, in_memory, qps, shuffled
 from harness.machine.progress import track
 
 
@@ -43,11 +43,9 @@ def batch(
 
 
 def _summary(rounds: Sequence[Round]) -> dict[str, object]:
-    rates = np.array([len(each.queries) / each.seconds for each in rounds])
-    q25, median, q75 = np.percentile(rates, [25, 50, 75])
     p50, p95 = np.percentile([1e3 * each.seconds for each in rounds], [50, 95])
     return {
-        "qps": {"median": float(median), "q25": float(q25), "q75": float(q75), "rounds": rates.tolist()},
+        "qps": qps(rounds),
         "p50_ms": float(p50),
         "p95_ms": float(p95),
         "queries": int(sum(len(each.queries) for each in rounds)),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.contest import guard
-from harness.contest.asking import Contestant, Questions, Round, alive, ask, guarded, in_memory, shuffled
+from harness.contest.asking import Contestant, Questions, Round, alive, ask, guarded, in_memory, qps, shuffled
 from harness.machine.progress import track
 from harness.score.agreement import agreement
 
@@ -89,18 +89,17 @@ def _warm_up(contestant: Contestant, questions: Questions, size: int, budget: fl
 
 
 def _summary(contestant: Contestant, repeated: Round, warm_name: str) -> dict[str, Any]:
-    rates = np.array([len(part.queries) / part.seconds for part in contestant.rounds])
+    rates = qps(contestant.rounds)
     asked = sum(len(part.queries) for part in contestant.rounds)
     names = sorted({name for part in contestant.rounds for name in part.stages})
-    q25, median, q75 = np.percentile(rates, [25, 50, 75])
     first = contestant.rounds[0]
     return {
-        "qps": {"median": float(median), "q25": float(q25), "q75": float(q75), "rounds": rates.tolist()},
+        "qps": rates,
         "stages": {name: sum(part.stages.get(name, 0.0) for part in contestant.rounds) / asked for name in names},
         "round_queries": contestant.per_round,
         "repeat": {
             "agree": agreement(first.ranking, repeated.ranking),
-            "speedup": len(repeated.queries) / repeated.seconds / float(median),
+            "speedup": len(repeated.queries) / repeated.seconds / rates["median"],
         },
         "warm_up": warm_name,
     }
