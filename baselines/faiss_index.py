@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import sys
@@ -22,6 +23,7 @@ from harness.machine import compute, finite
 from harness.machine.progress import say
 
 FAULTS = (RuntimeError, MemoryError)  # what FAISS raises
+CELLS, MEMBERS = "IVF*", 39
 WARNING = "WARNING "  # how FAISS's warnings on standard error begin
 TOO_FEW = re.compile(r"(HNSW[01]|NSG[0-3]|(IVF|PQ|PCA)0)(?!\d)")  # FAISS takes some of these, and dies or hangs later
 COMMON = {  # factory strings by their letters
@@ -31,8 +33,15 @@ COMMON = {  # factory strings by their letters
 SETTINGS = ("nprobe", "efSearch", "efConstruction", "k_factor_rf", "ht", "max_codes", "quantizer_efSearch")
 
 
+def for_gallery(factory: str, count: int) -> str:
+    """With a number of cells in place of `IVF*`: 4 √n, but no more than there are vectors to learn from, as a power of
+    two. FAISS advises both."""
+    cells = min(4 * math.sqrt(count), count / MEMBERS)
+    return factory.replace(CELLS, f"IVF{1 << math.floor(math.log2(max(1, cells)))}")
+
+
 class FaissIndex:
-    """Any factory string, such as `Flat`, `HNSW32,Flat` or `OPQ16,IVF64,PQ16`, with its search settings."""
+    """Any factory string, such as `Flat`, `HNSW32,Flat` or `OPQ16,IVF*,PQ16`, with its search settings."""
 
     def __init__(self, factory: str, settings: Mapping[str, int]) -> None:
         self.factory = factory
@@ -45,7 +54,7 @@ class FaissIndex:
     def build(self, vectors: np.ndarray, quick: bool = False) -> None:
         """`quick`: to see whether it can be built at all, with far less training."""
         vectors = self._checked(vectors)
-        self.begin(vectors.shape[1])
+        self.begin(*vectors.shape[::-1])
         if quick:
             _hurry(self.index)
         if len(vectors):
@@ -60,13 +69,13 @@ class FaissIndex:
                 ) from error
         self._place()
 
-    def begin(self, dim: int) -> None:
-        """An empty index. By inner product, or by L2 distance where FAISS knows no other: of unit vectors both give
-        the same order."""
+    def begin(self, dim: int, count: int) -> None:
+        """An empty index for so many vectors. By inner product, or by L2 distance where FAISS knows no other: of unit
+        vectors both give the same order."""
         faiss = compute.faiss()
         for metric in (faiss.METRIC_INNER_PRODUCT, faiss.METRIC_L2):
             try:
-                self.index = faiss.index_factory(dim, self.factory, metric)
+                self.index = faiss.index_factory(dim, for_gallery(self.factory, count), metric)
                 return
             except FAULTS as error:
                 problem = error

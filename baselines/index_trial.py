@@ -26,7 +26,7 @@ FEW, MANY = 400, 2000  # vectors of a trial
 DIMS = (96, 512, 768, 3840)  # as encoders have; nearly every number of sub-vectors divides one of them
 MEMORY = 16 << 30  # that a trial may ask for
 # Strings and settings that never crash FAISS: an error when the index is built is enough.
-SAFE = re.compile(r"Flat|(HNSW\d{1,3}|IVF\d{1,5}),Flat")
+SAFE = re.compile(r"Flat|(HNSW\d{1,3}|IVF(\d{1,5}|\*)),Flat")
 KNOWN = {"H": {"efSearch"}, "I": {"nprobe"}, "F": set()}
 # Errors that may not occur with as many vectors as a real gallery has.
 SMALL_GALLERY = ("training points", "PCA matrix cannot output")
@@ -100,7 +100,7 @@ def _try(factory: str, search: Mapping[str, int], dims: Sequence[int], count: in
 
 def _live(factory: str, search: Mapping[str, int], vectors: np.ndarray) -> None:
     index = faiss_index.FaissIndex(factory, search)
-    index.begin(vectors.shape[1])
+    index.begin(*vectors.shape[::-1])
     index.settle()  # before training, which may need more vectors than there are
     index.build(vectors, quick=True)
     index.search(vectors[:20], 10)

@@ -39,7 +39,7 @@ def aim(factory: str, search: Mapping[str, int], tune: Mapping[str, float]) -> A
     recall, k = float(tune["recall"]), tune.get("k", DEPTH)
     if not 0 < recall <= 1 or k < 1 or k != int(k):
         raise ValueError(f"tune: found {dict(tune)}; expected a recall above 0, at most 1, and a whole k from 1 up")
-    setting = next((name for word, name in SETTINGS.items() if re.search(word + r"\d", factory)), None)
+    setting = next((name for word, name in SETTINGS.items() if re.search(word + r"[\d*]", factory)), None)
     if setting is None:
         raise ValueError(f"tune: index {factory!r} has no setting to tune; expected one with IVF or HNSW, or no `tune`")
     if setting in search:

@@ -24,7 +24,7 @@ Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 class DualTowerSettings(Settings):
-    index: str = Field("exact", description="exact, or a FAISS factory string such as HNSW32,Flat")
+    index: str = Field("exact", description="exact, or a FAISS factory string such as HNSW32,Flat or IVF*,Flat")
     search: dict[str, Whole] = Field({}, description="search settings by their FAISS names: efSearch, nprobe, …")
     tune: dict[str, float] = Field({}, description="{recall: 0.99}: the least such setting that reaches it; `k` beside")
 
@@ -97,6 +97,7 @@ LEXICAL = Entry(
 
 
 class RerankSettings(Settings):
+    searching = frozenset({"n"})
     first: RetrieverName = Field(description="proposes")
     second: RetrieverName = Field("likelihood", description="decides")
     n: int = Field(20, ge=1, le=10_000, description="candidates that are proposed")

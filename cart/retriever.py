@@ -100,6 +100,7 @@ class CartRetriever(Retriever):
         self.fusion, self.geometry, self.normalise = settings.fusion, settings.geometry, settings.loss
         self.decoder: dict[str, Any] = settings.model_dump(include={"width", "layers", "dropout"})
         self.plan = Plan(settings.steps, settings.batch, settings.lr, settings.loss, settings.consistency, seed)
+        self.described = settings.described
         self.beams, self.store, self.scratch, self.seed = settings.beams, store, scratch, seed
         self.teacher, self.teacher_texts, self.blend = settings.teacher, settings.teacher_texts, settings.blend
         self.train_texts: Contents | None = None  # for a teacher: they describe other items than the gallery's
@@ -115,7 +116,7 @@ class CartRetriever(Retriever):
         embeddings = self._embed(gallery)
         self.scheme, self.named = self._identify(embeddings)
         self.tree = trie.build(self.named.tokens, self.named.sizes)
-        captions = self.captioner.captions(gallery)
+        captions = self.captioner.captions(gallery[: self.described] if self.described else gallery)
         if self.text == "scratch":
             learnt = Vocabulary.learn((text for each in captions for text in each), starts=False)
             self.words = list(learnt.words)

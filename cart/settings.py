@@ -24,6 +24,8 @@ HEADS = 4  # of the decoder's attention
 
 
 class CartSettings(Settings):
+    later = frozenset({"described"})
+    searching = frozenset({"beams"})
     start: RetrieverName | None = Field(None, description="a dual_tuned, whose vectors and text side it takes over")
     text: Literal["tower", "vector", "scratch"] | Checkpoint = Field(
         "tower", description="the text side: the encoder's word by word, its vector alone, one from scratch, another's"
@@ -45,6 +47,9 @@ class CartSettings(Settings):
         "full", description="normalised over the children that the tree has, or over a level's whole vocabulary"
     )
     consistency: float = Field(0.15, ge=0, le=100, description="the weight of R-Drop; 0 saves the second pass")
+    described: int = Field(
+        0, ge=0, le=100_000_000, description="of the candidates so many are described for lessons; 0: all"
+    )
     steps: int = Field(1000, ge=1, le=10_000_000, description="of training")
     batch: int = Field(256, ge=1, le=65_536, description="texts in a step")
     lr: Rate = 1e-3
@@ -90,6 +95,12 @@ class CartSettings(Settings):
                 "geometry",
                 f"geometry: codebook with identifiers: {self.identifiers}; expected cart or residual, whose vectors "
                 "are sums of codewords; write one of these, or `geometry: centroid` with `loss: legal`",
+            )
+        if self.described and self.teacher != "none":
+            raise Conflict(
+                "described",
+                f"described: {self.described} with teacher: {self.teacher}, who judges all candidates; expected "
+                "`teacher: none`; write that, or remove `described`",
             )
         if self.width % HEADS:
             raise Conflict(

@@ -6,7 +6,6 @@ Each comes out as uint8-sized planes [C, H, W] of one fixed shape a modality, so
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -27,6 +26,7 @@ from harness.machine.progress import track
 VERSION = 1  # raise it whenever the same contents and shape would give other planes
 RATE, WINDOW, HOP, MELS = 16_000, 512, 400, 48
 SAMPLE, FITTING = 256, 95  # things that settle the shape of all, and the percentage of them that fits whole
+PIXELS = 96  # along a side at most, unless a suite says otherwise
 AT_ONCE = 8  # things that are seen together: their spectra fit a processor's cache
 
 
@@ -46,18 +46,23 @@ class Shape:
         return f"{frames}{self.height} x {self.width} pixels"
 
 
-def shape_of(contents: Contents) -> Shape:
-    """The least shape that fits nearly all of a sample in each measure, so that no single odd thing settles it."""
+def shape_of(contents: Contents, pixels: int = PIXELS) -> Shape:
+    """The least shape that fits nearly all of a sample in each measure, so that no single odd thing settles it.
+
+    Pictures are squares of so many pixels along a side, or smaller.
+    """
     chosen = np.sort(np.random.default_rng(0).permutation(len(contents))[:SAMPLE])
-    sizes = [_size(thing) for thing in contents[chosen]]
+    sizes = [_size(thing, pixels) for thing in contents[chosen]]
     return _shape(contents.modality, *np.percentile(sizes, FITTING, axis=0, method="inverted_cdf").astype(int).tolist())
 
 
-def _size(thing: Any) -> tuple[int, ...]:
+def _size(thing: Any, pixels: int = PIXELS) -> tuple[int, ...]:
     """What differs between things: steps in time; height and width; frames, height and width."""
     if isinstance(thing, Waveform):
         return (max(2, int(len(thing.samples) * RATE / thing.rate) // HOP + 1),)
-    return (*thing.shape[:-3], *_bounded(*thing.shape[-3:-1]))
+    height, width = thing.shape[-3:-1]
+    seen = (pixels, pixels) if max(height, width) > pixels else (height, width)
+    return (*thing.shape[:-3], *seen)
 
 
 def _shape(modality: Modality, *size: int) -> Shape:
@@ -67,9 +72,9 @@ def _shape(modality: Modality, *size: int) -> Shape:
     return Shape(modality, 3 * frames, *size[-2:])
 
 
-def _bounded(height: int, width: int, most: int = 96) -> tuple[int, int]:
-    """Small pictures as they are, large ones as squares."""
-    return (height, width) if max(height, width) <= most else (most, most)
+def needed(count: int, shape: Shape) -> int:
+    """The bytes of so many planes."""
+    return 2 * count * shape.channels * shape.height * shape.width
 
 
 def planes(contents: Contents, shape: Shape, store: Store | None = None) -> Tensor:
@@ -94,7 +99,7 @@ def planes_and_cut(contents: Contents, shape: Shape, store: Store | None = None)
         out.flush()
 
     label = " ".join(contents.source.split(":")[-2:])
-    folder = store.make(Recipe("features", label, config), build, 2 * math.prod(size)).folder
+    folder = store.make(Recipe("features", label, config), build, needed(len(contents), shape)).folder
     found = np.load(folder / "planes.npy", mmap_mode="c", allow_pickle=False)  # "c": torch warns of what is read-only
     return torch.from_numpy(found), int(json.loads((folder / "cut.json").read_text()))
 

@@ -32,6 +32,8 @@ class SmallEncoderSettings(Settings):
     dim: int = Field(256, ge=8, le=4096, description="of a vector")
     lr: Rate = 1e-3
     patience: int = Field(3, ge=0, le=100, description="tenths of the steps without a gain that end training; 0: none")
+    pixels: int = Field(96, ge=16, le=512, description="at most that it sees along a side: larger pictures are shrunk")
+    later = frozenset({"pixels"})
 
 
 SMALL = Entry(

@@ -35,6 +35,7 @@ from harness.nn.learning import Apart, Learner
 from harness.nn.words import PAD, Vocabulary, pad
 
 TEXT_BATCH, MEDIA_BATCH = 512, 128
+MOST_KEPT = 1 << 30  # bytes of what is seen of a gallery: of a larger one it is made a part at a time
 FIRST_SCALE = 3.0  # exp(3) ≈ 20
 LOOKS = 10  # validations, evenly over the steps
 LEAST_BETWEEN = 10  # steps from one validation to the next
@@ -43,7 +44,7 @@ LEAST_BETWEEN = 10  # steps from one validation to the next
 class SmallEncoder(TokenEncoder):
     def __init__(self, settings: SmallEncoderSettings, seed: int, store: Store | None = None) -> None:
         self.steps, self.batch, self.dim, self.lr = settings.steps, settings.batch, settings.dim, settings.lr
-        self.patience, self.seed = settings.patience, seed
+        self.patience, self.pixels, self.seed = settings.patience, settings.pixels, seed
         self.store = store  # keeps the planes of what is trained on and of galleries
         self.learned: dict[str, Any] = {}  # how training went
 
@@ -61,7 +62,7 @@ class SmallEncoder(TokenEncoder):
             )
         vocabulary = Vocabulary.learn(train.queries)
         torch.manual_seed(self.seed)
-        self._assemble(vocabulary, features.shape_of(train.candidates))
+        self._assemble(vocabulary, features.shape_of(train.candidates, self.pixels))
         device = compute.current().device
         self.text.to(device)
         self.media.to(device)
@@ -127,6 +128,8 @@ class SmallEncoder(TokenEncoder):
     def ahead(self, contents: Contents) -> Callable[[slice], np.ndarray]:
         if contents.modality == "text":
             return super().ahead(contents)
+        if features.needed(len(contents), self.shape) > MOST_KEPT:
+            return lambda part: self._of_planes(self._planes_now(contents[part]))
         planes = self.planes(contents)
         return lambda part: self._of_planes(features.batches(planes[part], MEDIA_BATCH))
 

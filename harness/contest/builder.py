@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.contest.contamination import refuse_leaks
-from harness.contest.task import Task
+from harness.contest.task import Task, open_task
 from harness.contract.dataset import Contents, Dataset, Pairs, Unavailable
 from harness.contract.instruments import Captioner, Encoder, Instrument
 from harness.contract.retriever import Retriever, Unsupported
@@ -25,7 +25,7 @@ from harness.machine import files
 from harness.machine.progress import say
 from harness.store import embeddings
 from harness.store.artifacts import Store
-from harness.suite.spec import Cell, Component
+from harness.suite.spec import Cell, Component, TaskSpec
 
 OWN = ("seed", "store", "scratch")  # what the builder itself has to hand in
 
@@ -51,6 +51,10 @@ class Builder:
         if component.digest not in self._datasets:
             self._datasets[component.digest] = Screened(open_dataset(component, self.data), self.store.root)
         return self._datasets[component.digest]
+
+    def task(self, spec: TaskSpec) -> Task:
+        dataset = self.dataset(spec.dataset)
+        return open_task(spec.name, dataset, spec.part, spec.direction, spec.hold_out, spec.gallery)
 
     def pairs(self, component: Component, direction: str, needed: bool = False) -> tuple[Pairs, Pairs]:
         """A dataset's train and validation splits. One that isn't there is empty, unless it is `needed`."""
@@ -221,7 +225,7 @@ class Builder:
                 injected[name], parents[name] = inner.retriever, inner.digest
         train, validation = pairs
         seed = seed if component.entry.seeded else 0
-        learnt = {"component": component.digest, "about": component.config, "seed": seed} | parents
+        learnt = {"component": component.made.digest, "about": component.made.config, "seed": seed} | parents
         learnt |= {"train": train.digest, "validation": validation.digest}
         added = {"added": later.digest} if len(later) else {}
         recipe = Recipe("retriever", label, learnt | {"gallery": task.indexed.digest} | added)

@@ -102,7 +102,7 @@ def _retrievers(
             yield from _retrievers(inner, inner.name, tools, seed)
     injected = [tools.get(name) if name in component.entry.needs else None for name in INSTRUMENTS]
     encoder, captioner = (used.digest if used else None for used in injected)
-    yield Need(component.digest, encoder, captioner, seed if component.entry.seeded else 0), f"retriever {label}"
+    yield Need(component.made.digest, encoder, captioner, seed if component.entry.seeded else 0), f"retriever {label}"
 
 
 def _nearest(need: Need, known: Mapping[Need, Known]) -> Known | None:

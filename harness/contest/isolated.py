@@ -66,15 +66,14 @@ def _why(error: BaseException) -> str:
 
 def work(job: Job) -> Outcome:
     """In the child: all that the runner does with the cell, except the timing."""
-    from harness.contest.task import open_task
     from harness.store.artifacts import Store
 
     compute.configure(job.compute.device, job.compute.threads, job.compute.choices)
-    store, spec = Store(job.cache, job.fresh), job.cell.task
+    store = Store(job.cache, job.fresh)
     store.current |= job.current
     store.failed |= {digest: (Failed(text), None) for digest, text in job.failed.items()}
     builder = Builder(store, job.data)
-    task = open_task(spec.name, builder.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
+    task = builder.task(job.cell.task)
     try:
         _try_out(builder.retriever(job.cell, task), task, job.k)
     except (Exception, SystemExit) as error:

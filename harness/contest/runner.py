@@ -16,7 +16,7 @@ from typing import Any
 from harness.contest import guard, isolated, preview
 from harness.contest.asking import Contestant, Questions
 from harness.contest.builder import Builder
-from harness.contest.task import Task, open_task, write_page
+from harness.contest.task import Task, write_page
 from harness.contest.timing import contest
 from harness.contract.dataset import Links, Unavailable
 from harness.contract.problems import BadInput, last_line
@@ -108,7 +108,7 @@ def _contest(session: Session, builder: Builder, cells: list[Cell]) -> int:
     """One task and seed; returns how many finished cells were kept as they are."""
     try:
         spec = cells[0].task
-        task = open_task(spec.name, builder.dataset(spec.dataset), spec.part, spec.direction, spec.hold_out)
+        task = builder.task(spec)
         done = {cell for cell in cells if not session.fresh and _finished(session, cell, task)}
         if len(done) < len(cells):
             task = replace(task, leaks=builder.leaks(spec.dataset, spec.part))

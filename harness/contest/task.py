@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.contract.dataset import Contents, Dataset, Links
+from harness.contract.dataset import Contents, Dataset, Links, Split
+from harness.contract.problems import BadInput
 from harness.machine import files
 
 
@@ -79,12 +80,15 @@ class Task:
         }
 
 
-def open_task(name: str, dataset: Dataset, split_name: Any, direction: str, hold_out: float = 0.0) -> Task:
+def open_task(
+    name: str, dataset: Dataset, split_name: Any, direction: str, hold_out: float = 0.0, gallery: int | None = None
+) -> Task:
     """Ask a split of a dataset in one direction. The shuffle is seeded by the task's name: the same in every run.
 
     `hold_out`: the share of the gallery that is added later; at least one candidate if any, and never all.
+    `gallery`: so many candidates, the split's own among them; a larger gallery holds all of a smaller one.
     """
-    split = dataset.split(split_name)
+    split = _among(dataset, split_name, gallery) if gallery else dataset.split(split_name)
     pairs = split.questions(direction)
     count = len(pairs.candidates)
     if not count or not len(pairs.queries):
@@ -120,6 +124,21 @@ def open_task(name: str, dataset: Dataset, split_name: Any, direction: str, hold
         expected=split.expected,
         layout=split.layout,
     )
+
+
+def _among(dataset: Dataset, split: Any, gallery: int) -> Split:
+    make = getattr(dataset, "crowd", None)
+    if make is None:
+        raise BadInput(
+            f"{dataset.name} has no `crowd(split, count)`, which makes more candidates than a split has; expected it "
+            "where a task says `gallery`; write the method, or remove `gallery`"
+        )
+    found: Split = make(split, gallery)
+    if len(found.items) != gallery:
+        raise BadInput(
+            f"{dataset.name}.crowd({split!r}, {gallery}) made {len(found.items):,} items; expected {gallery:,}"
+        )
+    return found
 
 
 def _numbered(owner: np.ndarray) -> tuple[list[int], list[int]]:

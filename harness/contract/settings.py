@@ -24,6 +24,15 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     # Fields that came when suites had been run already: their defaults leave digests as they were.
     later: ClassVar[frozenset[str]] = frozenset()
+    # Settings of the search alone: what is learnt and indexed is the same whatever they say, and made once for all.
+    searching: ClassVar[frozenset[str]] = frozenset()
+
+    def crowd(self, split: str, size: int) -> str | None:
+        """A dataset's: why its split can't be one of `size` candidates, as the end of a sentence; None where it can."""
+        return (
+            "has the candidates that it has; expected a generated dataset, which can make more; remove `gallery`, or "
+            "ask another dataset"
+        )
 
     def wants(self) -> Mapping[str, str]:
         """What each of `Entry.needs` must offer, by name."""

@@ -8,14 +8,14 @@ from typing import TextIO
 
 from harness.machine import escaping, files
 from harness.machine.escaping import line
-from harness.report import costs, folds, paired, published, tables
+from harness.report import costs, equal_recall, folds, paired, published, scaling, tables
 from harness.store.record import Record
 from harness.store.run_folder import RunFolder
 
 
 def write(folder: RunFolder, title: str, records: Sequence[Record], session: str | None = None) -> list[tables.Row]:
     """Write tables and plots of these records into the folder; returns the rows, to be shown too."""
-    from harness.report import plots
+    from harness.report import equal_recall_plot, plots, scaling_plot
 
     found = folds.with_means(tables.rows(folder, records))
     markdown = tables.markdown(title, found, cutoffs(records), session)
@@ -29,6 +29,12 @@ def write(folder: RunFolder, title: str, records: Sequence[Record], session: str
     files.write(folder.root / "tables" / "paired.md", paired.markdown(paired.pairs(folder, found)).encode())
     files.write(folder.root / "tables" / "costs.md", costs.markdown(costs.costs(records)).encode())
     plots.recall_against_rate(folds.without_parts(found), folder.root / "plots")
+    if sizes := scaling.series(found):
+        files.write(folder.root / "tables" / "scaling.md", scaling.markdown(sizes).encode())
+        scaling_plot.rate_against_size(sizes, folder.root / "plots")
+    if settings := equal_recall.families(folder, found):
+        files.write(folder.root / "tables" / "equal-recall.md", equal_recall.markdown(settings).encode())
+        equal_recall_plot.recall_against_speedup(settings, folder.root / "plots")
     return found
 
 

@@ -35,7 +35,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class _Hits:
+class Hits:
     """One retriever's queries at one task, int64 [Q], and whether its first answer to each was right."""
 
     asked: np.ndarray
@@ -46,25 +46,25 @@ def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
     """Every two contestants of a task, except those that ignore the content, such as `random`."""
     found = []
     for task, group in by_task(rows).items():
-        fine = [each for each in group if each.status == "ok" and not each.folds and not _blind(each)]
+        fine = [each for each in group if each.status == "ok" and not each.folds and not blind(each)]
         if len(fine) < 2:
             continue
         page = folder.read_task(task)
         cluster = np.array(page["cluster"])
         links, gallery = Links.listed(page["positives"]), len(page["candidates"]["names"])
-        hits = {each.retriever: _hits(folder, each, links, gallery) for each in fine}
-        for first, second in combinations(hits, 2):
-            pair = _pair(task, first, second, hits[first], hits[second], cluster)
+        found_by = {each.retriever: hits(folder, each, links, gallery) for each in fine}
+        for first, second in combinations(found_by, 2):
+            pair = _pair(task, first, second, found_by[first], found_by[second], cluster)
             if pair is not None:
                 found.append(pair)
     return found
 
 
-def _blind(row: Row) -> bool:
+def blind(row: Row) -> bool:
     return row.records[0]["config"]["retriever"].get("kind") in ("null", "random", "constant", "oracle")
 
 
-def _hits(folder: RunFolder, row: Row, links: Links, gallery: int) -> _Hits:
+def hits(folder: RunFolder, row: Row, links: Links, gallery: int) -> Hits:
     asked: np.ndarray | None = None
     right: dict[int, np.ndarray] = {}
     for record in row.records:
@@ -76,10 +76,10 @@ def _hits(folder: RunFolder, row: Row, links: Links, gallery: int) -> _Hits:
         right = {seed: each[theirs] for seed, each in right.items()} | {record["seed"]: values[mine]}
         asked = common
     assert asked is not None
-    return _Hits(asked, right)
+    return Hits(asked, right)
 
 
-def _pair(task: str, first: str, second: str, a: _Hits, b: _Hits, cluster: np.ndarray) -> Pair | None:
+def _pair(task: str, first: str, second: str, a: Hits, b: Hits, cluster: np.ndarray) -> Pair | None:
     seeds = sorted(a.right.keys() & b.right.keys())
     common, mine, theirs = np.intersect1d(a.asked, b.asked, return_indices=True)
     if not seeds or not len(common):

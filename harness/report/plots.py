@@ -6,7 +6,7 @@ A colour a paradigm, a marker a retriever; variants of one retriever are joined 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,11 @@ def recall_against_rate(all_rows: Sequence[Row], folder: Path) -> list[Path]:
     groups = {task: group for task, group in groups.items() if group}
     if not groups:
         return []
+    return drawn(groups, _panel, folder, "recall-rate")
+
+
+def drawn(groups: Mapping[str, Any], panel_of: Callable[[Any, str, Any], None], folder: Path, name: str) -> list[Path]:
+    """A figure with a panel for each group, as SVG and PNG."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -40,12 +45,12 @@ def recall_against_rate(all_rows: Sequence[Row], folder: Path) -> list[Path]:
     for panel in panels.flat[len(groups) :]:
         panel.set_axis_off()
     for panel, (task, group) in zip(panels.flat, groups.items(), strict=False):
-        _panel(panel, task, group)
+        panel_of(panel, task, group)
     written = []
     for kind in ("svg", "png"):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else {})
-        path = folder / f"recall-rate.{kind}"
+        path = folder / f"{name}.{kind}"
         files.write(path, buffer.getvalue())
         written.append(path)
     return written
@@ -83,7 +88,7 @@ def _panel(panel: Any, task: str, group: list[Row]) -> None:
     panel.set_xscale("log")
     panel.set_xlim(min(rates) / 3, max(rates) * 3)  # room for the labels, and small differences stay small
     panel.set_ylim(0, 100)
-    panel.xaxis.set_major_formatter(_plainly)
+    panel.xaxis.set_major_formatter(plainly)
     panel.xaxis.set_minor_formatter(lambda value, place: "")
     panel.set_xlabel("queries per second, query in to ids out (log)")
     panel.set_ylabel("hit@1, %")
@@ -92,7 +97,7 @@ def _panel(panel: Any, task: str, group: list[Row]) -> None:
     panel.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 
-def _plainly(value: float, place: Any) -> str:
+def plainly(value: float, place: Any) -> str:
     return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 

@@ -148,6 +148,11 @@ def rate(row: Row) -> str:
     return f"{quantity(median)} [{quantity(low)}–{quantity(high)}]"
 
 
+def rounds_of(row: Row) -> np.ndarray:
+    """The rates of all rounds of all its seeds."""
+    return np.concatenate([each["speed"]["offline"]["qps"]["rounds"] for each in row.records if each["speed"]])
+
+
 def search_only(row: Row) -> str:
     """The rate without encoding the query: of all other stages."""
     names = dict.fromkeys(name for each in row.records for name in _inside(each, ("speed", "offline", "stages")) or ())

@@ -255,6 +255,21 @@ def paired_difference(
     return Difference(value, max(bounds[0], float(low)), min(bounds[1], float(high)), p)
 
 
+def ratio_interval(
+    a: np.ndarray, b: np.ndarray, cluster: np.ndarray, level: float = 0.95, draws: int = 4000, seed: int = 0
+) -> Interval:
+    """The mean of a as a share of the mean of b, on the same queries, [Q] or [seeds, Q] each; items are resampled."""
+    one, cluster, clusters = _checked(a, cluster, level)
+    other, _, _ = _checked(b, cluster, level)
+    table = np.stack([np.bincount(cluster, each.mean(axis=0)) for each in (one, other)], axis=1)
+    if clusters == 1 or not table[:, 1].sum():
+        return Interval(float(table[:, 0].sum() / table[:, 1].sum()) if table[:, 1].sum() else np.nan, np.nan, np.nan)
+    sums = _resampled_sums(table, draws, np.random.default_rng(seed))
+    shares = sums[:, 0] / np.maximum(sums[:, 1], np.finfo(float).tiny)
+    low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(table[:, 0].sum() / table[:, 1].sum()), float(low), float(high))
+
+
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     """p-values adjusted so that the chance of any false alarm among them all stays below the level (Holm 1979)."""
     p = np.asarray(p_values, dtype=np.float64)

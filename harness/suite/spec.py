@@ -43,6 +43,13 @@ class Component:
     sources: Mapping[str, str] = field(default_factory=dict, hash=False)  # `kind: python`: files of its own → SHA-256
 
     @cached_property
+    def made(self) -> Component:
+        """The same with the usual settings of a search: what is kept of it in the store."""
+        settings = self.entry.settings
+        usual = {key: settings.model_fields[key].default for key in settings.searching}
+        return replace(self, arguments={**self.arguments, **usual}) if usual else self
+
+    @cached_property
     def digest(self) -> str:
         """Of all that shapes what it does. Names and lines are not among it."""
         target = self.entry.target if self.kind == "python" else None  # ours may move without being another one
@@ -132,6 +139,7 @@ class TaskSpec:
     line: int | None = field(compare=False)
     hold_out: float = 0.0  # the share of the gallery that is added once the rest is indexed
     fold: str = ""  # which of the dataset's folds, as `2of5`; empty: the whole split
+    gallery: int | None = None  # so many candidates, the split's own among them; None: these alone
 
     @property
     def part(self) -> str:
@@ -141,7 +149,9 @@ class TaskSpec:
     @property
     def name(self) -> str:
         held = f"+{100 * self.hold_out:g}added" if self.hold_out else ""
-        return f"{self.dataset.name}/{self.split}/{self.direction}{held}" + (f"/{self.fold}" if self.fold else "")
+        sized = f"/gallery={self.gallery}" if self.gallery else ""
+        fold = f"/{self.fold}" if self.fold else ""
+        return f"{self.dataset.name}/{self.split}/{self.direction}{held}{sized}{fold}"
 
 
 @dataclass(frozen=True)
@@ -209,6 +219,7 @@ class Cell:
         task += [self.task.hold_out] if self.task.hold_out else []
         task += [{"queries": self.retriever.component.queries}] if self.retriever.component.queries else []
         task += [{"fold": self.task.fold}] if self.task.fold else []
+        task += [{"gallery": self.task.gallery}] if self.task.gallery else []
         return _sha256([task, self.retriever.component.digest, instruments, self.seed, k, more])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from itertools import product
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,8 @@ from harness.suite.schema import fields, found
 from harness.suite.spec import INSTRUMENTS, Component, RetrieverSpec, TaskSpec
 from harness.suite.yaml_tree import Node
 
+Size = Annotated[int, Field(ge=1, le=100_000_000)]
+
 
 class TaskSettings(Settings):
     dataset: DatasetName
@@ -24,6 +26,9 @@ class TaskSettings(Settings):
     encoder: EncoderName | None = None
     captioner: CaptionerName | None = None
     hold_out: float = Field(0.0, ge=0, le=0.99, description="the share of the gallery that is added afterwards")
+    gallery: list[Size] | Size | None = Field(
+        None, description="so many candidates: the split's own and more like them"
+    )
 
 
 def tasks_of(members: list[Node], components: Components, problems: Problems) -> list[TaskSpec]:
@@ -41,8 +46,9 @@ def tasks_of(members: list[Node], components: Components, problems: Problems) ->
         if values is None:
             continue
         directions = _directions(values, node, where, problems)
-        for direction, fold in product(directions, values["dataset"].folds):
-            task = TaskSpec(**{**values, "direction": direction}, line=node.line, fold=fold)
+        galleries = _galleries(values, node, where, problems)
+        for direction, gallery, fold in product(directions, galleries, values["dataset"].folds):
+            task = TaskSpec(**{**values, "direction": direction, "gallery": gallery}, line=node.line, fold=fold)
             same = tasks.setdefault(task.name.casefold(), task)  # some systems take both cases for one file
             if same is not task:
                 problems.add(
@@ -69,6 +75,27 @@ def _directions(values: Mapping[str, Any], node: Node, where: str, problems: Pro
                 f"{where}.direction is '{direction[:80]}'; the dataset {values['dataset'].name} holds {medium}, so "
                 f"expected {' or '.join(possible)}; choose one{meant(direction, possible)}",
             )
+
+
+def _galleries(values: Mapping[str, Any], node: Node, where: str, problems: Problems) -> Iterator[int | None]:
+    """Each size of the gallery that a dataset can make; None: that of its split."""
+    given, dataset = values["gallery"], values["dataset"]
+    if given is None:
+        yield None
+        return
+    line = node.value["gallery"].line if isinstance(node.value, dict) else node.line
+    directions = values["direction"] if isinstance(values["direction"], list) else [values["direction"]]
+    if any(direction and not direction.startswith("text-") for direction in directions):
+        problems.add(
+            line,
+            f"{where}.gallery with media that ask for text; expected text-{dataset.modality} alone, for what is added "
+            "has no captions; write that, or remove `gallery`",
+        )
+    for size in [given] if isinstance(given, int) else given:
+        wrong = None if dataset.kind == "python" else dataset.settings.crowd(values["split"], size)
+        if wrong:
+            problems.add(line, f"{where}.gallery is {size:,}, and {dataset.name} {wrong}")
+        yield size
 
 
 def check_instruments(tasks: list[TaskSpec], retrievers: list[RetrieverSpec], problems: Problems) -> None:

@@ -309,6 +309,36 @@ TOGETHER = [
     ),
     Case("more than there are", HEAD + "datasets:\n  a: {kind: shapes, train: 40000000}\n", 5, ("train is 40000000",)),
     Case(
+        "more candidates than it can make",
+        TASKLESS + "tasks:\n  - {dataset: shapes, gallery: 90000000}\n",
+        4,
+        ("gallery is 90,000,000", "shapes can make 1,000 to"),
+    ),
+    Case(
+        "fewer candidates than the split",
+        TASKLESS + "tasks:\n  - {dataset: shapes, gallery: [2000, 500]}\n",
+        4,
+        ("gallery is 500", "1,000 to"),
+    ),
+    Case(
+        "more of what was recorded",
+        TASKLESS + "tasks:\n  - {dataset: clotho, gallery: 5000}\n",
+        4,
+        ("clotho has the candidates that it has", "a generated dataset"),
+    ),
+    Case(
+        "a crowd that asks",
+        TASKLESS + "tasks:\n  - {dataset: shapes, gallery: 5000, direction: [text-image, image-text]}\n",
+        4,
+        ("has no captions", "text-image alone"),
+    ),
+    Case(
+        "lessons for some, judged for all",
+        CONTESTLESS + "retrievers:\n  a: {kind: cart, described: 10, teacher: dual}\n",
+        4,
+        ("described: 10", "`teacher: none`"),
+    ),
+    Case(
         "shares of more than all",
         HEAD + "datasets:\n  a: {kind: manifest, path: m.csv, modality: image,\n   split: {test: 0.9, train: 0.4}}\n",
         6,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache, partial
 from itertools import combinations
 from typing import Any, ClassVar, NamedTuple, overload
 
@@ -213,10 +213,10 @@ class Scenes:
         scenes, _ = _pack(self.world.columns, self.facts[items])
         return ((scenes[None, :] ^ values[:, None]) & masks[:, None]) == 0
 
-    def fitting(self, items: np.ndarray) -> np.ndarray:  # int64 [captions]
-        """How many of these items fit each caption of the split."""
+    def fitting(self, items: np.ndarray, captions: int | None = None) -> np.ndarray:  # int64 [captions]
+        """How many of these items fit each caption of the split, or each of its first few."""
         scenes, _ = _pack(self.world.columns, self.facts[items])
-        total, step = self.count * CAPTIONS, 1 << 18
+        total, step = self.count * CAPTIONS if captions is None else captions, 1 << 18
         counts = [np.empty(0, dtype=np.int64)]
         for start in range(0, total, step):
             meaning = self.meaning(np.arange(start, min(start + step, total)))
@@ -286,6 +286,12 @@ class GeneratedSettings(Settings):
                 )
         return self
 
+    def crowd(self, split: str, size: int) -> str | None:
+        least, most = getattr(self, split), Scenes.room(self.world, split)
+        if least <= size <= most:
+            return None
+        return f"can make {least:,} to {most:,} candidates for {split}; expected as many; write such a number"
+
 
 class Generated:
     """A dataset of one world. Splits of one seed share no scene; splits of two seeds can."""
@@ -309,14 +315,21 @@ class Generated:
         return Scenes(self.world, self.seed, name, self.sizes[name])
 
     def split(self, name: str) -> Split:
-        scenes = self.scenes(name)
-        source = f"{self.name}:{self.recipe}:{name}"
-        captions = np.arange(scenes.count * CAPTIONS)
+        return self._split(self.scenes(name))
+
+    def crowd(self, name: str, count: int) -> Split:
+        """The split among more items of its kind, `count` in all, that no caption is about."""
+        return self._split(self.scenes(name), count)
+
+    def _split(self, asked: Scenes, count: int | None = None) -> Split:
+        scenes = replace(asked, count=max(count or 0, asked.count))
+        source = f"{self.name}:{self.recipe}:{asked.split}"
+        captions = np.arange(asked.count * CAPTIONS)
         return Split(
-            name=name,
+            name=asked.split,
             items=Contents(self.modality, scenes.item, np.arange(scenes.count), f"{source}:items"),
-            item_names=Names(f"{self.name}-{name}", scenes.count),
+            item_names=Names(f"{self.name}-{asked.split}", scenes.count),
             captions=Contents("text", scenes.caption, captions, f"{source}:captions"),
             owner=captions // CAPTIONS,
-            fitting=scenes.fitting,
+            fitting=partial(scenes.fitting, captions=len(captions)),
         )

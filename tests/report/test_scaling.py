@@ -1,0 +1,128 @@
+"""Rates by the size of the gallery: who overtakes whom, how sure that is, and what is only extrapolated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from folders import FIRST
+
+from harness.report import scaling, scaling_plot, tables
+from harness.score.rates import log_ratios
+from harness.store import record
+
+SIZES = (1000, 10_000, 100_000)
+
+
+def row(name: str, size: int, rates: list[float], paradigm: str = "dual-tower", **counts: int) -> tables.Row:
+    found: Any = record.load(FIRST)
+    task = f"pictures/test/text-image/gallery={size}"
+    found |= {"task": task, "retriever": name, "paradigm": paradigm, "counts": counts}
+    found["data"] |= {"items": size}
+    low, median, high = np.percentile(rates, [25, 50, 75])
+    found["speed"]["offline"]["qps"] = {"median": median, "q25": low, "q75": high, "rounds": rates}
+    found["speed"]["offline"]["round_queries"] = 10
+    return tables.Row(task, name, paradigm, "ok", "", (0,), ("s",), {}, (found,))
+
+
+def noisy(rate: float, seed: int, noise: float = 0.02, rounds: int = 8) -> list[float]:
+    return (rate * np.exp(np.random.default_rng(seed).normal(0, noise, rounds))).tolist()
+
+
+def exact_and_constant(noise: float = 0.02) -> list[tables.Row]:
+    """One whose rate falls as 1/n from 10,000 queries a second, one that answers 400 whatever the size."""
+    falling = [row("exact", size, noisy(1e7 / size, size, noise)) for size in SIZES]
+    flat = [row("cart", size, noisy(400, size + 1, noise), "generative") for size in SIZES]
+    return [*falling, *flat]
+
+
+def test_two_lines_cross_where_they_do() -> None:
+    (group,) = scaling.series(exact_and_constant()).values()
+    (found,) = scaling.crossovers(*group)
+    assert (found.first, found.second, found.sure) == ("exact", "cart", 1.0)
+    assert found.low < found.at < found.high and found.at == pytest.approx(25_000, rel=0.1)
+    assert found.high / found.low < 1.2
+    (back,) = scaling.crossovers(*reversed(group))
+    assert (back.first, back.second) == ("exact", "cart") and back.at == pytest.approx(found.at)
+
+
+def test_the_interval_holds_the_true_crossing_about_as_often_as_it_says() -> None:
+    inside = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        rows = []
+        for size in SIZES:
+            for name, rate in (("exact", 1e7 / size), ("cart", 400.0)):
+                rounds = rate * np.exp(rng.normal(0, 0.05, 15))
+                rows.append(row(name, size, rounds.tolist(), "generative" if name == "cart" else "dual-tower"))
+        (group,) = scaling.series(rows).values()
+        (found,) = scaling.crossovers(*group)
+        inside += found.low <= 25_000 <= found.high
+    assert inside >= 178, "of 200 intervals of 95 %; medians of few rounds are a little too sure"
+
+
+def test_more_noise_makes_a_wider_interval_and_a_doubtful_crossing_says_so() -> None:
+    ends = []
+    for noise in (0.01, 0.2):
+        (group,) = scaling.series(exact_and_constant(noise)).values()
+        (found,) = scaling.crossovers(*group)
+        ends.append(np.log(found.high / found.low))
+    assert ends[1] > 3 * ends[0]
+    near = [row("a", 1000, noisy(100, 1, 0.3)), row("a", 10_000, noisy(98, 2, 0.3))]
+    near += [row("b", 1000, noisy(99, 3, 0.3)), row("b", 10_000, noisy(99, 4, 0.3))]
+    (group,) = scaling.series(near).values()
+    for found in scaling.crossovers(*group):
+        assert found.sure < 0.9 and "% of resamplings not at all" in found.words
+
+
+def test_who_never_crosses_is_told_and_growth_too() -> None:
+    rows = [row("quick", size, noisy(1000, size)) for size in SIZES]
+    rows += [row("slow", size, noisy(10, size + 1), "single-tower") for size in SIZES]
+    (group,) = scaling.series(rows).values()
+    said = scaling.sentences(group)
+    never = "quick is faster than slow from 1,000 to 100,000 candidates, at the end "
+    assert any(each.startswith(never) for each in said), said
+    assert sum("times as many queries a second with 100,000 candidates as with 1,000" in each for each in said) == 2
+    assert not any("overtakes" in each for each in said)
+
+
+def test_only_who_counts_every_pair_is_extrapolated_and_marked() -> None:
+    queries = 80  # 8 rounds of 10
+    rows = [row("judge", size, noisy(1e4 / size, size), "single-tower", pairs=queries * size) for size in SIZES[:2]]
+    rows += [row("exact", size, noisy(1e7 / size, size)) for size in SIZES]
+    rows += [row("some", 1000, noisy(5, 3), "hybrid", pairs=queries * 20)]
+    (group,) = scaling.series(rows).values()
+    judge, _, some = group
+    beyond = judge.rates[100_000]
+    assert not beyond.measured and beyond.value == pytest.approx(judge.rates[10_000].value / 10)
+    assert list(some.rates) == [1000]
+    page = scaling.markdown({"t": group})
+    line = next(each for each in page.splitlines() if each.startswith("| judge"))
+    assert line.count("≈") == 1 and "≈ 0.1" in line
+    assert not any("judge" in each and "overtakes" in each and "100,000" in each for each in scaling.sentences(group))
+
+
+def test_one_size_alone_and_tasks_without_sizes_have_no_such_table() -> None:
+    assert scaling.series([row("exact", 1000, [1.0, 2.0])]) == {}
+    other = exact_and_constant()[0]
+    assert scaling.series([tables.Row(**{**vars(other), "task": "pictures/test/text-image"})] * 2) == {}
+    assert scaling_plot.rate_against_size({}, Path("nowhere")) == []
+
+
+def test_the_plot_is_written(tmp_path: Path) -> None:
+    found = scaling.series(exact_and_constant())
+    written = scaling_plot.rate_against_size(found, tmp_path)
+    assert {path.suffix for path in written} == {".svg", ".png"}
+    text = written[0].read_text()
+    assert "exact" in text and "cart" in text
+
+
+def test_rounds_of_one_contest_are_drawn_together() -> None:
+    """What slowed both down at once is no difference between them."""
+    shared = np.exp(np.random.default_rng(0).normal(0, 0.5, 12))
+    together = log_ratios(100 * shared, 200 * shared)
+    apart = log_ratios(100 * shared, 200 * shared, together=False)
+    assert np.ptp(together) < 1e-9 and together[0] == pytest.approx(np.log(2))
+    assert np.std(apart) > 0.1
