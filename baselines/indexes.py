@@ -16,6 +16,8 @@ from harness.contract.retriever import Ranking, padded
 from harness.machine import compute
 
 BLOCK = 1 << 24  # scores held at once: 64 MB
+COLUMNS = 1 << 16  # candidates scored at once, so that of a large gallery enough queries go together
+CHUNK = 512  # scores of which one has to be looked at first, see `_top`
 
 
 class Index(Protocol):
@@ -35,27 +37,37 @@ class ExactIndex:
 
     def __init__(self) -> None:
         self.vectors = np.empty((0, 0), np.float32)
-        self.product: Callable[[Tensor], Tensor] | None = None
+        self.parts: list[Callable[[Tensor], Tensor]] = []  # products with COLUMNS candidates each
 
     def build(self, vectors: np.ndarray) -> None:
         # vectors from the store are read-only, which torch doesn't support: those are copied
         self.vectors = np.require(vectors, np.float32, ["C", "W"])
-        self.product = compute.product(torch.from_numpy(self.vectors)) if len(vectors) else None
+        parts = torch.from_numpy(self.vectors).split(COLUMNS) if len(vectors) else ()
+        self.parts = [compute.product(part) for part in parts]
 
     def add(self, vectors: np.ndarray) -> None:
         self.build(np.concatenate([self.vectors, vectors]) if self.vectors.size else vectors)
 
     def search(self, queries: np.ndarray, k: int) -> Ranking:
         count, found = len(queries), min(k, len(self.vectors))
-        if not count or not found or self.product is None:
+        if not count or not found:
             return padded(np.empty((count, 0), np.int64), np.empty((count, 0), np.float32), count, k)
         asked = torch.from_numpy(np.require(queries, np.float32, ["C", "W"]))
         with torch.inference_mode():
-            blocks = asked.to(compute.current().device).split(max(1, BLOCK // len(self.vectors)))
-            parts = [torch.topk(self.product(block), found) for block in blocks]
-            ids = torch.cat([part.indices for part in parts]).cpu().numpy()
-            scores = torch.cat([part.values for part in parts]).cpu().numpy()
+            blocks = asked.to(compute.current().device).split(max(1, BLOCK // min(COLUMNS, len(self.vectors))))
+            parts = [self._nearest(block, found) for block in blocks]
+            scores, ids = (torch.cat(each).cpu().numpy() for each in zip(*parts, strict=True))
         return padded(ids, scores, count, k)
+
+    def _nearest(self, block: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Scores and positions (Q, k), best first."""
+        found = [_top(product(block), k) for product in self.parts]
+        if len(found) == 1:
+            return found[0]
+        scores = torch.cat([part for part, _ in found], 1)
+        ids = torch.cat([part + number * COLUMNS for number, (_, part) in enumerate(found)], 1)
+        best = torch.topk(scores, k)
+        return best.values, ids.gather(1, best.indices)
 
     def save(self, folder: Path) -> None:
         save_file({"vectors": self.vectors}, folder / "exact.safetensors")
@@ -68,6 +80,25 @@ class ExactIndex:
 
     def engine(self) -> str:
         return f"torch on {compute.current().device}"
+
+
+def _top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k best (Q, k) of scores (Q, N), and where they stand.
+
+    They lie in the k chunks whose best is best: of many scores it is several times as fast to look for these first.
+    """
+    count = scores.shape[1]
+    whole = count // CHUNK
+    if whole < 4 * k:
+        best = torch.topk(scores, min(k, count))
+        return best.values, best.indices
+    chunks = scores[:, : whole * CHUNK].unflatten(1, (whole, CHUNK))
+    chosen = torch.topk(chunks.amax(2), k).indices  # (Q, k)
+    inside = chunks.gather(1, chosen[..., None].expand(-1, -1, CHUNK)).flatten(1)
+    places = (chosen[..., None] * CHUNK + torch.arange(CHUNK, device=scores.device)).flatten(1)
+    rest = torch.arange(whole * CHUNK, count, device=scores.device).expand(len(scores), -1)
+    best = torch.topk(torch.cat([inside, scores[:, whole * CHUNK :]], 1), k)
+    return best.values, torch.cat([places, rest], 1).gather(1, best.indices)
 
 
 def make(factory: str, settings: Mapping[str, int]) -> Index:

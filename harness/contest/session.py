@@ -14,7 +14,7 @@ from typing import Any
 from harness import report
 from harness.contest.runner import Outcome, Session, run
 from harness.contract.problems import BadInput
-from harness.machine import compute, environment, files
+from harness.machine import compute, environment, files, memory
 from harness.machine.progress import say
 from harness.store.artifacts import Store
 from harness.store.run_folder import FolderBusy, RunFolder
@@ -80,12 +80,15 @@ def _locked(
         "exit": code,
         "reused": outcome.reused,
         "broken": list(outcome.broken),
+        "peak_mb": memory.highest(),
     }
     folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})
     report.show(rows, report.cutoffs(records), session.id, about=suite.about)  # last: its reader may close the pipe
     for problem in outcome.broken:
         say(f"BROKEN: {problem}")
-    say(f"{folder.root}: tables/main.md, paired.md, costs.md, plots/recall-rate.svg; {_sums(outcome)}")
+    say(
+        f"{folder.root}: tables/main.md, paired.md, costs.md, plots/recall-rate.svg; {_sums(outcome)}; at most {memory.highest() / 1e3:.1f} GB of memory"
+    )
     return code
 
 

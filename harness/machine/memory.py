@@ -1,6 +1,6 @@
-"""The peak of this process's memory while an artifact is built, where the system can reset its mark.
+"""The peak of this process's memory, in all and while an artifact is built, where the system can reset its mark.
 
-Called by the store, which books it with every artifact.
+Called by the store, which books it with every artifact, and at the end of a run.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
+
+
+_highest = 0.0  # before the mark was last reset
 
 
 class Peaked(Protocol):
@@ -42,7 +45,15 @@ def _trim() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def highest() -> float:
+    """MB: the most that this process ever held; 0 where the system doesn't say."""
+    global _highest
+    _highest = max(_highest, _memory("VmHWM"))
+    return _highest
+
+
 def _reset_mark() -> bool:
+    highest()
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

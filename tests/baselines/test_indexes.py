@@ -36,6 +36,39 @@ def test_exact_search_is_brute_force(factory, monkeypatch):
     assert np.allclose(found.scores, -np.sort(-scores, axis=1)[:, :K], rtol=1e-5)
 
 
+@pytest.mark.parametrize("size", [1, 9, 100, 399, 400])
+@pytest.mark.parametrize("k", [1, K])
+def test_exact_search_of_many_candidates_loses_none(size: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates in parts, and of each part the best chunks first: with ties, and where neither comes out even."""
+    monkeypatch.setattr(indexes, "COLUMNS", 150)
+    monkeypatch.setattr(indexes, "CHUNK", 3)
+    vectors, queries = unit(SIZE, 0)[:size], unit(50, 1)
+    found = built("exact", vectors).search(queries, k)
+    check_ranking(found.ids, found.scores, size, (50, k))
+    scores = queries @ vectors.T
+    wide = min(k, size)
+    assert np.array_equal(found.ids[:, :wide], np.argsort(-scores, axis=1)[:, :wide])
+    tied = np.repeat(vectors[:1], size, axis=0)
+    same = built("exact", tied).search(queries, k)
+    check_ranking(same.ids, same.scores, size, (50, k))
+
+
+@pytest.mark.parametrize(("count", "cells"), [(1, 1), (38, 1), (1000, 16), (100_000, 1024), (1_000_000, 2048)])
+def test_a_star_stands_for_as_many_cells_as_suit_the_gallery(count: int, cells: int) -> None:
+    assert faiss_index.for_gallery("OPQ8,IVF*,PQ8", count) == f"OPQ8,IVF{cells},PQ8"
+    assert faiss_index.for_gallery("IVF64,Flat", count) == "IVF64,Flat"
+
+
+def test_an_index_with_a_star_is_built_tuned_and_kept(tmp_path) -> None:
+    vectors = unit(SIZE, 0)
+    index = built("IVF*,Flat", vectors)
+    assert isinstance(index, faiss_index.FaissIndex) and index.cells() == 8
+    index.save(tmp_path)
+    loaded = indexes.make("IVF*,Flat", {"nprobe": 8})
+    loaded.load(tmp_path)
+    assert np.array_equal(loaded.search(vectors[:50], 1).ids[:, 0], np.arange(50))
+
+
 @pytest.mark.parametrize(
     "factory",
     [
