@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-
 _highest = 0.0  # before the mark was last reset
 
 
