@@ -86,9 +86,8 @@ def _locked(
     report.show(rows, report.cutoffs(records), session.id, about=suite.about)  # last: its reader may close the pipe
     for problem in outcome.broken:
         say(f"BROKEN: {problem}")
-    say(
-        f"{folder.root}: tables/main.md, paired.md, costs.md, plots/recall-rate.svg; {_sums(outcome)}; at most {memory.highest() / 1e3:.1f} GB of memory"
-    )
+    files_in = f"{folder.root}: tables/main.md, paired.md, costs.md, plots/recall-rate.svg"
+    say(f"{files_in}; {_sums(outcome)}; at most {memory.highest() / 1e3:.1f} GB of memory")
     return code
 
 
