@@ -18,6 +18,7 @@ from harness.report.tables import Row, quantity, rounds_of, search_only, size
 from harness.score.rates import interval, log_ratios
 
 MARK = "/gallery="
+LIKELY = 0.5  # a crossover that fewer resamplings have is none
 FOOT = (
     "Queries a second, query in to ids out (`offline`), the median of the rounds and their quartiles. Sizes hold each "
     "other: the right answers, and then more candidates of the same kind. ≈: not measured but extrapolated from the "
@@ -139,13 +140,13 @@ def crossovers(first: Series, second: Series) -> Iterator[Crossover]:
 
 
 def sentences(group: Sequence[Series]) -> list[str]:
-    """Above the table: what grows and what doesn't, and who overtakes whom."""
+    """Above the table: what grows and what doesn't, who overtakes whom, and what generation never overtakes."""
     found = [_growth(each) for each in group if len(each.rows) > 1]
     for one, other in combinations(group, 2):
-        crossing = list(crossovers(one, other))
+        crossing = [each for each in crossovers(one, other) if each.sure > LIKELY]
         found += [each.words for each in crossing]
         shared = [size for size in one.rows if size in other.rows]
-        if not crossing and shared and one.paradigm != other.paradigm:
+        if not crossing and shared and {one.paradigm, other.paradigm} > {"generative"}:
             found.append(_never(one, other, shared))
     return found
 

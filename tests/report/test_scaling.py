@@ -78,7 +78,7 @@ def test_more_noise_makes_a_wider_interval_and_a_doubtful_crossing_says_so() -> 
 
 
 def test_who_never_crosses_is_told_and_growth_too() -> None:
-    rows = [row("quick", size, noisy(1000, size)) for size in SIZES]
+    rows = [row("quick", size, noisy(1000, size), "generative") for size in SIZES]
     rows += [row("slow", size, noisy(10, size + 1), "single-tower") for size in SIZES]
     (group,) = scaling.series(rows).values()
     said = scaling.sentences(group)
