@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,37 @@ def test_no_single_thing_settles_the_shape(medium):
         for sizes in ([odd, *[8] * 39], [*[8] * 39, odd]):
             assert features.shape_of(of_sizes(medium, *sizes)) == usual
     assert features.shape_of(of_sizes(medium, *[8] * 36, *[20] * 4)) != usual, "one in ten is none of a few"
+
+
+def test_pictures_are_seen_in_as_many_pixels_as_the_suite_says(tiny: Callable[[str], Kit], tmp_path: Path) -> None:
+    kit = tiny("image")
+    for pixels, side in ((16, 16), (32, 32), (96, 64)):
+        settings = SmallEncoderSettings(steps=2, batch=16, dim=16, trained_on="tiny", pixels=pixels)
+        encoder = SmallEncoder(settings, seed=0)
+        encoder.fit(*kit.training("text-image"))
+        assert (encoder.shape.height, encoder.shape.width) == (side, side)
+        (tmp_path / str(pixels)).mkdir()
+        encoder.save(tmp_path / str(pixels))
+        loaded = SmallEncoder(settings, seed=0)
+        loaded.load(tmp_path / str(pixels))
+        assert loaded.shape == encoder.shape
+
+
+def test_of_a_large_gallery_no_planes_are_kept(
+    tiny: Callable[[str], Kit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are made a part at a time, and the vectors are the same."""
+    kit, store = tiny("image"), Store(tmp_path)
+    gallery = kit.test("text-image").candidates
+    monkeypatch.setattr(kit.encoder, "store", store)
+    monkeypatch.setattr(small, "MOST_KEPT", 0)
+    streamed = kit.encoder.ahead(gallery)
+    parts = np.concatenate([streamed(slice(0, 16)), streamed(slice(16, None))])
+    assert not (tmp_path / "features").exists()
+    monkeypatch.setattr(small, "MOST_KEPT", 1 << 30)
+    kept = kit.encoder.ahead(gallery)(slice(None))
+    assert (tmp_path / "features").exists()
+    np.testing.assert_allclose(parts, kept, atol=2e-3)  # they are kept in float16
 
 
 @every
