@@ -28,6 +28,8 @@ class Index(Protocol):
     def load(self, folder: Path) -> None: ...
     def sizes(self) -> tuple[int, int]: ...  # bytes that grow with the gallery, and those that don't
     def engine(self) -> str: ...
+    def counts(self) -> dict[str, int]: ...  # operations since the last reset
+    def reset_counts(self) -> None: ...
 
 
 class ExactIndex:
@@ -36,6 +38,7 @@ class ExactIndex:
     def __init__(self) -> None:
         self.vectors = np.empty((0, 0), np.float32)
         self.product: Callable[[Tensor], Tensor] | None = None
+        self.products = 0  # inner products since the last reset
 
     def build(self, vectors: np.ndarray) -> None:
         # vectors from the store are read-only, which torch doesn't support: those are copied
@@ -49,6 +52,7 @@ class ExactIndex:
         count, found = len(queries), min(k, len(self.vectors))
         if not count or not found or self.product is None:
             return padded(np.empty((count, 0), np.int64), np.empty((count, 0), np.float32), count, k)
+        self.products += count * len(self.vectors)
         asked = torch.from_numpy(np.require(queries, np.float32, ["C", "W"]))
         with torch.inference_mode():
             blocks = asked.to(compute.current().device).split(max(1, BLOCK // len(self.vectors)))
@@ -68,6 +72,12 @@ class ExactIndex:
 
     def engine(self) -> str:
         return f"torch on {compute.current().device}"
+
+    def counts(self) -> dict[str, int]:
+        return {"products": self.products}
+
+    def reset_counts(self) -> None:
+        self.products = 0
 
 
 def make(factory: str, settings: Mapping[str, int]) -> Index:
