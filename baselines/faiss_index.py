@@ -42,7 +42,8 @@ class FaissIndex:
         self.placed: Any = None  # the same on a GPU, where one is used
         self.resources: Any = None  # of the GPU: they have to last as long
         self.similarity: Callable[[np.ndarray], np.ndarray] = np.asarray  # of what FAISS measures
-        self.distances, self.untold = 0, None  # computed so far, and those of a query that FAISS doesn't note
+        self.distances = 0  # computed since the last reset
+        self.untold: int | None = None  # those of every query that FAISS doesn't note: see `faiss_counts`
 
     def build(self, vectors: np.ndarray, quick: bool = False) -> None:
         """`quick`: to see whether it can be built at all, with far less training."""
