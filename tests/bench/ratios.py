@@ -19,11 +19,9 @@ from pathlib import Path
 from timeit import timeit
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
 from harness.machine import environment
 
+ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "results" / "kernels.md"
 ROUNDS = 10
 LEAST_S = 0.01  # of one measurement: shorter calls are repeated in it
@@ -73,9 +71,7 @@ def _row(kernel: Any) -> Row:
     found, calls = kernel.ours(), {"B": kernel.ours}
     if kernel.rival is not None:
         if not kernel.agree(found, kernel.rival()):
-            raise AssertionError(
-                f"{kernel.name}: {kernel.against} finds something else, so there is nothing to compare"
-            )
+            raise AssertionError(f"{kernel.name}: {kernel.against} finds something else")
         calls["A"] = kernel.rival
     times = {name: _times(call) for name, call in calls.items()}
     blocks = [
@@ -140,10 +136,10 @@ def page(columns: Mapping[str, Column], took_s: float) -> str:
         [
             "# What is fast here, and what isn't",
             "",
-            f"Ratios of rates, ours / rival: above 1 ours is faster. Median of {2 * ROUNDS} pairs, timed in turns in one",
-            "process with the same threads, and the 95 % interval of that median (order statistics). **Bold**: the whole",
-            "interval is on one side of 1. `AVX2`: the libraries kept from AVX-512 and bfloat16, as on a plain processor.",
-            f"`ours, ms`: one call, in the first column. Made by `make bench` in {took_s / 60:.1f} minutes.",
+            f"Ratios of rates, ours / rival: above 1 ours is faster. Median of {2 * ROUNDS} pairs, timed in turns in",
+            "one process with the same threads, and the 95 % interval of that median (order statistics). **Bold**: the",
+            "whole interval is on one side of 1. `AVX2`: libraries kept from AVX-512 and bfloat16, as on a plain",
+            f"processor. `ours, ms`: one call, in the first column. Made by `make bench` in {took_s / 60:.0f} minutes.",
             "",
             f"- {environment.processor()}, {os.cpu_count()} cores, {environment.memory_gb()} GB; {versions}",
             f"- {time.strftime('%Y-%m-%d')}, commit {(where['commit'] or 'unknown')[:12]}{changed}",

@@ -1,4 +1,4 @@
-"""Nearest neighbours: exact search, FAISS's families behind our interface, and the product that all linear layers use."""
+"""Nearest neighbours: exact search, FAISS's families behind our interface, and the product of all linear layers."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _exact(count: int, against: str, rival: Callable[[np.ndarray], np.ndarray], 
 def _family(factory: str, count: int) -> Kernel:
     queries, index = cloud(count, 1), built(factory)
     name = f"index {factory}, {count} of {SIZE:,} × {DIM}"
-    why = "the same search: our checks, counts and padding are what differs"
+    why = "the same search: our checks, counts and padding (some 20 µs a call) are what differs"
     rival = partial(by_faiss, factory, queries)
     return Kernel(name, lambda: index.search(queries, K), "faiss itself", rival, _nearly, why)
 
@@ -90,7 +90,7 @@ def _product(rows: int) -> Kernel:
         "torch.nn.functional.linear",
         lambda: run(lambda: F.linear(x, weight, bias)),
         lambda ours, theirs: torch.allclose(ours, theirs, atol=1e-3),
-        "oneDNN with a weight laid out beforehand, where this machine measured it to be the faster; else the rival's",
+        "oneDNN with a weight laid out beforehand, where this machine measured it to be faster; else the rival's own",
     )
 
 
@@ -113,7 +113,7 @@ def exact_one_faiss() -> Kernel:
 
 
 def exact_many_faiss() -> Kernel:
-    return _exact(128, "faiss Flat", partial(by_faiss, "Flat"), "faiss's product and heap against a product and a topk")
+    return _exact(128, "faiss Flat", partial(by_faiss, "Flat"), "the wheel's flat index gains next to nothing from asking many at once")
 
 
 def _named(name: str, make: Callable[[], Kernel]) -> Callable[[], Kernel]:
