@@ -113,7 +113,12 @@ def exact_one_faiss() -> Kernel:
 
 
 def exact_many_faiss() -> Kernel:
-    return _exact(128, "faiss Flat", partial(by_faiss, "Flat"), "the wheel's flat index gains next to nothing from asking many at once")
+    return _exact(
+        128,
+        "faiss Flat",
+        partial(by_faiss, "Flat"),
+        "the wheel's flat index gains next to nothing from asking many at once",
+    )
 
 
 def _named(name: str, make: Callable[[], Kernel]) -> Callable[[], Kernel]:
