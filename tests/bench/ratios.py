@@ -125,13 +125,12 @@ def page(columns: Mapping[str, Column], took_s: float) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in environment.versions().items())
     noisy = [f"{name} {100 * each['others']:.0f} %" for name, each in columns.items() if each["others"] is not None]
     loud = any((each["others"] or 0) > environment.NOISY for each in columns.values())
-    lost = [
-        f"{row[0]} against {row[1]} ({name}: {_words(row[4])})"
-        for name, each in columns.items()
-        for row in each["rows"].values()
-        if row[4] and row[4][2] < 1
-    ]
-    packed = ", ".join(f"{name} {each['packed_rows']:,}" for name, each in columns.items())
+    lost: dict[str, list[str]] = {}
+    for name, each in columns.items():
+        for kernel, rival, _, _, ratio in each["rows"].values():
+            if ratio and ratio[2] < 1:
+                lost.setdefault(f"{kernel}, against {rival}", []).append(f"{name} {ratio[0]:.2f}")
+    packed = ", ".join(f"{name} {_rows(each['packed_rows'])}" for name, each in columns.items())
     return "\n".join(
         [
             "# What is fast here, and what isn't",
@@ -151,7 +150,7 @@ def page(columns: Mapping[str, Column], took_s: float) -> str:
             "",
             "The rival is faster, for sure:" if lost else "No rival is faster for sure.",
             *([""] if lost else []),
-            *(f"- {each}" for each in lost),
+            *(f"- {which}: {', '.join(where)}" for which, where in lost.items()),
             "",
         ]
     )
@@ -163,6 +162,10 @@ def _words(ratio: list[float] | None) -> str:
     sure = ratio[1] > 1 or ratio[2] < 1
     value, low, high = (f"{each:,.2f}" if each < 10 else f"{each:,.0f}" for each in ratio)
     return f"**{value}** [{low}, {high}]" if sure else f"{value} [{low}, {high}]"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,}" if count < 1 << 30 else "never"
 
 
 def _ms(value: float) -> str:

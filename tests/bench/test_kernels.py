@@ -34,7 +34,7 @@ def test_a_rival_that_takes_twice_as_long_has_a_ratio_of_two() -> None:
 def test_a_rival_that_is_faster_is_named() -> None:
     row = ratios.Row("naps", "shorter naps", "", 20.0, (0.5, 0.4, 0.6))
     page = ratios.page({"1 thread": {"rows": {"naps": row}, "others": 0.0, "packed_rows": 0}}, 60)
-    assert "The rival is faster, for sure:\n\n- naps against shorter naps (1 thread: **0.50** [0.40, 0.60])" in page
+    assert "The rival is faster, for sure:\n\n- naps, against shorter naps: 1 thread 0.50" in page
     assert "noisy" not in page
 
 
