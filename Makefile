@@ -3,7 +3,7 @@ PYTHON ?= python3
 SUITE ?= suites/audio.yaml
 BIN := .venv/bin
 
-.PHONY: run test test-hard test-clip test-clap lint bench setup clean
+.PHONY: run test test-hard test-clip test-clap lint bench bench-tests setup clean
 .DEFAULT_GOAL := run
 
 setup:
@@ -46,8 +46,14 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Ratios against rivals, as results/kernels.md: about eight minutes, on a quiet machine.
 bench: setup
-	$(BIN)/python -m pytest tests/bench -s
+	$(BIN)/python tests/bench/ratios.py
+
+# Limits of time and memory; figures of single kernels: bench-tests BENCH='tests/bench/test_kernels.py -k tree'.
+BENCH ?= tests/bench
+bench-tests: setup
+	$(BIN)/python -m pytest $(BENCH) -s --benchmark-enable
 
 clean:
 	rm -rf .venv .venv-clip .venv-clap build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,6 +5,7 @@ It uses captions and nothing else: a method that doesn't beat it owes its gain t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +53,9 @@ class CaptionMatch(Retriever):
 
     def footprint(self) -> Footprint:
         return Footprint(self.neighbours.vectors.nbytes, self.encoder.parameters)
+
+    def counts(self) -> Mapping[str, int]:
+        return self.neighbours.counts()
+
+    def reset_counts(self) -> None:
+        self.neighbours.reset_counts()

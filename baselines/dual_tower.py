@@ -78,6 +78,12 @@ class DualTower(Retriever):
         growing, constant = self.neighbours.sizes()
         return Footprint(growing, self.encoder.parameters, constant)
 
+    def counts(self) -> Mapping[str, int]:
+        return self.neighbours.counts()
+
+    def reset_counts(self) -> None:
+        self.neighbours.reset_counts()
+
     def details(self) -> Mapping[str, Any]:
         engine: dict[str, Any] = {"engine": self.neighbours.engine()}
         return {**engine, "tuned": self.tuned} if self.tuned else engine

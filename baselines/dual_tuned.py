@@ -7,7 +7,7 @@ Only what CART gains over this one is a gain of the generative paradigm.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -177,6 +177,12 @@ class DualTuned(Retriever):
 
     def footprint(self) -> Footprint:
         return Footprint(self.neighbours.vectors.nbytes, parameters(self.tower))
+
+    def counts(self) -> Mapping[str, int]:
+        return self.neighbours.counts()
+
+    def reset_counts(self) -> None:
+        self.neighbours.reset_counts()
 
 
 def divergence(scores: Tensor, ids: Tensor, goal: Tensor) -> Tensor:

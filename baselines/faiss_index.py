@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from baselines import faiss_counts
 from harness.contract.problems import meant
 from harness.contract.retriever import Ranking, Unsupported, padded
 from harness.machine import compute, finite
@@ -50,6 +51,8 @@ class FaissIndex:
         self.placed: Any = None  # the same on a GPU, where one is used
         self.resources: Any = None  # of the GPU: they have to last as long
         self.similarity: Callable[[np.ndarray], np.ndarray] = np.asarray  # of what FAISS measures
+        self.distances = 0  # computed since the last reset
+        self.untold: int | None = None  # those of every query that FAISS doesn't note: see `faiss_counts`
 
     def build(self, vectors: np.ndarray, quick: bool = False) -> None:
         """`quick`: to see whether it can be built at all, with far less training."""
@@ -107,7 +110,9 @@ class FaissIndex:
         if not count or self.index is None or not self.index.ntotal:
             return padded(np.empty((count, 0), np.int64), np.empty((count, 0), np.float32), count, k)
         index = self.index if self.placed is None else self.placed
+        before = faiss_counts.told()
         found, ids = index.search(np.ascontiguousarray(queries, np.float32), min(k, self.index.ntotal))
+        self.distances += faiss_counts.told() - before + count * (self.untold or 0)
         return padded(ids, self.similarity(found), count, k)
 
     def save(self, folder: Path) -> None:
@@ -138,6 +143,13 @@ class FaissIndex:
         """Cells of an inverted file: the largest `nprobe`."""
         return int(compute.faiss().extract_index_ivf(self.index).nlist)
 
+    def counts(self) -> dict[str, int]:
+        """Nothing where FAISS doesn't tell, as on a GPU."""
+        return {} if self.untold is None else {"distances": self.distances}
+
+    def reset_counts(self) -> None:
+        self.distances = 0
+
     def change(self, name: str, value: int) -> None:
         """Change a search setting."""
         self.settings[name] = value
@@ -154,6 +166,7 @@ class FaissIndex:
             with suppress(RuntimeError):  # HNSW, say: it stays where it is
                 self.resources = faiss.StandardGpuResources()
                 self.placed = faiss.index_cpu_to_gpu(self.resources, 0, self.index)
+        self.untold = None if self.placed is not None else faiss_counts.untold(self.index)
         self.settle()
 
     def settle(self) -> None:

@@ -30,6 +30,8 @@ class Index(Protocol):
     def load(self, folder: Path) -> None: ...
     def sizes(self) -> tuple[int, int]: ...  # bytes that grow with the gallery, and those that don't
     def engine(self) -> str: ...
+    def counts(self) -> dict[str, int]: ...  # operations since the last reset
+    def reset_counts(self) -> None: ...
 
 
 class ExactIndex:
@@ -38,6 +40,7 @@ class ExactIndex:
     def __init__(self) -> None:
         self.vectors = np.empty((0, 0), np.float32)
         self.parts: list[Callable[[Tensor], Tensor]] = []  # products with COLUMNS candidates each
+        self.products = 0  # inner products since the last reset
 
     def build(self, vectors: np.ndarray) -> None:
         # vectors from the store are read-only, which torch doesn't support: those are copied
@@ -52,6 +55,7 @@ class ExactIndex:
         count, found = len(queries), min(k, len(self.vectors))
         if not count or not found:
             return padded(np.empty((count, 0), np.int64), np.empty((count, 0), np.float32), count, k)
+        self.products += count * len(self.vectors)
         asked = torch.from_numpy(np.require(queries, np.float32, ["C", "W"]))
         with torch.inference_mode():
             blocks = asked.to(compute.current().device).split(max(1, BLOCK // min(COLUMNS, len(self.vectors))))
@@ -80,6 +84,12 @@ class ExactIndex:
 
     def engine(self) -> str:
         return f"torch on {compute.current().device}"
+
+    def counts(self) -> dict[str, int]:
+        return {"products": self.products}
+
+    def reset_counts(self) -> None:
+        self.products = 0
 
 
 def _top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:

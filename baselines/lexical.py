@@ -6,6 +6,7 @@ The captions of a candidate are one document. What doesn't beat this has learnt 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class Lexical(Retriever):
         self.captioner, self.k1, self.b = captioner, settings.k1, settings.b
         self.documents: list[list[str]] = []
         self.engine: Any = None
+        self.postings = 0  # weights added up since the last reset, one for each word of a query and document with it
 
     def index(self, gallery: Contents) -> None:
         self._build(self._described(gallery))
@@ -44,6 +46,7 @@ class Lexical(Retriever):
         self.engine = bm25s.BM25(k1=self.k1, b=self.b) if any(documents) else None
         if self.engine is not None:
             self.engine.index(documents, show_progress=False)
+            self.lengths = np.diff(self.engine.scores["indptr"])  # [words]: documents with each
 
     def search(self, queries: Contents, k: int) -> Ranking:
         with stage("search"):
@@ -55,6 +58,7 @@ class Lexical(Retriever):
             known = [] if self.engine is None else self.engine.get_tokens_ids(split(text))
             if known:
                 scores[row] = self.engine.get_scores_from_ids(known)
+                self.postings += int(self.lengths[known].sum())
         return scores
 
     def save(self, folder: Path) -> None:
@@ -69,3 +73,9 @@ class Lexical(Retriever):
         columns = sum(np.asarray(self.engine.scores[name]).nbytes for name in ("data", "indices", "indptr"))
         words = sum(len(word) for document in self.documents for word in document)
         return Footprint(columns + words, 0)
+
+    def counts(self) -> Mapping[str, int]:
+        return {"postings": self.postings}
+
+    def reset_counts(self) -> None:
+        self.postings = 0

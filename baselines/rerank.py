@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -63,7 +64,9 @@ class Rerank(Retriever):
         return Footprint(*(sum(pair) for pair in zip(first, second, strict=True)))
 
     def counts(self) -> Mapping[str, int]:
-        return {**self.first.counts(), **self.second.counts()}
+        counts = Counter(self.first.counts())
+        counts.update(self.second.counts())  # adds where both count the same
+        return dict(counts)
 
     def reset_counts(self) -> None:
         self.first.reset_counts()

@@ -13,10 +13,15 @@ def agreement(one: Ranking, other: Ranking, near: float = NEAR) -> float:
     """The share of queries with the same answers; those with scores within `near` of each other may swap places."""
     if not one.ids.size:
         return 1.0
+    differ = (one.ids != other.ids).any(axis=1)
+    if not differ.any():  # the usual case
+        return 1.0
+    one, other = (Ranking(each.ids[differ], each.scores[differ]) for each in (one, other))
     same = one.ids == other.ids
     scale = np.abs(np.where(one.ids >= 0, one.scores, 0.0)).max(axis=1, keepdims=True)
     again = _found_again(one, other, near * scale) & _found_again(other, one, near * scale)
-    return float(np.mean((same | again).all(axis=1)))
+    otherwise = np.count_nonzero(~(same | again).all(axis=1))
+    return 1.0 - float(otherwise) / len(differ)
 
 
 def _found_again(one: Ranking, other: Ranking, near: np.ndarray) -> np.ndarray:  # bool [Q, k]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse, special  # not scipy.stats: the same functions, and half a second of imports
 
-_BLOCK = 1 << 21  # resampled entries held at once: bounds the memory, whatever the number of draws
+_BLOCK = 1 << 17  # resampled entries held at once: 1 MB, which a cache holds; four times as fast as 16 MB
 _FEW_KINDS = 64  # up to here one multinomial draw is cheaper than picking the clusters one by one
 _SEEDS_TO_RESAMPLE = 3  # one or two seeds say nothing of their spread
 

@@ -80,3 +80,11 @@ def test_what_is_added_counts_as_if_it_had_been_there() -> None:
 def test_without_the_package_it_says_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entry, "_importable", lambda module: False)
     assert "pip install bm25s" in str(registry.kinds("retrievers")["lexical"].missing())
+
+
+def test_postings_are_counted_one_for_each_word_asked_and_document_that_has_it() -> None:
+    lexical = made()
+    lexical.search(texts(["dog and rain", "a", "nobody says so"]), 2)  # dog: 1 document, rain: 3, a: 3
+    assert lexical.counts() == {"postings": 1 + 3 + 3}
+    lexical.reset_counts()
+    assert lexical.counts() == {"postings": 0}

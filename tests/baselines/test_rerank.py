@@ -76,6 +76,13 @@ def test_the_second_decides_among_those_that_the_first_proposed(n: int, ids: lis
     assert rerank.footprint() == Footprint(5 + 20, 5 + 7)
 
 
+def test_what_both_count_is_added_up() -> None:
+    both = Rerank(RerankSettings(n=3, first="first"), first=made(3), second=Numbers())
+    both.second.index(GALLERY)
+    both.search(texts(["4", "39"]), 3)
+    assert both.counts() == {"pairs": 2 * 3 + 2 * 3}
+
+
 def test_those_inside_are_kept_once_something_was_added(tmp_path: Path) -> None:
     rerank = made(3)
     (tmp_path / "before").mkdir()
