@@ -42,8 +42,28 @@ class Answers(NamedTuple):
     scores: Tensor  # float32 (Q, k): log-probabilities; -inf beside -1
 
 
+class Work:
+    """What searches asked for, whatever went together in a batch: beams that asked, and children to choose among."""
+
+    def __init__(self) -> None:
+        self.positions: Tensor | int = 0
+        self.nodes: Tensor | int = 0
+
+    def add(self, asking: Tensor, real: Tensor) -> None:  # bool (Q, B), (Q, B, M)
+        self.positions = self.positions + asking.sum()
+        self.nodes = self.nodes + (real & asking[..., None]).sum()
+
+
 @torch.inference_mode()
-def search(model: Model, queries: Any, trie: Trie, beams: int, k: int, normalise: Normalise = "legal") -> Answers:
+def search(
+    model: Model,
+    queries: Any,
+    trie: Trie,
+    beams: int,
+    k: int,
+    normalise: Normalise = "legal",
+    work: Work | None = None,
+) -> Answers:
     """The best k candidates that a beam of this width reaches; the tree's arrays are torch tensors."""
     state, count = model.begin(queries)
     nodes = torch.zeros(count, 1, dtype=torch.int64, device=trie.rows.device)  # the root; later, padding is 0 as well
@@ -62,6 +82,8 @@ def search(model: Model, queries: Any, trie: Trie, beams: int, k: int, normalise
         logits, state = model.level(state, level, *(x.gather(1, asked) for x in (tokens, nodes, parents)))
         child, real = children(trie, level, nodes)  # (Q, B, M)
         wide = asked[..., None].expand(-1, -1, child.shape[2])  # (Q, W, M)
+        if work is not None:
+            work.add(asking, real)
         gained = gains(model, state, logits, trie, level, child.gather(1, wide), real.gather(1, wide), normalise)
         steps = torch.zeros(child.shape, device=child.device).scatter_(1, wide, gained)  # 0 for beams that don't ask
         total = (scores[..., None] + steps).masked_fill(~real, -torch.inf).flatten(1)  # (Q, B · M)

@@ -62,23 +62,15 @@ class Tuned(TextScorer, VectorScorer, Protocol):
     def place(self, contents: Contents) -> np.ndarray: ...
 
 
-class Counted:
-    """A model that has encoded its queries, and counts what decoding them takes."""
+class Encoded:
+    """A model that has encoded its queries."""
 
     def __init__(self, model: CART, state: State, queries: int) -> None:
-        self.model, self.state, self.queries = model, state, queries
-        self.positions = self.nodes = 0
+        self.begun = state, queries
+        self.level, self.affinity = model.level, model.affinity
 
     def begin(self, queries: Any) -> tuple[State, int]:
-        return self.state, self.queries
-
-    def level(self, state: State, level: int, tokens: Tensor, nodes: Tensor, parents: Tensor) -> tuple[Tensor, State]:
-        self.positions += tokens.numel()
-        return self.model.level(state, level, tokens, nodes, parents)
-
-    def affinity(self, state: State, level: int, nodes: Tensor) -> Tensor | None:
-        self.nodes += nodes.numel()
-        return self.model.affinity(state, level, nodes)
+        return self.begun
 
 
 class CartRetriever(Retriever):
@@ -220,11 +212,9 @@ class CartRetriever(Retriever):
     def _search(self, queries: Contents, k: int) -> Ranking:
         with stage("encode"):
             tokens = trim(self.searching.encoder.tokens(list(queries))).to(compute.current().device)
-            counted = Counted(self.searching, *self.searching.begin(tokens))
+            encoded = Encoded(self.searching, *self.searching.begin(tokens))
         with stage("decode"):
-            answers = decoding.search(counted, tokens, self.leaves, max(self.beams, k), k, self.normalise)
-        self.positions += counted.positions
-        self.nodes += counted.nodes
+            answers = decoding.search(encoded, tokens, self.leaves, max(self.beams, k), k, self.normalise, self.work)
         return padded(answers.rows.cpu().numpy(), answers.scores.cpu().numpy(), len(queries), k)
 
     # -- later candidates ---------------------------------------------------------------------------------------------
@@ -278,11 +268,11 @@ class CartRetriever(Retriever):
         return Footprint(growing_bytes, parameters(self.model) - tables, codewords)
 
     def counts(self) -> Mapping[str, int]:
-        """Positions that went through the decoder, and nodes of the tree that were scored."""
-        return {"decoder_positions": self.positions, "trie_nodes": self.nodes}
+        """Beams that asked the decoder, and nodes of the tree that they chose among."""
+        return {"decoder_positions": int(self.work.positions), "trie_nodes": int(self.work.nodes)}
 
     def reset_counts(self) -> None:
-        self.positions = self.nodes = 0
+        self.work = decoding.Work()
 
     def details(self) -> Mapping[str, Any]:
         """How well the identifiers tell candidates apart, and how often a caption's first token comes out right."""

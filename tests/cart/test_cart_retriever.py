@@ -42,6 +42,23 @@ def test_counts_and_footprint(indexed: CartRetriever, kit: Kit) -> None:
     assert indexed.footprint().index_bytes == indexed.tree.nbytes + 4 * 49 * indexed.named.sizes[-1]
 
 
+@pytest.mark.parametrize("loss", ["legal", "full"])
+def test_counts_are_those_of_the_queries_whatever_goes_together(kit: Kit, loss: Any) -> None:
+    """Beams of different queries end at different levels: a batch pads the shorter ones, and padding is no work."""
+    settings = CartSettings(**{**TINY, "steps": 2, "clusters": 8, "beams": 3}, loss=loss)
+    retriever = CartRetriever(settings, encoder=kit.encoder, captioner=kit.captioner, seed=0)
+    retriever.index(kit.test("text-audio").candidates)
+    queries, found = kit.test("text-audio").queries[:20], []
+    for size in (20, 7, 1):
+        retriever.reset_counts()
+        for start in range(0, 20, size):
+            retriever.search(queries[start : start + size], 3)
+        found.append(retriever.counts())
+    assert found[0] == found[1] == found[2]
+    if loss == "full":
+        assert found[0]["decoder_positions"] == 20 * (1 + 3 * (retriever.tree.levels - 1)), "no beam is skipped"
+
+
 def test_says_how_its_identifiers_came_out_and_what_it_has_learnt(
     indexed: CartRetriever, kit: Kit, tmp_path: Path
 ) -> None:
