@@ -36,6 +36,7 @@ class Contestant:
     failure: str | None = None  # the traceback; from then on it is out
     per_round: int = 0  # queries a round: fewer than the slice holds when it is slow
     rounds: list[Round] = field(default_factory=list)
+    first: dict[str, float] = field(default_factory=dict)  # its very first answer, and the next
     untimed: list[Round] = field(default_factory=list)  # what is left of its `limit` when `cap_s` is over
     speed: dict[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class Round:
     ranking: Ranking
     seconds: float
     stages: Mapping[str, float]
+    cpu: float  # seconds, of all threads of this process
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,12 @@ class Single:
     query: int
     ranking: Ranking
     ms: float
+    cpu_ms: float
 
 
 @dataclass(frozen=True)
 class Questions:
-    """What a contest asks: the queries that count, and others to warm up with."""
+    """What a contest asks: the queries that count, others to warm up with, and some that are asked last of all."""
 
     queries: Contents
     warm: Contents
@@ -80,6 +83,14 @@ class Questions:
     gallery: int
     k: int
     seed: int
+    unseen: Contents | None = None  # new to everyone when `single` and `server` end: each takes its part
+
+    def new(self, scenario: str) -> Contents | None:
+        """Its part of the unseen."""
+        if self.unseen is None:
+            return None
+        half = len(self.unseen) // 2
+        return self.unseen[:half] if scenario == "single" else self.unseen[half:]
 
 
 def shuffled(questions: Questions) -> np.ndarray:
@@ -140,11 +151,17 @@ def qps(rounds: Sequence[Round]) -> dict[str, Any]:
     return {"median": float(median), "q25": float(q25), "q75": float(q75), "rounds": rates.tolist()}
 
 
+def cores(cpu: float, seconds: float) -> dict[str, float]:
+    """CPU seconds a second of timed spans, beside the threads that are settled for the scenario."""
+    return {"cores": cpu / max(seconds, 1e-9), "threads": compute.threads_in_use(), "seconds": seconds}
+
+
 def ask(contestant: Contestant, positions: np.ndarray, queries: Contents, questions: Questions) -> Round:
     compute.take_stages()
     with guard.kept(contestant.name, contestant.changed), no_collection():
-        begun = time.perf_counter()
+        before, begun = time.process_time(), time.perf_counter()
         answer = contestant.retriever.search(queries, questions.k)
         seconds = time.perf_counter() - begun
+        cpu = time.process_time() - before
     ranking = checked(copied(answer), questions.gallery, (len(queries), questions.k))
-    return Round(positions, ranking, seconds, compute.take_stages())
+    return Round(positions, ranking, seconds, compute.take_stages(), cpu)

@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from harness.store.run_folder import RunFolder, cell_name
 from harness.suite import sources
 from harness.suite.spec import Cell, Suite
 
+UNSEEN = 40  # queries that are kept for the end, where there are twice as many
 LEAST_DEPTH = 10  # MRR@10, mAP@10 and nDCG@10 need ten answers
 
 
@@ -233,13 +235,16 @@ def _questions(session: Session, builder: Builder, task: Task, cells: list[Cell]
     """
     cell, text = cells[0], task.queries.modality == "text"
     used = [part for each in cells if each.encoder for part in ([each.encoder] if text else each.encoder.parts())]
-    if any(part.entry.closed for part in used):
-        return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
-    train, validation = builder.pairs(cell.task.dataset, cell.task.direction)
-    for name, pairs in (("validation", validation), ("train", train)):
-        if len(pairs.queries) and name != cell.task.split:  # the task's own split would be known already
-            return Questions(task.queries, pairs.queries[:1000], name, task.items, session.depth, cell.seed)
-    return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
+    ask = partial(Questions, task.queries, gallery=task.items, k=session.depth, seed=cell.seed)
+    if not any(part.entry.closed for part in used):
+        train, validation = builder.pairs(cell.task.dataset, cell.task.direction)
+        for name, pairs in (("validation", validation), ("train", train)):
+            if len(pairs.queries) and name != cell.task.split:  # the task's own split would be known already
+                count = min(1000, len(pairs.queries) - UNSEEN)
+                if count < UNSEEN:
+                    return ask(pairs.queries[:1000], name)
+                return ask(pairs.queries[:count], name, unseen=pairs.queries[count : count + UNSEEN])
+    return ask(task.queries[:64], "own")
 
 
 def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: str | None) -> Record:

@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.contract.dataset import Links
 from harness.machine import escaping
+from harness.report import validity
 from harness.score.scoring import score
 from harness.store.record import Metric, Record
 from harness.store.run_folder import RunFolder, cell_name
@@ -202,7 +203,7 @@ def columns(ks: Sequence[int], group: Sequence[Row] = (), session: str | None = 
         number("fit s", "cost", "fit_s"),
         number("index s", "cost", "index_s"),
         Column("index", index_size),
-        Column("note", lambda row: notes(row, session), words=True),
+        Column("note", lambda row: notes(row, session, group), words=True),
     ]
 
 
@@ -270,21 +271,15 @@ def cells(row: Row, columns: Sequence[Column]) -> dict[str, str]:
     return {column.name: known.get(column.name, "") for column in columns}
 
 
-def notes(row: Row, session: str | None) -> str:
-    found = []
+def notes(row: Row, session: str | None, group: Sequence[Row] = ()) -> str:
+    """What to know of a row; what is wrong with all rows of `group` alike stands below the table."""
+    found = validity.note(row, group)
     if session is not None and any(each != session for each in row.sessions):
         found.append("timing reused")
-    if any(_inside(each, ("speed", "noise", "noisy")) for each in row.records):
-        found.append("noisy")
     if len(row.seeds) > 1:
         found.append(f"{len(row.seeds)} seeds")
     if row.asked is not None and not all(each["config"]["retriever"].get("queries") for each in row.records):
         found.append("too slow for all queries within cap_s")
-    agree = min((_inside(each, ("speed", "offline", "repeat", "agree")) or 0.0 for each in row.records), default=1.0)
-    if any("offline" in (each["speed"] or {}) for each in row.records) and agree < 1.0:
-        found.append(f"repeated answers differ ({100 * (1 - agree):.1f} %)")
-    if any((_inside(each, ("speed", "offline", "repeat", "speedup")) or 0) > 3 for each in row.records):
-        found.append("faster when repeated: caches?")
     alone = [_inside(each, ("speed", "single", "agree")) for each in row.records]
     same = min((share for share in alone if share is not None), default=1.0)
     if same < ALIKE:
@@ -420,8 +415,8 @@ def markdown(title: str, all_rows: Sequence[Row], ks: Sequence[int], session: st
         table = columns(ks, group, session)
         lines += [escaping.row([column.name for column in table]), "|" + "---|" * len(table)]
         lines += [escaping.row(list(cells(row, table).values())) for row in group]
-        note = sessions_note(group)
-        lines += ["", *([escaping.markdown(note) + ".", ""] if note else [])]
+        below = [*filter(None, [sessions_note(group)]), *validity.lines(group)]
+        lines += ["", *(part for note in below for part in (escaping.markdown(note) + ".", ""))]
     return "\n".join([*lines, FOOT, ""])
 
 
@@ -445,6 +440,7 @@ def comma_separated(all_rows: Sequence[Row]) -> str:
             flat[name] = row.mean("speed", "single", name)
         for name in ("fit_s", "index_s", "index_bytes", "constant_bytes", "parameters"):
             flat[name] = row.mean("cost", name)
+        flat["invalid"] = "; ".join(kind for kind, each in validity.worst(row).items() if each.invalid)
         flat["session"] = " ".join(row.sessions)
         flat["commit"] = " ".join(dict.fromkeys(str(each["environment"].get("commit")) for each in row.records))
         out.append(flat)

@@ -50,6 +50,29 @@ class Rate(TypedDict):
     rounds: list[float]  # queries per second of every round
 
 
+class Cpu(TypedDict):
+    """Of the timed spans: more cores than threads are allowed, and the retriever started some of its own."""
+
+    cores: float  # CPU seconds a second, of all threads of the process
+    threads: int  # that were settled for the scenario
+    seconds: float  # that the spans lasted
+
+
+class First(TypedDict):
+    """The very first answer of the contest, to one query, and the next."""
+
+    ms: float
+    usual_ms: float
+
+
+class Repeat(TypedDict):
+    """Queries asked again, one by one."""
+
+    agree: NotRequired[float]  # share of equal answers
+    speedup: NotRequired[float]  # over the first time, median over queries: above 1, something is cached
+    unseen: NotRequired[float]  # over queries that were never asked before; absent: there were none
+
+
 class Offline(TypedDict):
     """All queries at once, in disjoint slices, contestants taking turns in random order."""
 
@@ -57,6 +80,8 @@ class Offline(TypedDict):
     stages: dict[str, float]  # seconds a query in each named span; what is missing to the whole is in no span
     round_queries: int  # queries in one round
     repeat: dict[str, float]  # a slice run again: `agree` (share of equal answers), `speedup` (jumps: something cached)
+    first: NotRequired[First]
+    cpu: NotRequired[Cpu]
     warm_up: str  # what the untimed queries before were: validation, train, or own (none other were there)
 
 
@@ -69,6 +94,8 @@ class Single(TypedDict):
     queries: int
     agree: NotRequired[float]  # share of these queries with the same answer as in `offline`, up to near-ties
     compared: NotRequired[int]  # queries that both asked
+    cpu: NotRequired[Cpu]
+    repeat: NotRequired[Repeat]
 
 
 class Batch(TypedDict):
@@ -77,7 +104,13 @@ class Batch(TypedDict):
     qps: Rate
     p50_ms: float  # of a whole batch
     p95_ms: float
+    cpu: NotRequired[Cpu]
     queries: int
+
+
+class Calls(TypedDict):
+    p95_ms: float
+    longest_ms: float  # far above the others: the retriever stalled, and all that were due meanwhile waited
 
 
 class Load(TypedDict):
@@ -91,12 +124,15 @@ class Load(TypedDict):
     p99_ms: float
     queries: int
     overloaded: bool  # they came faster than they were answered: latency grew as long as it lasted
+    calls: NotRequired[Calls]
+    cpu: NotRequired[Cpu]
 
 
 class Server(TypedDict):
     rates: list[Load]
     bound_ms: NotRequired[float]
     within_bound: NotRequired[float | None]  # the highest rate tried at which p99 stayed below the bound
+    repeat: NotRequired[Repeat]
 
 
 class Speed(TypedDict):
