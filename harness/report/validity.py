@@ -1,4 +1,4 @@
-"""What can't be trusted in a table: a few words in a row's note, and a line below the table for each kind of problem."""
+"""What can't be trusted in a table: a few words in a row's note, and a line below it for each kind of problem."""
 
 from __future__ import annotations
 

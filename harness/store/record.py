@@ -53,7 +53,7 @@ class Rate(TypedDict):
 class Cpu(TypedDict):
     """Of the timed spans: more cores than threads are allowed, and the retriever started some of its own."""
 
-    cores: float  # CPU seconds a second, of all threads of the process
+    cores: float  # CPU seconds a second, of all threads of the process, where they were most
     threads: int  # that were settled for the scenario
     seconds: float  # that the spans lasted
 
@@ -69,8 +69,8 @@ class Repeat(TypedDict):
     """Queries asked again, one by one."""
 
     agree: NotRequired[float]  # share of equal answers
-    speedup: NotRequired[float]  # over the first time, median over queries: above 1, something is cached
-    unseen: NotRequired[float]  # over queries that were never asked before; absent: there were none
+    speedup: NotRequired[float]  # the fastest of them, over the fastest of the first time: above 1, something is cached
+    unseen: NotRequired[float]  # over the fastest that was never asked before; absent: there were none
 
 
 class Offline(TypedDict):

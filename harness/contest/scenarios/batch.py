@@ -48,6 +48,6 @@ def _summary(rounds: Sequence[Round]) -> dict[str, object]:
         "qps": qps(rounds),
         "p50_ms": float(p50),
         "p95_ms": float(p95),
-        "cpu": cores(sum(each.cpu for each in rounds), sum(each.seconds for each in rounds)),
+        "cpu": cores([each.cpu for each in rounds], [each.seconds for each in rounds]),
         "queries": int(sum(len(each.queries) for each in rounds)),
     }

@@ -110,5 +110,5 @@ def _summary(contestant: Contestant, repeated: Round, warm_name: str) -> dict[st
         },
         "warm_up": warm_name,
         "first": contestant.first,
-        "cpu": cores(sum(part.cpu for part in contestant.rounds), sum(part.seconds for part in contestant.rounds)),
+        "cpu": cores([part.cpu for part in contestant.rounds], [part.seconds for part in contestant.rounds]),
     }

@@ -96,7 +96,7 @@ def _load(
     latencies: list[float] = []
     answered: list[tuple[int, Any]] = []
     calls: list[float] = []
-    cpu = 0.0
+    cpu: list[float] = []
     compute.take_stages()
     with guard.kept(contestant.name, contestant.changed), no_collection():
         begun, at = clock(), 0
@@ -111,7 +111,7 @@ def _load(
             answer = search(mine, questions.k)
             done = clock() - begun
             calls.append(done + begun - asked)
-            cpu += time.process_time() - before
+            cpu.append(time.process_time() - before)
             latencies += (done - due[at:until]).tolist()
             answered.append((until - at, copied(answer)))
             at = until
@@ -130,5 +130,5 @@ def _load(
         "queries": len(latencies),
         "overloaded": bool(len(latencies) < len(due) or KEPT_UP * (spent - max(calls)) > due[-1]),
         "calls": {"p95_ms": 1e3 * float(np.percentile(calls, 95)), "longest_ms": 1e3 * max(calls)},
-        "cpu": cores(cpu, sum(calls)),
+        "cpu": cores(cpu, calls),
     }

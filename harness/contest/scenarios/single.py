@@ -35,7 +35,7 @@ def single(
             contestant.speed["single"] = {
                 **latencies([one.ms for one in found]),
                 "queries": len(found),
-                "cpu": cores(sum(one.cpu_ms for one in found) / 1e3, sum(one.ms for one in found) / 1e3),
+                "cpu": cores([one.cpu_ms / 1e3 for one in found], [one.ms / 1e3 for one in found]),
                 "repeat": repeated(contestant, ones, "single", questions, cap_s, first=found),
             }
 
