@@ -42,6 +42,7 @@ class Contestant:
     speed: dict[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     singles: list[Single] = field(default_factory=list)
+    ms: list[float] = field(default_factory=list)  # of single queries in other processes
     changed: dict[str, None] = field(default_factory=dict)  # shared settings that it changed
     details: Mapping[str, Any] = field(default_factory=dict)  # of its instruments
 
@@ -147,9 +148,12 @@ def in_memory(contents: Contents) -> Contents:
 
 def qps(rounds: Sequence[Round]) -> dict[str, Any]:
     """Queries a second: each round's, and their quartiles."""
-    rates = np.array([len(each.queries) / each.seconds for each in rounds])
+    return quartiles([len(each.queries) / each.seconds for each in rounds])
+
+
+def quartiles(rates: list[float]) -> dict[str, Any]:
     q25, median, q75 = np.percentile(rates, [25, 50, 75])
-    return {"median": float(median), "q25": float(q25), "q75": float(q75), "rounds": rates.tolist()}
+    return {"median": float(median), "q25": float(q25), "q75": float(q75), "rounds": rates}
 
 
 def cores(cpu: Sequence[float], seconds: Sequence[float]) -> dict[str, float]:

@@ -10,13 +10,13 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.contest import guard, isolated, preview
-from harness.contest.asking import Contestant, Questions
+from harness.contest import fresh, guard, isolated, preview
+from harness.contest.asking import Contestant
 from harness.contest.builder import Builder
+from harness.contest.questions import questions
 from harness.contest.task import Task, open_task, write_page
 from harness.contest.timing import contest
 from harness.contract.dataset import Links, Unavailable
@@ -32,7 +32,6 @@ from harness.store.run_folder import RunFolder, cell_name
 from harness.suite import sources
 from harness.suite.spec import Cell, Suite
 
-UNSEEN = 40  # queries that are kept for the end, where there are twice as many
 LEAST_DEPTH = 10  # MRR@10, mAP@10 and nDCG@10 need ten answers
 
 
@@ -206,10 +205,11 @@ def _measure(session: Session, builder: Builder, task: Task, ready: list[tuple[C
 
     say(f"  timing {len(ready)} contestants")
     try:
-        questions = _questions(session, builder, task, [cell for cell, _, _ in ready])
+        asked = questions(builder, task, [cell for cell, _, _ in ready], session.depth)
         before = environment.busy()
-        contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
+        contest([contestant for _, contestant, _ in ready], asked, fresh.shared(session.suite.scenarios))
         noise = environment.noise(before, environment.busy())
+        noise = fresh.ask([each[:2] for each in ready], session.suite, builder, session.depth, noise)
         write_page(session.folder.task_path(task.name), task)
     except BaseException as error:  # a query that can't be read, e.g. a file that broke meanwhile
         interruption.let_pass(error)
@@ -226,25 +226,6 @@ def _measure(session: Session, builder: Builder, task: Task, ready: list[tuple[C
         if contestant.failure is not None:
             say(f"  {cell.retriever.name}: failed: {last_line(contestant.failure)}")
             _give_up(session, [cell], "failed", contestant.failure, task)
-
-
-def _questions(session: Session, builder: Builder, task: Task, cells: list[Cell]) -> Questions:
-    """Other queries to warm up with: validation's, else train's, else the task's own.
-
-    The task's own also where an encoder, or one that encodes media for it, knows no others.
-    """
-    cell, text = cells[0], task.queries.modality == "text"
-    used = [part for each in cells if each.encoder for part in ([each.encoder] if text else each.encoder.parts())]
-    ask = partial(Questions, task.queries, gallery=task.items, k=session.depth, seed=cell.seed)
-    if not any(part.entry.closed for part in used):
-        train, validation = builder.pairs(cell.task.dataset, cell.task.direction)
-        for name, pairs in (("validation", validation), ("train", train)):
-            if len(pairs.queries) and name != cell.task.split:  # the task's own split would be known already
-                count = min(1000, len(pairs.queries) - UNSEEN)
-                if count < UNSEEN:
-                    return ask(pairs.queries[:1000], name)
-                return ask(pairs.queries[:count], name, unseen=pairs.queries[count : count + UNSEEN])
-    return ask(task.queries[:64], "own")
 
 
 def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: str | None) -> Record:

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -163,6 +164,19 @@ def index_size(row: Row) -> str:
     return size(growing) + (f" + {size(constant)}" if constant > 0.01 * (growing or 0.0) else "")
 
 
+def memories(group: Sequence[Row]) -> list[str]:
+    """Where memory was measured: host, device."""
+    keys = {key for row in group for each in row.records for key in _inside(each, ("speed", "memory")) or ()}
+    return [where for where in ("host", "device") if f"{where}_loaded_mb" in keys]
+
+
+def memory(row: Row, where: str) -> str:
+    """What loading took, and the most at a time while searching, beyond what the process had before."""
+    names = [f"{where}_{state}_mb" for state in ("before", "loaded", "peak")]
+    before, *held = (row.mean("speed", "memory", name) for name in names)
+    return ", ".join("–" if each is None or before is None else size(2**20 * (each - before)) for each in held)
+
+
 AGES = ("old ", "added ")  # candidates indexed from the start, and those that came later
 ALIKE = 0.99  # share of answers that may be expected to be the same one by one and in a batch
 
@@ -203,6 +217,7 @@ def columns(ks: Sequence[int], group: Sequence[Row] = (), session: str | None = 
         number("fit s", "cost", "fit_s"),
         number("index s", "cost", "index_s"),
         Column("index", index_size),
+        *[Column(f"{where} memory", partial(memory, where=where)) for where in memories(group)],
         Column("note", lambda row: notes(row, session, group), words=True),
     ]
 
@@ -438,6 +453,8 @@ def comma_separated(all_rows: Sequence[Row]) -> str:
             flat[f"qps {name}"] = row.mean("speed", "offline", "qps", name)
         for name in ("p50_ms", "p95_ms", "p99_ms"):
             flat[name] = row.mean("speed", "single", name)
+        for name in (f"{where}_{state}_mb" for where in ("host", "device") for state in ("before", "loaded", "peak")):
+            flat[name] = row.mean("speed", "memory", name)
         for name in ("fit_s", "index_s", "index_bytes", "constant_bytes", "parameters"):
             flat[name] = row.mean("cost", name)
         flat["invalid"] = "; ".join(kind for kind, each in validity.worst(row).items() if each.invalid)

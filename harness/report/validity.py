@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from harness.score.validity import Problem, gravest, problems
+from harness.store.record import Record
 
-if TYPE_CHECKING:
-    from harness.report.tables import Row
+
+class Row(Protocol):
+    """What is looked at in a row of `tables`."""
+
+    @property
+    def retriever(self) -> str: ...
+    @property
+    def paradigm(self) -> str: ...
+    @property
+    def records(self) -> tuple[Record, ...]: ...
 
 
 def worst(row: Row) -> dict[str, Problem]:

@@ -69,8 +69,8 @@ class Repeat(TypedDict):
     """Queries asked again, one by one."""
 
     agree: NotRequired[float]  # share of equal answers
-    speedup: NotRequired[float]  # the fastest of them, over the fastest of the first time: above 1, something is cached
-    unseen: NotRequired[float]  # over the fastest that was never asked before; absent: there were none
+    unseen: NotRequired[float]  # over the fastest that was never asked before: above 1, something is cached
+    speedup: NotRequired[float]  # where there was none such: over the fastest of the first time
 
 
 class Offline(TypedDict):
@@ -82,6 +82,8 @@ class Offline(TypedDict):
     repeat: dict[str, float]  # a slice run again: `agree` (share of equal answers), `speedup` (jumps: something cached)
     first: NotRequired[First]
     cpu: NotRequired[Cpu]
+    processes: NotRequired[list[float]]  # the median of each process; `qps` is over the rounds of all
+    processes_agree: NotRequired[float]  # share of the first one's answers that the others gave as well, at least
     warm_up: str  # what the untimed queries before were: validation, train, or own (none other were there)
 
 
@@ -96,6 +98,7 @@ class Single(TypedDict):
     compared: NotRequired[int]  # queries that both asked
     cpu: NotRequired[Cpu]
     repeat: NotRequired[Repeat]
+    processes: NotRequired[list[float]]  # the p50 of each process; the latencies above are over all of them
 
 
 class Batch(TypedDict):
@@ -105,6 +108,7 @@ class Batch(TypedDict):
     p50_ms: float  # of a whole batch
     p95_ms: float
     cpu: NotRequired[Cpu]
+    processes: NotRequired[list[float]]  # the median of each process; `qps` is over all of them, latencies of the first
     queries: int
 
 
@@ -135,12 +139,26 @@ class Server(TypedDict):
     repeat: NotRequired[Repeat]
 
 
+class Memory(TypedDict):
+    """Of a fresh process with nothing but this retriever: MB, the peak where the system tells it."""
+
+    host_before_mb: NotRequired[float]  # without the retriever
+    host_loaded_mb: NotRequired[float]
+    host_peak_mb: NotRequired[float]  # while it searched, one by one and all queries at once
+    device_before_mb: NotRequired[float]
+    device_loaded_mb: NotRequired[float]
+    device_peak_mb: NotRequired[float]
+    first_ms: float  # its first answer
+    queries: int
+
+
 class Speed(TypedDict):
     session: str  # rates compare within one session only
     offline: NotRequired[Offline]
     single: NotRequired[Single]
     batch: NotRequired[dict[str, Batch]]  # by size
     server: NotRequired[Server]
+    memory: NotRequired[Memory]
     noise: dict[str, Any]  # `others`: share of the machine that other processes took meanwhile; `noisy`: too much
 
 

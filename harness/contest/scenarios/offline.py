@@ -16,9 +16,16 @@ STABLE = 0.10  # two warm-up rates this close are stable
 
 
 def offline(
-    contestants: list[Contestant], questions: Questions, rng: np.random.Generator, rounds: int, cap_s: float
+    contestants: list[Contestant],
+    questions: Questions,
+    rng: np.random.Generator,
+    rounds: int,
+    cap_s: float,
+    processes: int = 1,
 ) -> None:
     """All queries in disjoint slices. A contestant too slow for `cap_s`, or with a limit, gets the first few of each.
+
+    `processes`: this is one of so many, which the runner sees to.
 
     Both get the first queries of the order that all share. One with a limit gets all queries up to it, untimed after
     `cap_s`, so that its answers don't depend on the machine's speed.
