@@ -18,7 +18,7 @@ class Offline(Settings):
 
     rounds: int = Field(5, ge=1, le=1000)
     cap_s: Seconds = 60.0
-    processes: int = Field(1, ge=1, le=100, description="that time the same contest one after the other, for rates")
+    processes: int = Field(1, ge=1, le=100, description="that time the same contest, one after the other")
 
     later: ClassVar[frozenset[str]] = frozenset({"processes"})
 
