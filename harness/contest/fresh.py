@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.contest import child, isolated
+from harness.contest.answers import taken
 from harness.contest.asking import Contestant, quartiles
 from harness.contest.builder import Builder
 from harness.contest.scenarios.single import latencies
@@ -127,8 +128,7 @@ def _add(contestant: Contestant, told: Told) -> None:
         here["qps"] = quartiles([*here["qps"]["rounds"], *there["qps"]["rounds"]])
     if told.ranking is not None:
         _, ours, theirs = np.intersect1d(contestant.queries, told.queries, return_indices=True)
-        rankings = ((contestant.ranking, ours), (told.ranking, theirs))
-        same = agreement(*(Ranking(each.ids[rows], each.scores[rows]) for each, rows in rankings))
+        same = agreement(taken(contestant.ranking, ours), taken(told.ranking, theirs))
         mine["offline"]["processes_agree"] = min(same, mine["offline"].get("processes_agree", 1.0))
     if told.ms:
         single = mine["single"]

@@ -62,7 +62,7 @@ def repeated(
         if sum(each.ms for each in (*second, *fresh)) > budget:
             break
     if first:
-        told["agree"] = agreement(*(_together(each[: len(second)]) for each in (first, second)))
+        told["agree"] = agreement(_together(first[: len(second)]), _together(second))
     if fresh:
         told["unseen"] = _fastest(fresh) / _fastest(second)
     else:

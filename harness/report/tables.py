@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -195,6 +195,7 @@ def columns(ks: Sequence[int], group: Sequence[Row] = (), session: str | None = 
     """
     several = any(each["data"] and each["data"].get("positives") for row in group for each in row.records)
     ends = (ks[0], ks[-1]) if ks else ()
+    shared = validity.common(group)
     aged = [(f"{age}hit@{k}", k == ks[0]) for k in ks for age in AGES]
 
     def number(name: str, *path: str, brief: bool = True) -> Column:
@@ -218,7 +219,7 @@ def columns(ks: Sequence[int], group: Sequence[Row] = (), session: str | None = 
         number("index s", "cost", "index_s"),
         Column("index", index_size),
         *[Column(f"{where} memory", partial(memory, where=where)) for where in memories(group)],
-        Column("note", lambda row: notes(row, session, group), words=True),
+        Column("note", lambda row: notes(row, session, shared), words=True),
     ]
 
 
@@ -286,9 +287,9 @@ def cells(row: Row, columns: Sequence[Column]) -> dict[str, str]:
     return {column.name: known.get(column.name, "") for column in columns}
 
 
-def notes(row: Row, session: str | None, group: Sequence[Row] = ()) -> str:
-    """What to know of a row; what is wrong with all rows of `group` alike stands below the table."""
-    found = validity.note(row, group)
+def notes(row: Row, session: str | None, shared: Collection[str] = ()) -> str:
+    """What to know of a row; the problems that all rows share stand below the table."""
+    found = validity.note(row, shared)
     if session is not None and any(each != session for each in row.sessions):
         found.append("timing reused")
     if len(row.seeds) > 1:

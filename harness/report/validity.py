@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from harness.score.validity import Problem, gravest, problems
@@ -31,8 +31,7 @@ def common(group: Sequence[Row]) -> set[str]:
     return set.intersection(*kinds) if len(kinds) > 1 else set()
 
 
-def note(row: Row, group: Sequence[Row]) -> list[str]:
-    shared = common(group)
+def note(row: Row, shared: Collection[str]) -> list[str]:
     own = [each for kind, each in worst(row).items() if kind not in shared]
     invalid = ", ".join(each.kind for each in own if each.invalid)
     return [*([f"INVALID: {invalid}"] if invalid else []), *(each.kind for each in own if not each.invalid)]

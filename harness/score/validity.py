@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from harness.store.record import Record
 
@@ -99,13 +98,18 @@ def _rounds(rates: list[float]) -> Iterator[Problem]:
         )
     half = len(rates) // 2
     drift = float(np.median(rates[-half:]) / np.median(rates[:half]) - 1)
-    if abs(drift) > DRIFT and abs(spearmanr(rates, range(len(rates)))[0]) >= TREND:
+    if abs(drift) > DRIFT and abs(_trend(rates)) >= TREND:
         yield Problem(
             "drift",
             abs(drift),
             f"the last rounds are {100 * abs(drift):.0f} % {'faster' if drift > 0 else 'slower'} than the first",
             "look for a clock that throttles, or memory that grows, and run it with more rounds",
         )
+
+
+def _trend(rates: list[float]) -> float:
+    """The rank correlation of rate and time."""
+    return float(np.corrcoef(np.argsort(np.argsort(rates)), np.arange(len(rates)))[0, 1])
 
 
 def _processes(offline: dict[str, Any]) -> Iterator[Problem]:
