@@ -88,11 +88,11 @@ class Questions:
     unseen: Contents | None = None  # new to everyone when `single` and `server` end: each takes its part
 
     def new(self, scenario: str) -> Contents | None:
-        """Its part of the unseen."""
+        """Its part of the unseen, in memory."""
         if self.unseen is None:
             return None
         half = len(self.unseen) // 2
-        return self.unseen[:half] if scenario == "single" else self.unseen[half:]
+        return in_memory(self.unseen[:half] if scenario == "single" else self.unseen[half:])
 
 
 def shuffled(questions: Questions) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.contest import guard
 from harness.contest.answers import checked, copied, joined
-from harness.contest.asking import Contestant, Questions, Single, in_memory, no_collection
+from harness.contest.asking import Contestant, Questions, Single, no_collection
 from harness.contract.dataset import Contents
 from harness.contract.retriever import Ranking
 from harness.machine import compute
@@ -41,24 +41,23 @@ def one_by_one(contestant: Contestant, ones: Sequence[tuple[int, Contents]], que
 def repeated(
     contestant: Contestant,
     ones: Sequence[tuple[int, Contents]],
-    scenario: str,
+    new: Contents | None,
     questions: Questions,
     cap_s: float,
     first: Sequence[Single] = (),
 ) -> dict[str, float]:
-    """`unseen`: how many times as fast as new queries, asked in turns; without such `speedup`, over the `first` time.
+    """`unseen`: how many times as fast as `new` queries, asked in turns; without such `speedup`, over the `first` time.
 
     The fastest of each are compared: whatever else the machine does makes a call slower, never faster.
     """
-    new, told = questions.new(scenario), dict[str, float]()
+    told: dict[str, float] = {}
     if new is None and not first:  # nothing to compare with
         return told
     budget, second, fresh = 1e3 * SHARE * cap_s, list[Single](), list[Single]()
-    unseen = in_memory(new) if new is not None else None
     for place, one in enumerate(ones[:AGAIN]):
         second += one_by_one(contestant, [one], questions)
-        if unseen is not None and place < len(unseen):
-            fresh += one_by_one(contestant, [(-1, unseen[place : place + 1])], questions)
+        if new is not None and place < len(new):
+            fresh += one_by_one(contestant, [(-1, new[place : place + 1])], questions)
         if sum(each.ms for each in (*second, *fresh)) > budget:
             break
     if first:

@@ -49,6 +49,7 @@ def server(
             with guarded(contestant):
                 own = contestant.speed["offline"]["qps"]["median"]
                 _note(contestant, load(contestant, rate or (share or 1.0) * own), share)
+    new = questions.new("server")
     for contestant in alive(contestants, rng):
         with guarded(contestant):
             found: dict[str, Any] = contestant.speed["server"]
@@ -61,7 +62,7 @@ def server(
                 kept = [each["rate"] for each in found["rates"] if _within(each, bound_ms)]
                 found |= {"bound_ms": bound_ms, "within_bound": max(kept, default=None)}
             found["rates"].sort(key=lambda each: each["rate"])
-            found["repeat"] = repeated(contestant, ones, "server", questions, cap_s)
+            found["repeat"] = repeated(contestant, ones, new, questions, cap_s)
 
 
 def _note(contestant: Contestant, found: dict[str, Any], share: float | None = None) -> None:

@@ -29,6 +29,7 @@ def single(
             if not enough and sum(one.ms for one in contestant.singles) < cap_s * 1e3:
                 with guarded(contestant):
                     contestant.singles += one_by_one(contestant, ones[start : start + BLOCK], questions)
+    new = questions.new("single")
     for contestant in alive(contestants, rng):
         with guarded(contestant):
             found = contestant.singles
@@ -36,7 +37,7 @@ def single(
                 **latencies([one.ms for one in found]),
                 "queries": len(found),
                 "cpu": cores([one.cpu_ms / 1e3 for one in found], [one.ms / 1e3 for one in found]),
-                "repeat": repeated(contestant, ones, "single", questions, cap_s, first=found),
+                "repeat": repeated(contestant, ones, new, questions, cap_s, first=found),
             }
 
 
