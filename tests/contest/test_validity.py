@@ -100,6 +100,9 @@ class Spawning(Honest):
         [each.join() for each in threads]
         return super().search(queries, k)
 
+    def answer(self, text, among):
+        return np.arange(self.count)
+
 
 class Waking(Honest):
     def search(self, queries, k):
