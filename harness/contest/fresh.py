@@ -24,7 +24,7 @@ from harness.score.agreement import agreement
 from harness.suite.spec import Cell, Suite
 
 ALONE = ("memory",)  # scenarios that are a process's only one
-ONCE = ("server",)  # told by the first process alone: its rates are shares of that one's
+ONCE = ("server",)  # timed by the first process alone: its loads are shares of that one's rate
 Scenarios = Mapping[str, Mapping[str, Any]]
 
 
@@ -38,7 +38,7 @@ class Job(NamedTuple):
     compute: compute.Compute
 
 
-class Told(NamedTuple):
+class Measured(NamedTuple):
     """What came of a contestant in another process."""
 
     failure: str | None
@@ -72,16 +72,17 @@ def ask(
         (answer,) = child.answers("harness.contest.fresh:work", [job], suite.limit_s, "; raise the suite's `limit_s`")
         if answer.failure is not None:
             raise (answer.raised or isolated.Failed)(answer.failure)
-        found, heard = answer.value
-        noise = max(noise, heard, key=lambda each: each["others"] or 0.0)
-        for (_, contestant), told in zip(members, found, strict=True):
-            contestant.failure = told.failure
-            if told.failure is None:
-                _add(contestant, told)
+        found, theirs = answer.value
+        if scenarios is again:  # what is alone isn't timed
+            noise = max(noise, theirs, key=lambda each: each["others"] or 0.0)
+        for (_, contestant), measured in zip(members, found, strict=True):
+            contestant.failure = measured.failure
+            if measured.failure is None:
+                _add(contestant, measured)
     return noise
 
 
-def work(job: Job) -> tuple[list[Told], dict[str, Any]]:
+def work(job: Job) -> tuple[list[Measured], dict[str, Any]]:
     """In the child."""
     from harness.contest.questions import questions
     from harness.contest.task import open_task
@@ -106,7 +107,7 @@ def work(job: Job) -> tuple[list[Told], dict[str, Any]]:
     contest(contestants, asked, job.scenarios)
     noise = environment.noise(quiet, environment.busy())
     return [
-        Told(
+        Measured(
             each.failure,
             each.speed,
             [one.ms for one in each.singles],
@@ -117,23 +118,23 @@ def work(job: Job) -> tuple[list[Told], dict[str, Any]]:
     ], noise
 
 
-def _add(contestant: Contestant, told: Told) -> None:
+def _add(contestant: Contestant, other: Measured) -> None:
     """Rates and latencies are over all processes; each process's median is kept beside them."""
     mine = contestant.speed
     for name in ALONE:
-        if name in told.speed:
-            mine[name] = told.speed[name]
-    for here, there in _rated(mine, told.speed):
+        if name in other.speed:
+            mine[name] = other.speed[name]
+    for here, there in _rated(mine, other.speed):
         here.setdefault("processes", [here["qps"]["median"]]).append(there["qps"]["median"])
         here["qps"] = quartiles([*here["qps"]["rounds"], *there["qps"]["rounds"]])
-    if told.ranking is not None:
-        _, ours, theirs = np.intersect1d(contestant.queries, told.queries, return_indices=True)
-        same = agreement(taken(contestant.ranking, ours), taken(told.ranking, theirs))
+    if other.ranking is not None:
+        _, ours, theirs = np.intersect1d(contestant.queries, other.queries, return_indices=True)
+        same = agreement(taken(contestant.ranking, ours), taken(other.ranking, theirs))
         mine["offline"]["processes_agree"] = min(same, mine["offline"].get("processes_agree", 1.0))
-    if told.ms:
+    if other.ms:
         single = mine["single"]
-        single.setdefault("processes", [single["p50_ms"]]).append(told.speed["single"]["p50_ms"])
-        contestant.ms += told.ms
+        single.setdefault("processes", [single["p50_ms"]]).append(other.speed["single"]["p50_ms"])
+        contestant.ms += other.ms
         single |= latencies([*(one.ms for one in contestant.singles), *contestant.ms])
 
 

@@ -50,9 +50,9 @@ def repeated(
 
     The fastest of each are compared: whatever else the machine does makes a call slower, never faster.
     """
-    told: dict[str, float] = {}
+    found: dict[str, float] = {}
     if new is None and not first:  # nothing to compare with
-        return told
+        return found
     budget, second, fresh = 1e3 * SHARE * cap_s, list[Single](), list[Single]()
     for place, one in enumerate(ones[:AGAIN]):
         second += one_by_one(contestant, [one], questions)
@@ -61,12 +61,12 @@ def repeated(
         if sum(each.ms for each in (*second, *fresh)) > budget:
             break
     if first:
-        told["agree"] = agreement(_together(first[: len(second)]), _together(second))
+        found["agree"] = agreement(_together(first[: len(second)]), _together(second))
     if fresh:
-        told["unseen"] = _fastest(fresh) / _fastest(second)
+        found["unseen"] = _fastest(fresh) / _fastest(second)
     else:
-        told["speedup"] = _fastest(first[: len(second)]) / _fastest(second)
-    return told
+        found["speedup"] = _fastest(first[: len(second)]) / _fastest(second)
+    return found
 
 
 def _fastest(singles: Sequence[Single]) -> float:

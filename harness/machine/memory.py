@@ -52,7 +52,7 @@ def reset_peak() -> bool:
 
 
 def peak(known: bool) -> dict[str, float]:
-    """MB at most since `reset_peak`, which told whether it is `known`."""
+    """MB at most since `reset_peak`, which says whether it is `known`."""
     cuda = _cuda()
     host = {"host": _memory("VmHWM")} if known else {}
     return {**host, "device": cuda.max_memory_allocated() / 2**20} if cuda else host

@@ -43,11 +43,11 @@ def lines(group: Sequence[Row]) -> list[str]:
     for row in group:
         for kind, problem in worst(row).items():
             by_kind.setdefault(kind, []).append((row.retriever, problem))
-    shared, told = common(group), []
+    shared, texts = common(group), list[str]()
     for kind, members in by_kind.items():
         name, most = max(members, key=lambda each: each[1].size)
         alike = all(problem.found == most.found for _, problem in members)
         who = "all" if kind in shared else ", ".join(name for name, _ in members)
         found = most.found if alike else f"at worst ({name}) {most.found}"
-        told.append(f"{'INVALID: ' if most.invalid else ''}{kind} ({who}): {found}; {most.remedy}")
-    return told
+        texts.append(f"{'INVALID: ' if most.invalid else ''}{kind} ({who}): {found}; {most.remedy}")
+    return texts

@@ -21,7 +21,7 @@ def memory(contestants: list[Contestant], questions: Questions, rng: np.random.G
                 for place in range(len(order))
             ]
             ask(contestant, order, asked, questions)
-            told = contestant.speed.setdefault("memory", {})
+            found = contestant.speed.setdefault("memory", {})
             for name, most in machine.peak(known).items():
-                told[f"{name}_peak_mb"] = told.get(f"{name}_loaded_mb", start[name]) + max(0.0, most - start[name])
-            told |= {"first_ms": 1e3 * ones[0].seconds, "queries": len(order)}
+                found[f"{name}_peak_mb"] = found.get(f"{name}_loaded_mb", start[name]) + max(0.0, most - start[name])
+            found |= {"first_ms": 1e3 * ones[0].seconds, "queries": len(order)}
