@@ -69,8 +69,8 @@ class Repeat(TypedDict):
     """Queries asked again, one by one."""
 
     agree: NotRequired[float]  # share of equal answers
-    unseen: NotRequired[float]  # over the fastest that was never asked before: above 1, something is cached
-    speedup: NotRequired[float]  # where there was none such: over the fastest of the first time
+    unseen: NotRequired[float]  # ms of the fastest query never asked before, over their median: above 1, a cache
+    speedup: NotRequired[float]  # where there was none such: the same, with the first time that these were asked
 
 
 class Offline(TypedDict):

@@ -220,7 +220,7 @@ def test_a_cache_shows_one_by_one_too() -> None:
     new = replace(questions(), unseen=texts([f"new {number}" for number in range(40)]))
     for asked, how in ((questions(), "speedup"), (new, "unseen")):
         cache, honest = run(settings, asked, cache=Remembering(seconds=0.002), honest=Scripted(seconds=0.002))
-        assert cache.speed["single"]["repeat"][how] > 5 and 0.5 < honest.speed["single"]["repeat"][how] < 1.5
+        assert cache.speed["single"]["repeat"][how] > 5 and honest.speed["single"]["repeat"][how] < 1.5
         assert cache.speed["single"]["repeat"].keys() == {how, "agree"}
 
 

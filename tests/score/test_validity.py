@@ -100,6 +100,14 @@ def test_a_jump_that_the_rounds_themselves_show_is_no_cache() -> None:
     assert kinds(found) == []
 
 
+def test_on_a_busy_machine_one_repeated_slice_takes_more_to_accuse() -> None:
+    found = changed("offline.repeat", {"agree": 1.0, "speedup": 2.0})
+    found["speed"]["noise"] = {"others": 0.8, "noisy": True}
+    assert kinds(found) == ["noise"]
+    found["speed"]["offline"]["repeat"]["speedup"] = 4.0
+    assert kinds(found) == ["noise", "cache"]
+
+
 def test_controls_are_not_judged() -> None:
     assert problems({**changed("single.queries", 1), "paradigm": "control"}) == []
 
