@@ -87,15 +87,15 @@ class Stalling(Honest):
 
 
 class Spawning(Honest):
-    "For batches, and many, so that they get their share of a busy machine: numpy's products release Python's lock."
+    "For large batches, and many: numpy's products release Python's lock."
 
     def search(self, queries, k):
         def work():
             table = np.ones((300, 300), np.float32)
-            for _ in range(16 * (len(queries) > 8)):
+            for _ in range(16 * (len(queries) > 32)):
                 table @ table
 
-        threads = [threading.Thread(target=work) for _ in range(24 * (len(queries) > 8))]
+        threads = [threading.Thread(target=work) for _ in range(24 * (len(queries) > 32))]
         [each.start() for each in threads]
         [each.join() for each in threads]
         return super().search(queries, k)
