@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from runs import harness, records
 
 ACCUSED = {"cache", "answers differ", "too many threads", "stall", "slow first answer"}  # whatever else a machine does
-CORES = len(os.sched_getaffinity(0))
 
 MODULE = """\
 import sys
@@ -96,9 +94,15 @@ class Spawning(Honest):
                 table @ table
 
         threads = [threading.Thread(target=work) for _ in range(24 * (len(queries) > 32))]
+        cpu, clock = time.process_time(), time.perf_counter()
         [each.start() for each in threads]
         [each.join() for each in threads]
-        return super().search(queries, k)
+        found = super().search(queries, k)
+        spent = time.perf_counter() - clock
+        if len(queries) == 60:  # a round: how many cores the machine lent it
+            with open(__file__ + ".cores", "a") as stream:
+                print((time.process_time() - cpu) / spent if spent > 0.06 else 0, file=stream)
+        return found
 
     def answer(self, text, among):
         return np.arange(self.count)
@@ -156,9 +160,8 @@ def notes(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", WANTED)
 def test_each_is_marked_for_what_it_does_and_nothing_else(doubtful: Path, name: str) -> None:
-    noise = records(doubtful / "out")[f"sounds_test_text-audio.{name}.0"]["speed"]["noise"]["others"]
-    if name == "spawning" and (CORES < 2 or noise > 0.6):
-        pytest.skip("there is no second core to be had")
+    if name == "spawning" and max(map(float, (doubtful / "theirs.py.cores").read_text().split())) < 1.3:
+        pytest.skip("there was no second core to be had")
     said = {word for word in ACCUSED if word in notes(doubtful)[name]}
     assert said == ({WANTED[name]} - {""})
     assert ("INVALID" in notes(doubtful)[name]) or name in ("honest", "waking")
