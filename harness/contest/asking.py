@@ -23,6 +23,7 @@ from harness.contract.problems import BadInput
 from harness.contract.retriever import Ranking, Retriever
 from harness.machine import compute, interruption
 
+SPAN_S = 0.05  # of a span whose CPU time tells how many cores it had
 ORDER = 20_240  # seeds the order in which queries are asked
 
 
@@ -36,10 +37,12 @@ class Contestant:
     failure: str | None = None  # the traceback; from then on it is out
     per_round: int = 0  # queries a round: fewer than the slice holds when it is slow
     rounds: list[Round] = field(default_factory=list)
+    first: dict[str, float] = field(default_factory=dict)  # its very first answer, and the next
     untimed: list[Round] = field(default_factory=list)  # what is left of its `limit` when `cap_s` is over
     speed: dict[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     singles: list[Single] = field(default_factory=list)
+    ms: list[float] = field(default_factory=list)  # of single queries in other processes
     changed: dict[str, None] = field(default_factory=dict)  # shared settings that it changed
     details: Mapping[str, Any] = field(default_factory=dict)  # of its instruments
 
@@ -61,6 +64,7 @@ class Round:
     ranking: Ranking
     seconds: float
     stages: Mapping[str, float]
+    cpu: float  # seconds, of all threads of this process
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,12 @@ class Single:
     query: int
     ranking: Ranking
     ms: float
+    cpu_ms: float
 
 
 @dataclass(frozen=True)
 class Questions:
-    """What a contest asks: the queries that count, and others to warm up with."""
+    """What a contest asks: the queries that count, others to warm up with, and some that are asked last of all."""
 
     queries: Contents
     warm: Contents
@@ -80,6 +85,14 @@ class Questions:
     gallery: int
     k: int
     seed: int
+    unseen: Contents | None = None  # new to everyone when `single` and `server` end: each takes its part
+
+    def new(self, scenario: str) -> Contents | None:
+        """Its part of the unseen, in memory."""
+        if self.unseen is None:
+            return None
+        half = len(self.unseen) // 2
+        return in_memory(self.unseen[:half] if scenario == "single" else self.unseen[half:])
 
 
 def shuffled(questions: Questions) -> np.ndarray:
@@ -135,16 +148,30 @@ def in_memory(contents: Contents) -> Contents:
 
 def qps(rounds: Sequence[Round]) -> dict[str, Any]:
     """Queries a second: each round's, and their quartiles."""
-    rates = np.array([len(each.queries) / each.seconds for each in rounds])
+    return quartiles([len(each.queries) / each.seconds for each in rounds])
+
+
+def quartiles(rates: list[float]) -> dict[str, Any]:
     q25, median, q75 = np.percentile(rates, [25, 50, 75])
-    return {"median": float(median), "q25": float(q25), "q75": float(q75), "rounds": rates.tolist()}
+    return {"median": float(median), "q25": float(q25), "q75": float(q75), "rounds": rates}
+
+
+def cores(cpu: Sequence[float], seconds: Sequence[float]) -> dict[str, float]:
+    """CPU seconds a second of timed spans, beside the threads that are settled for the scenario.
+
+    Of all of them, or of one that is long enough: a busy machine may have lent a second core to that one alone.
+    """
+    spans = [(sum(cpu), sum(seconds)), *((used, taken) for used, taken in zip(cpu, seconds, strict=True))]
+    most = max(used / max(taken, 1e-9) for used, taken in spans if taken >= SPAN_S or taken == spans[0][1])
+    return {"cores": most, "threads": compute.threads_in_use(), "seconds": spans[0][1]}
 
 
 def ask(contestant: Contestant, positions: np.ndarray, queries: Contents, questions: Questions) -> Round:
     compute.take_stages()
     with guard.kept(contestant.name, contestant.changed), no_collection():
-        begun = time.perf_counter()
+        before, begun = time.process_time(), time.perf_counter()
         answer = contestant.retriever.search(queries, questions.k)
         seconds = time.perf_counter() - begun
+        cpu = time.process_time() - before
     ranking = checked(copied(answer), questions.gallery, (len(queries), questions.k))
-    return Round(positions, ranking, seconds, compute.take_stages())
+    return Round(positions, ranking, seconds, compute.take_stages(), cpu)

@@ -8,48 +8,25 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
-from harness.contest import guard, isolated, preview
-from harness.contest.asking import Contestant, Questions
+from harness.contest import fresh, guard, isolated, preview
+from harness.contest.asking import Contestant
 from harness.contest.builder import Builder
+from harness.contest.questions import questions
+from harness.contest.recording import Session, give_up, succeed
 from harness.contest.task import Task, write_page
 from harness.contest.timing import contest
 from harness.contract.dataset import Links, Unavailable
 from harness.contract.problems import BadInput, last_line
-from harness.contract.retriever import Footprint
 from harness.machine import disk, interruption
 from harness.machine.progress import say
-from harness.score.scoring import broken_control, chance, score
-from harness.store import record
-from harness.store.artifacts import Frame, Store
+from harness.score.scoring import broken_control
+from harness.store.artifacts import Frame
 from harness.store.record import Record
-from harness.store.run_folder import RunFolder, cell_name
+from harness.store.run_folder import cell_name
 from harness.suite import sources
-from harness.suite.spec import Cell, Suite
-
-LEAST_DEPTH = 10  # MRR@10, mAP@10 and nDCG@10 need ten answers
-
-
-@dataclass(frozen=True)
-class Session:
-    """One call of `run`: what all its records have in common."""
-
-    id: str
-    suite: Suite
-    folder: RunFolder
-    store: Store
-    data: Path
-    environment: dict[str, Any]
-    fresh: bool = False
-    fails: Mapping[str, str] = field(default_factory=dict)  # by digest: components that can't be run, as `checks` found
-
-    @property
-    def depth(self) -> int:
-        return max(LEAST_DEPTH, *self.suite.k)
+from harness.suite.spec import Cell
 
 
 @dataclass(frozen=True)
@@ -100,7 +77,7 @@ def _refuse(session: Session, cells: list[Cell]) -> tuple[int, list[Cell]]:
             kept += 1
         else:
             say(f"  {cell.retriever.name}: failed: {reason}")
-            _give_up(session, [cell], "failed", reason)
+            give_up(session, [cell], "failed", reason)
     return kept, others
 
 
@@ -114,17 +91,17 @@ def _contest(session: Session, builder: Builder, cells: list[Cell]) -> int:
             task = replace(task, leaks=builder.leaks(spec.dataset, spec.part))
     except Unavailable as reason:
         say(f"  unavailable: {reason}")
-        _give_up(session, cells, "unavailable", str(reason))
+        give_up(session, cells, "unavailable", str(reason))
         return 0
     except BadInput as reason:
         say(f"  failed: {reason}")
-        _give_up(session, cells, "failed", str(reason))
+        give_up(session, cells, "failed", str(reason))
         return 0
     except BaseException as error:
         interruption.let_pass(error)
         disk.end_if_full(session.store.root, spec.name, error)
         say(f"  failed: {last_line(traceback.format_exc(limit=-1))}")
-        _give_up(session, cells, "failed", traceback.format_exc())
+        give_up(session, cells, "failed", traceback.format_exc())
         return 0
     for cell in (cell for cell in cells if cell.sources and cell not in done):
         changed = sources.changed(session.folder.record(cell.file) or {}, cell.sources)
@@ -171,16 +148,16 @@ def _prepare(session: Session, builder: Builder, task: Task, cells: list[Cell]) 
             details = builder.details(cell)
         except Unavailable as reason:
             say(f"  {cell.retriever.name}: unavailable: {reason}")
-            _give_up(session, [cell], "unavailable", str(reason), task)
+            give_up(session, [cell], "unavailable", str(reason), task)
             continue
         except (BadInput, isolated.Failed) as reason:
             say(f"  {cell.retriever.name}: failed: {last_line(str(reason))}")
-            _give_up(session, [cell], "failed", str(reason), task)
+            give_up(session, [cell], "failed", str(reason), task)
             continue
         except BaseException as error:
             interruption.let_pass(error)
             say(f"  {cell.retriever.name}: failed: {last_line(traceback.format_exc())}")
-            _give_up(session, [cell], "failed", traceback.format_exc(), task)
+            give_up(session, [cell], "failed", traceback.format_exc(), task)
             continue
         cost = sum(sum(entry["seconds"].values()) for entry in book.used.values())
         say(f"  {cell.retriever.name}: ready in {time.monotonic() - begun:.1f} s (its preparation cost {cost:.1f} s)")
@@ -204,151 +181,24 @@ def _measure(session: Session, builder: Builder, task: Task, ready: list[tuple[C
 
     say(f"  timing {len(ready)} contestants")
     try:
-        questions = _questions(session, builder, task, [cell for cell, _, _ in ready])
+        asked = questions(builder, task, [cell for cell, _, _ in ready], session.depth)
         before = environment.busy()
-        contest([contestant for _, contestant, _ in ready], questions, session.suite.scenarios)
+        contest([contestant for _, contestant, _ in ready], asked, fresh.shared(session.suite.scenarios))
         noise = environment.noise(before, environment.busy())
+        noise = fresh.ask([each[:2] for each in ready], session.suite, builder, session.depth, noise)
         write_page(session.folder.task_path(task.name), task)
     except BaseException as error:  # a query that can't be read, e.g. a file that broke meanwhile
         interruption.let_pass(error)
         say(f"  failed: {last_line(traceback.format_exc())}")
-        _give_up(session, [cell for cell, _, _ in ready], "failed", traceback.format_exc(), task)
+        give_up(session, [cell for cell, _, _ in ready], "failed", traceback.format_exc(), task)
         return
     for cell, contestant, book in ready:
         if contestant.failure is None:
             try:
-                _succeed(session, cell, task, contestant, book, noise)
+                succeed(session, cell, task, contestant, book, noise)
             except BaseException as error:  # odd counts or sizes: only this cell fails
                 interruption.let_pass(error)
                 contestant.failure = traceback.format_exc()
         if contestant.failure is not None:
             say(f"  {cell.retriever.name}: failed: {last_line(contestant.failure)}")
-            _give_up(session, [cell], "failed", contestant.failure, task)
-
-
-def _questions(session: Session, builder: Builder, task: Task, cells: list[Cell]) -> Questions:
-    """Other queries to warm up with: validation's, else train's, else the task's own.
-
-    The task's own also where an encoder, or one that encodes media for it, knows no others.
-    """
-    cell, text = cells[0], task.queries.modality == "text"
-    used = [part for each in cells if each.encoder for part in ([each.encoder] if text else each.encoder.parts())]
-    if any(part.entry.closed for part in used):
-        return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
-    train, validation = builder.pairs(cell.task.dataset, cell.task.direction)
-    for name, pairs in (("validation", validation), ("train", train)):
-        if len(pairs.queries) and name != cell.task.split:  # the task's own split would be known already
-            return Questions(task.queries, pairs.queries[:1000], name, task.items, session.depth, cell.seed)
-    return Questions(task.queries, task.queries[:64], "own", task.items, session.depth, cell.seed)
-
-
-def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: str | None) -> Record:
-    component = cell.retriever.component
-    data: Any = None
-    if task is not None:
-        data = {
-            "modality": task.modality,
-            "generated": task.generated,
-            "items": task.items,
-            "queries": len(task.queries),
-            "dropped": len(task.dropped),
-            "digest": task.digest,
-            "ceiling": task.ceiling,
-            "chance": chance(task.links, session.suite.k, task.items),
-            "sampled_queries": None,
-        }
-        if len(task.links.targets) > len(task.queries):
-            data["positives"] = len(task.links.targets) / len(task.queries)
-        if task.leaks:
-            data["leaks"] = dict(task.leaks)
-        if task.added:
-            data["added"] = task.added
-        if task.expected is not None:
-            data |= {"present": task.media, "expected": task.expected}
-        if task.layout:
-            data["layout"] = task.layout
-    instruments = {"encoder": cell.encoder, "captioner": cell.captioner}
-    base: Record = {
-        "schema_version": record.SCHEMA_VERSION,
-        "suite": session.suite.name,
-        "task": cell.task.name,
-        "dataset": cell.task.dataset.name,
-        "retriever": cell.retriever.name,
-        "paradigm": component.entry.paradigm,
-        "seed": cell.seed,
-        "status": status,
-        "reason": reason,
-        "data": data,
-        "metrics": {},
-        "speed": None,
-        "cost": None,
-        "counts": {},
-        "config": {
-            "retriever": component.config | ({"queries": component.queries} if component.queries else {}),
-            "dataset": cell.task.dataset.config,
-            **{name: used.config for name, used in instruments.items() if used},
-        },
-        "environment": session.environment,
-        "key": session.suite.key(cell),
-        "rankings": None,
-        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-    if cell.sources:
-        base["sources"] = cell.sources
-    return base
-
-
-def _give_up(session: Session, cells: list[Cell], status: str, reason: str, task: Task | None = None) -> None:
-    for cell in cells:
-        record.save(session.folder.record_path(cell.file), _base(session, cell, task, status, reason))
-
-
-def _succeed(
-    session: Session, cell: Cell, task: Task, contestant: Contestant, book: Frame, noise: dict[str, Any]
-) -> None:
-    ranking, asked = contestant.ranking, contestant.queries
-    written = _base(session, cell, task, "ok", None)
-    if written["data"] and len(asked) < len(task.queries):
-        written["data"]["sampled_queries"] = len(asked)
-        if contestant.limit is None:
-            say(
-                f"  {contestant.name}: too slow for cap_s: on this machine it was asked {len(asked):,} of "
-                f"{len(task.queries):,} queries; `queries: N` beside it in the suite asks it the same N everywhere"
-            )
-    links, cluster = task.links.take(asked), task.cluster[asked]
-    written["metrics"] = score(ranking.ids, links, cluster, session.suite.k, task.items, task.added)
-    written["speed"] = {"session": session.id, **contestant.speed, "noise": noise}  # type: ignore[typeddict-item]
-    with guard.kept(contestant.name, contestant.changed):
-        footprint = Footprint(*contestant.retriever.footprint())
-        details = {**contestant.details, **contestant.retriever.details()}
-    written["cost"] = _cost(book, footprint)
-    written["counts"] = dict(contestant.counts)
-    if contestant.changed:
-        written["changed"] = list(contestant.changed)
-    if details:
-        written["details"] = details
-    written["rankings"] = session.folder.write_ranking(cell.file, ranking, asked)
-    record.save(session.folder.record_path(cell.file), written)
-    problem = broken_control(written, links)
-    if problem:
-        say(f"  BROKEN: {problem}")
-
-
-def _cost(book: Frame, footprint: Footprint) -> Any:
-    artifacts = {}
-    for digest, entry in book.used.items():
-        name = f"{entry['kind']} {entry['label']}"
-        artifacts[name if name not in artifacts else f"{name} {digest[:8]}"] = {
-            "s": sum(entry["seconds"].values()),
-            "peak_mb": entry["peak_mb"],
-            "phase": ", ".join(sorted(entry["seconds"])),
-            "digest": digest,
-        }
-    return {
-        "fit_s": sum(entry["seconds"].get("fit", 0.0) for entry in book.used.values()),
-        "index_s": sum(entry["seconds"].get("index", 0.0) for entry in book.used.values()),
-        "artifacts": artifacts,
-        "index_bytes": footprint.index_bytes,
-        "constant_bytes": footprint.constant_bytes,
-        "parameters": footprint.parameters,
-    }
+            give_up(session, [cell], "failed", contestant.failure, task)

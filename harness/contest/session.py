@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 from harness import report
-from harness.contest.runner import Outcome, Session, run
+from harness.contest.recording import Session
+from harness.contest.runner import Outcome, run
 from harness.contract.problems import BadInput
 from harness.machine import compute, environment, files, memory
 from harness.machine.progress import say

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.contest.answers import joined
+from harness.contest.answers import joined, taken
 from harness.contest.asking import Contestant, Questions, collected, guarded
 from harness.contest.scenarios import SCENARIOS
-from harness.contract.retriever import Ranking
 from harness.machine import compute
 from harness.score.agreement import agreement
 
@@ -44,5 +43,4 @@ def _compare(contestant: Contestant) -> None:
     shared, _, rows = np.intersect1d(list(ones), contestant.queries if contestant.rounds else [], return_indices=True)
     if contestant.failure is None and len(shared):
         alone, together = joined([ones[query] for query in shared.tolist()], shared), contestant.ranking
-        at_once = Ranking(together.ids[rows], together.scores[rows])
-        contestant.speed["single"] |= {"agree": agreement(at_once, alone), "compared": len(shared)}
+        contestant.speed["single"] |= {"agree": agreement(taken(together, rows), alone), "compared": len(shared)}

@@ -34,6 +34,12 @@ class Settings(BaseModel):
             "ask another dataset"
         )
 
+    @classmethod
+    def digested(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Of given settings those that shape digests."""
+        fields = cls.model_fields
+        return {key: value for key, value in given.items() if key not in cls.later or value != fields[key].default}
+
     def wants(self) -> Mapping[str, str]:
         """What each of `Entry.needs` must offer, by name."""
         return {}

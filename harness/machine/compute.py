@@ -5,12 +5,14 @@ What a machine is fast in is measured when a run begins, by `contest.calibration
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -132,6 +134,16 @@ def _set_threads(count: int) -> None:
     torch.set_num_threads(count)
     if "faiss" in sys.modules:
         sys.modules["faiss"].omp_set_num_threads(count)
+    for blas in blas_libraries():
+        blas.scipy_openblas_set_num_threads64_(count)
+
+
+def blas_libraries() -> list[Any]:
+    """OpenBLAS as numpy bundles it. Its environment variable counts only before numpy is imported, which it may be."""
+    numpy = sys.modules.get("numpy")
+    folder = Path(numpy.__file__ or "").parents[1] / "numpy.libs" if numpy else None
+    found = [ctypes.CDLL(str(path)) for path in folder.glob("libscipy_openblas64*")] if folder else []
+    return [library for library in found if hasattr(library, "scipy_openblas_set_num_threads64_")]
 
 
 @contextmanager

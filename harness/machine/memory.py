@@ -1,6 +1,7 @@
-"""The peak of this process's memory, in all and while an artifact is built, where the system can reset its mark.
+"""The peak of this process's memory, where the system can reset its mark.
 
-Called by the store, which books it with every artifact, and at the end of a run.
+While an artifact is built: called by the store, which books it. While a contestant searches: called by the contest. In
+all: called at the end of a run.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import ctypes
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 _highest = 0.0  # before the mark was last reset
 
@@ -36,6 +37,38 @@ class Memory:
         if self.around:
             self.around[-1].peak = max(self.around[-1].peak, self.risen())
         _reset_mark()
+
+
+def in_use() -> dict[str, float]:
+    """MB that this process holds now on host and device. What the system doesn't tell is left out."""
+    _trim()
+    resident, cuda = _memory("VmRSS"), _cuda()
+    host = {"host": resident} if resident else {}
+    return {**host, "device": cuda.memory_allocated() / 2**20} if cuda else host
+
+
+def reset_peak() -> bool:
+    """From now on `peak` is of what comes; whether it can be had on the host."""
+    if cuda := _cuda():
+        cuda.reset_peak_memory_stats()
+    return _reset_mark()
+
+
+def peak(known: bool) -> dict[str, float]:
+    """MB at most since `reset_peak`, which says whether it is `known`."""
+    cuda = _cuda()
+    host = {"host": _memory("VmHWM")} if known else {}
+    return {**host, "device": cuda.max_memory_allocated() / 2**20} if cuda else host
+
+
+def _cuda() -> Any:
+    from harness.machine import compute
+
+    if compute.current().device != "cuda":
+        return None
+    import torch
+
+    return torch.cuda
 
 
 def _trim() -> None:

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from harness.machine import escaping, files
 from harness.machine.escaping import line
-from harness.report import costs, equal_recall, folds, paired, published, scaling, tables
+from harness.report import costs, equal_recall, folds, paired, published, scaling, tables, validity
 from harness.store.record import Record
 from harness.store.run_folder import RunFolder
 
@@ -76,8 +76,7 @@ def show(
             console.print(table)
         for names_of, status, reason in tables.left_out(group):
             console.print(f"  {line(', '.join(names_of))}: {line(status)}: {line(reason)}", soft_wrap=True)
-        note = tables.sessions_note(group)
-        if note:
+        for note in (*filter(None, [tables.sessions_note(group)]), *validity.lines(group)):
             console.print(f"  {line(note)}", soft_wrap=True)
     if any(row.records for row in rows):
         console.print("\n" + tables.FOOT, style="dim", soft_wrap=True)

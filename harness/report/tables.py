@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from harness.contract.dataset import Links
 from harness.machine import escaping
+from harness.report import validity
 from harness.score.scoring import score
 from harness.store.record import Metric, Record
 from harness.store.run_folder import RunFolder, cell_name
@@ -167,6 +169,19 @@ def index_size(row: Row) -> str:
     return size(growing) + (f" + {size(constant)}" if constant > 0.01 * (growing or 0.0) else "")
 
 
+def memories(group: Sequence[Row]) -> list[str]:
+    """Where memory was measured: host, device."""
+    keys = {key for row in group for each in row.records for key in _inside(each, ("speed", "memory")) or ()}
+    return [where for where in ("host", "device") if f"{where}_loaded_mb" in keys]
+
+
+def memory(row: Row, where: str) -> str:
+    """What loading took, and the most at a time while searching, beyond what the process had before."""
+    names = [f"{where}_{state}_mb" for state in ("before", "loaded", "peak")]
+    before, *held = (row.mean("speed", "memory", name) for name in names)
+    return ", ".join("–" if each is None or before is None else size(2**20 * (each - before)) for each in held)
+
+
 AGES = ("old ", "added ")  # candidates indexed from the start, and those that came later
 ALIKE = 0.99  # share of answers that may be expected to be the same one by one and in a batch
 
@@ -185,6 +200,7 @@ def columns(ks: Sequence[int], group: Sequence[Row] = (), session: str | None = 
     """
     several = any(each["data"] and each["data"].get("positives") for row in group for each in row.records)
     ends = (ks[0], ks[-1]) if ks else ()
+    shared = validity.common(group)
     aged = [(f"{age}hit@{k}", k == ks[0]) for k in ks for age in AGES]
 
     def number(name: str, *path: str, brief: bool = True) -> Column:
@@ -207,7 +223,8 @@ def columns(ks: Sequence[int], group: Sequence[Row] = (), session: str | None = 
         number("fit s", "cost", "fit_s"),
         number("index s", "cost", "index_s"),
         Column("index", index_size),
-        Column("note", lambda row: notes(row, session), words=True),
+        *[Column(f"{where} memory", partial(memory, where=where)) for where in memories(group)],
+        Column("note", lambda row: notes(row, session, shared), words=True),
     ]
 
 
@@ -275,21 +292,15 @@ def cells(row: Row, columns: Sequence[Column]) -> dict[str, str]:
     return {column.name: known.get(column.name, "") for column in columns}
 
 
-def notes(row: Row, session: str | None) -> str:
-    found = []
+def notes(row: Row, session: str | None, shared: Collection[str] = ()) -> str:
+    """What to know of a row; the problems that all rows share stand below the table."""
+    found = validity.note(row, shared)
     if session is not None and any(each != session for each in row.sessions):
         found.append("timing reused")
-    if any(_inside(each, ("speed", "noise", "noisy")) for each in row.records):
-        found.append("noisy")
     if len(row.seeds) > 1:
         found.append(f"{len(row.seeds)} seeds")
     if row.asked is not None and not all(each["config"]["retriever"].get("queries") for each in row.records):
         found.append("too slow for all queries within cap_s")
-    agree = min((_inside(each, ("speed", "offline", "repeat", "agree")) or 0.0 for each in row.records), default=1.0)
-    if any("offline" in (each["speed"] or {}) for each in row.records) and agree < 1.0:
-        found.append(f"repeated answers differ ({100 * (1 - agree):.1f} %)")
-    if any((_inside(each, ("speed", "offline", "repeat", "speedup")) or 0) > 3 for each in row.records):
-        found.append("faster when repeated: caches?")
     alone = [_inside(each, ("speed", "single", "agree")) for each in row.records]
     same = min((share for share in alone if share is not None), default=1.0)
     if same < ALIKE:
@@ -425,8 +436,8 @@ def markdown(title: str, all_rows: Sequence[Row], ks: Sequence[int], session: st
         table = columns(ks, group, session)
         lines += [escaping.row([column.name for column in table]), "|" + "---|" * len(table)]
         lines += [escaping.row(list(cells(row, table).values())) for row in group]
-        note = sessions_note(group)
-        lines += ["", *([escaping.markdown(note) + ".", ""] if note else [])]
+        below = [*filter(None, [sessions_note(group)]), *validity.lines(group)]
+        lines += ["", *(part for note in below for part in (escaping.markdown(note) + ".", ""))]
     return "\n".join([*lines, FOOT, ""])
 
 
@@ -448,8 +459,11 @@ def comma_separated(all_rows: Sequence[Row]) -> str:
             flat[f"qps {name}"] = row.mean("speed", "offline", "qps", name)
         for name in ("p50_ms", "p95_ms", "p99_ms"):
             flat[name] = row.mean("speed", "single", name)
+        for name in (f"{where}_{state}_mb" for where in ("host", "device") for state in ("before", "loaded", "peak")):
+            flat[name] = row.mean("speed", "memory", name)
         for name in ("fit_s", "index_s", "index_bytes", "constant_bytes", "parameters"):
             flat[name] = row.mean("cost", name)
+        flat["invalid"] = "; ".join(kind for kind, each in validity.worst(row).items() if each.invalid)
         flat["session"] = " ".join(row.sessions)
         flat["commit"] = " ".join(dict.fromkeys(str(each["environment"].get("commit")) for each in row.records))
         out.append(flat)

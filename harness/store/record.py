@@ -50,6 +50,29 @@ class Rate(TypedDict):
     rounds: list[float]  # queries per second of every round
 
 
+class Cpu(TypedDict):
+    """Of the timed spans: more cores than threads are allowed, and the retriever started some of its own."""
+
+    cores: float  # CPU seconds a second, of all threads of the process, where they were most
+    threads: int  # that were settled for the scenario
+    seconds: float  # that the spans lasted
+
+
+class First(TypedDict):
+    """The very first answer of the contest, to one query, and the next."""
+
+    ms: float
+    usual_ms: float
+
+
+class Repeat(TypedDict):
+    """Queries asked again, one by one."""
+
+    agree: NotRequired[float]  # share of equal answers
+    unseen: NotRequired[float]  # ms of the fastest query never asked before, over their median: above 1, a cache
+    speedup: NotRequired[float]  # where there was none such: the same, with the first time that these were asked
+
+
 class Offline(TypedDict):
     """All queries at once, in disjoint slices, contestants taking turns in random order."""
 
@@ -57,6 +80,10 @@ class Offline(TypedDict):
     stages: dict[str, float]  # seconds a query in each named span; what is missing to the whole is in no span
     round_queries: int  # queries in one round
     repeat: dict[str, float]  # a slice run again: `agree` (share of equal answers), `speedup` (jumps: something cached)
+    first: NotRequired[First]
+    cpu: NotRequired[Cpu]
+    processes: NotRequired[list[float]]  # the median of each process; `qps` is over the rounds of all
+    processes_agree: NotRequired[float]  # share of the first one's answers that the others gave as well, at least
     warm_up: str  # what the untimed queries before were: validation, train, or own (none other were there)
 
 
@@ -69,6 +96,9 @@ class Single(TypedDict):
     queries: int
     agree: NotRequired[float]  # share of these queries with the same answer as in `offline`, up to near-ties
     compared: NotRequired[int]  # queries that both asked
+    cpu: NotRequired[Cpu]
+    repeat: NotRequired[Repeat]
+    processes: NotRequired[list[float]]  # the p50 of each process; the latencies above are over all of them
 
 
 class Batch(TypedDict):
@@ -77,7 +107,14 @@ class Batch(TypedDict):
     qps: Rate
     p50_ms: float  # of a whole batch
     p95_ms: float
+    cpu: NotRequired[Cpu]
+    processes: NotRequired[list[float]]  # the median of each process; `qps` is over all of them, latencies of the first
     queries: int
+
+
+class Calls(TypedDict):
+    p95_ms: float
+    longest_ms: float  # far above the others: the retriever stalled, and all that were due meanwhile waited
 
 
 class Load(TypedDict):
@@ -91,12 +128,28 @@ class Load(TypedDict):
     p99_ms: float
     queries: int
     overloaded: bool  # they came faster than they were answered: latency grew as long as it lasted
+    calls: NotRequired[Calls]
+    cpu: NotRequired[Cpu]
 
 
 class Server(TypedDict):
     rates: list[Load]
     bound_ms: NotRequired[float]
     within_bound: NotRequired[float | None]  # the highest rate tried at which p99 stayed below the bound
+    repeat: NotRequired[Repeat]
+
+
+class Memory(TypedDict):
+    """Of a fresh process with nothing but this retriever: MB, the peak where the system tells it."""
+
+    host_before_mb: NotRequired[float]  # without the retriever
+    host_loaded_mb: NotRequired[float]
+    host_peak_mb: NotRequired[float]  # while it searched, one by one and all queries at once
+    device_before_mb: NotRequired[float]
+    device_loaded_mb: NotRequired[float]
+    device_peak_mb: NotRequired[float]
+    first_ms: float  # its first answer
+    queries: int
 
 
 class Speed(TypedDict):
@@ -105,6 +158,7 @@ class Speed(TypedDict):
     single: NotRequired[Single]
     batch: NotRequired[dict[str, Batch]]  # by size
     server: NotRequired[Server]
+    memory: NotRequired[Memory]
     noise: dict[str, Any]  # `others`: share of the machine that other processes took meanwhile; `noisy`: too much
 
 

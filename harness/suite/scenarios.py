@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -18,6 +18,9 @@ class Offline(Settings):
 
     rounds: int = Field(5, ge=1, le=1000)
     cap_s: Seconds = 60.0
+    processes: int = Field(1, ge=1, le=100, description="that time the same contest, one after the other")
+
+    later: ClassVar[frozenset[str]] = frozenset({"processes"})
 
 
 class Single(Settings):
@@ -69,5 +72,17 @@ class Server(Settings):
         return self
 
 
-SCENARIOS: Mapping[str, type[Settings]] = {"offline": Offline, "single": Single, "batch": Batch, "server": Server}
+class Memory(Settings):
+    """What searching takes of host and device memory, in a fresh process for each retriever."""
+
+    queries: Queries = 64
+
+
+SCENARIOS: Mapping[str, type[Settings]] = {
+    "offline": Offline,
+    "single": Single,
+    "batch": Batch,
+    "server": Server,
+    "memory": Memory,
+}
 USUAL = ("offline", "single")  # where a suite says nothing

@@ -19,6 +19,7 @@ from harness.contract.problems import Problem, SuiteError, meant
 from harness.contract.settings import Settings
 from harness.machine.files import digest, path_digest
 from harness.suite.registry import Entry, Section, offering
+from harness.suite.scenarios import SCENARIOS
 
 INSTRUMENTS = ("encoder", "captioner")
 
@@ -54,12 +55,7 @@ class Component:
         """Of all that shapes what it does. Names and lines are not among it."""
         target = self.entry.target if self.kind == "python" else None  # ours may move without being another one
         given = {**self.arguments, **self.written} if self.kind == "python" else self.arguments
-        settings = self.entry.settings
-        arguments = {
-            key: _digested(value)
-            for key, value in given.items()
-            if not (key in settings.later and value == settings.model_fields[key].default)
-        }
+        arguments = {key: _digested(value) for key, value in self.entry.settings.digested(given).items()}
         instruments = {key: value.digest for key, value in self.instruments.items()}
         own = [dict(self.sources)] if self.kind == "python" else []
         return _sha256([self.section, self.kind, target, self.entry.version, arguments, instruments, *own])
@@ -250,7 +246,8 @@ class Suite:
 
     def key(self, cell: Cell) -> str:
         """Names everything asked of a cell, so that an equal key in a record means that it is done."""
-        return cell.key(self.k, scenarios={name: dict(settings) for name, settings in self.scenarios.items()})
+        asked = {name: SCENARIOS[name].digested(settings) for name, settings in self.scenarios.items()}
+        return cell.key(self.k, scenarios=asked)
 
     def select(self, patterns: str) -> Suite:
         """The same suite with fewer cells: those that one of the globs, separated by commas, names.

@@ -12,7 +12,8 @@ import pytest
 from test_task import Numbers
 
 from harness import report
-from harness.contest.runner import Outcome, Session, run
+from harness.contest.recording import Session
+from harness.contest.runner import Outcome, run
 from harness.contest.task import open_task
 from harness.contract.dataset import Links
 from harness.contract.problems import SuiteError

@@ -11,7 +11,8 @@ import pytest
 
 from harness.contest import preview
 from harness.contest.asking import Contestant
-from harness.contest.runner import Session, run
+from harness.contest.recording import Session
+from harness.contest.runner import run
 from harness.contest.task import Task, open_task
 from harness.contract.dataset import Contents
 from harness.contract.retriever import Footprint, Ranking, Retriever

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import random
@@ -281,3 +282,23 @@ def test_two_runs_do_not_write_into_one_folder(suite: Path, tmp_path: Path) -> N
     first.wait(20)
     assert second.returncode == 2
     assert "another run is writing here" in second.stderr
+
+
+def test_half_of_a_run_timed_later_says_so_or_is_timed_anew(suite: Path, tmp_path: Path) -> None:
+    """Another contestant has all of its contest timed anew; another task's rates keep their session, and say so."""
+    cache, out, whole = tmp_path / "cache", tmp_path / "out", ["run", suite, "--out", tmp_path / "out"]
+    assert harness(cache, *whole, "--only", "sounds/*,pictures/*.dual.0").returncode == 0
+    first = {name: record["speed"]["session"] for name, record in records(out).items()}
+    assert len(first) == 5 and len(set(first.values())) == 1
+    done = harness(cache, *whole)
+    assert done.returncode == 0, done.stderr
+    second = {name: record["speed"]["session"] for name, record in records(out).items()}
+    (today,) = set(first.values())
+    tomorrow = set(second.values()) - {today}
+    assert len(second) == 8 and len(tomorrow) == 1
+    assert {name for name, session in second.items() if session == today} == {n for n in second if "sounds" in n}
+    rows = [line for line in (out / "tables/main.md").read_text().splitlines() if line.startswith("| ")]
+    assert ["timing reused" in line for line in rows if "retriever" not in line] == [True] * 4 + [False] * 4
+    with (out / "tables/main.csv").open() as stream:
+        told = {(row["task"], row["retriever"]): row["session"] for row in csv.DictReader(stream)}
+    assert told["sounds/test/text-audio", "dual"] == today != told["pictures/test/text-image", "dual"]

@@ -106,3 +106,13 @@ def test_a_device_that_is_not_there(monkeypatch):
     with pytest.raises(compute.NoDevice, match="--device cpu"):
         compute.configure("cuda", 1)
     assert compute.configure("auto", 1).device == "cpu"
+
+
+def test_products_of_numpy_have_as_many_threads_as_all_others() -> None:
+    """The variable that would settle it is read when numpy is imported, before anybody could set it."""
+    libraries = compute.blas_libraries()
+    if not libraries:
+        pytest.skip("this numpy has another BLAS")
+    for count in (2, 1):
+        with compute.limited_threads(count):
+            assert [each.scipy_openblas_get_num_threads64_() for each in libraries] == [count]

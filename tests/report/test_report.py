@@ -43,7 +43,7 @@ def test_seeds_become_one_row_from_their_rankings(folder: RunFolder) -> None:
     assert metric["value"] == pytest.approx(0.5)
     assert metric["low"] is not None and metric["high"] is not None
     assert metric["low"] < 0.4 and metric["high"] > 0.6
-    assert tables.notes(row, None) == "noisy; 3 seeds"
+    assert tables.notes(row, None) == "INVALID: noise, few rounds, few queries; 3 seeds"
 
 
 def test_a_seed_from_before_the_settings_changed_does_not_count(folder: RunFolder) -> None:

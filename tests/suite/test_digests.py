@@ -53,6 +53,18 @@ def test_retrievers_and_what_they_are_handed(written: str, tmp_path: Path) -> No
         assert used is not None and used.digest == digest
 
 
+def test_cells_and_what_they_are_asked(tmp_path: Path) -> None:
+    """One process is as before there were several; two are another cell."""
+    keys = []
+    for processes in (None, 1, 2):
+        more = f"\nscenarios: {{offline: {{processes: {processes}}}, single: {{}}}}" if processes else ""
+        (tmp_path / "suite.yaml").write_text(f"{TASK}soundscapes}}]{more}\n")
+        suite = load(tmp_path / "suite.yaml")
+        keys.append(suite.key(suite.cells()[0]))
+    assert keys[0] == keys[1] == "a8eeb28dcab161d61b23f1f2189f2f2e7c852b9057da5ff98fa1987e9eff3c09"
+    assert keys[2] != keys[0]
+
+
 @pytest.mark.parametrize("written", DATASETS)
 def test_datasets(written: str, tmp_path: Path) -> None:
     (tmp_path / "suite.yaml").write_text(f"{TASK}{written}}}]\n")

@@ -95,7 +95,7 @@ def test_defaults(suite_of):
     suite = suite_of("name: x\ntasks: [{dataset: coco}]\nretrievers: {null: {kind: null}}")
     assert (suite.k, suite.seeds) == ((1, 5, 10), (0,))
     assert set(suite.scenarios) == {"offline", "single"}
-    assert suite.scenarios["offline"] == {"rounds": 5, "cap_s": 60.0}
+    assert suite.scenarios["offline"] == {"rounds": 5, "cap_s": 60.0, "processes": 1}
     assert suite.tasks[0].name == "coco/test/text-image"
     assert suite.retrievers[0].name == "null", "names are read as they are written"
     assert suite.tasks[0].dataset.arguments == {"protocol": "5k", "captions": "five", "broken": 0.01}
@@ -103,7 +103,7 @@ def test_defaults(suite_of):
 
 def test_only_the_scenarios_that_are_named(suite_of):
     suite = suite_of(SMALL + "scenarios: {offline: {rounds: 7, cap_s: 2}}")
-    assert suite.scenarios == {"offline": {"rounds": 7, "cap_s": 2.0}}
+    assert suite.scenarios == {"offline": {"rounds": 7, "cap_s": 2.0, "processes": 1}}
 
 
 def test_who_gets_which_encoder(suite_of):

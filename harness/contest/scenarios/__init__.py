@@ -3,8 +3,15 @@
 from collections.abc import Callable
 
 from harness.contest.scenarios.batch import batch
+from harness.contest.scenarios.memory import memory
 from harness.contest.scenarios.offline import offline
 from harness.contest.scenarios.server import server
 from harness.contest.scenarios.single import single
 
-SCENARIOS: dict[str, Callable[..., None]] = {"offline": offline, "single": single, "batch": batch, "server": server}
+SCENARIOS: dict[str, Callable[..., None]] = {
+    "offline": offline,
+    "single": single,
+    "batch": batch,
+    "server": server,
+    "memory": memory,
+}

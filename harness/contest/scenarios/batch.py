@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.contest.asking import Contestant, Questions, Round, alive, ask, guarded, in_memory, qps, shuffled
+from harness.contest.asking import Contestant, Questions, Round, alive, ask, cores, guarded, in_memory, qps, shuffled
 from harness.machine.progress import track
 
 
@@ -48,5 +48,6 @@ def _summary(rounds: Sequence[Round]) -> dict[str, object]:
         "qps": qps(rounds),
         "p50_ms": float(p50),
         "p95_ms": float(p95),
+        "cpu": cores([each.cpu for each in rounds], [each.seconds for each in rounds]),
         "queries": int(sum(len(each.queries) for each in rounds)),
     }

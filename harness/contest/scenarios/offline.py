@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.contest import guard
-from harness.contest.asking import Contestant, Questions, Round, alive, ask, guarded, in_memory, qps, shuffled
+from harness.contest.asking import Contestant, Questions, Round, alive, ask, cores, guarded, in_memory, qps, shuffled
 from harness.machine.progress import track
 from harness.score.agreement import agreement
 
@@ -16,9 +16,16 @@ STABLE = 0.10  # two warm-up rates this close are stable
 
 
 def offline(
-    contestants: list[Contestant], questions: Questions, rng: np.random.Generator, rounds: int, cap_s: float
+    contestants: list[Contestant],
+    questions: Questions,
+    rng: np.random.Generator,
+    rounds: int,
+    cap_s: float,
+    processes: int = 1,
 ) -> None:
     """All queries in disjoint slices. A contestant too slow for `cap_s`, or with a limit, gets the first few of each.
+
+    `processes`: this is one of so many, which the runner sees to.
 
     Both get the first queries of the order that all share. One with a limit gets all queries up to it, untimed after
     `cap_s`, so that its answers don't depend on the machine's speed.
@@ -75,17 +82,24 @@ def _share(contestant: Contestant, number: int, slices: list[np.ndarray]) -> int
 
 
 def _warm_up(contestant: Contestant, questions: Questions, size: int, budget: float) -> float:
-    """Search until the rate is stable; the last rate, in queries a second."""
-    begun, asked, rates = time.perf_counter(), min(8, size), [0.0]
+    """Search until the rate is stable; the last rate, in queries a second.
+
+    The first two calls ask one query each, so that a first answer which takes longer than others shows.
+    """
+    begun, place, rates = time.perf_counter(), 0, list[float]()
     while True:
-        batch = in_memory(questions.warm[np.resize(np.arange(len(questions.warm)), asked)])
-        part = ask(contestant, np.arange(asked), batch, questions)
+        asked = 1 if len(rates) < 2 else min(size, 8 ** (len(rates) - 1))
+        positions = np.arange(place, place + asked) % len(questions.warm)
+        part = ask(contestant, positions, in_memory(questions.warm[positions]), questions)
+        place += asked
         rates.append(asked / max(part.seconds, 1e-9))
+        if len(rates) < 3:
+            continue
+        contestant.first = {"ms": 1e3 / rates[0], "usual_ms": 1e3 / rates[1]}
         spent = time.perf_counter() - begun
         stable = asked == size and abs(rates[-1] - rates[-2]) <= STABLE * rates[-1]
-        if stable or len(rates) > 8 or spent + min(size, asked * 8) / rates[-1] > budget:
+        if stable or len(rates) > 9 or spent + min(size, asked * 8) / rates[-1] > budget:
             return rates[-1]
-        asked = min(size, asked * 8)
 
 
 def _summary(contestant: Contestant, repeated: Round, warm_name: str) -> dict[str, Any]:
@@ -102,4 +116,6 @@ def _summary(contestant: Contestant, repeated: Round, warm_name: str) -> dict[st
             "speedup": len(repeated.queries) / repeated.seconds / rates["median"],
         },
         "warm_up": warm_name,
+        "first": contestant.first,
+        "cpu": cores([part.cpu for part in contestant.rounds], [part.seconds for part in contestant.rounds]),
     }

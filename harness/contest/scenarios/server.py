@@ -16,7 +16,8 @@ import numpy as np
 
 from harness.contest import guard
 from harness.contest.answers import checked, copied
-from harness.contest.asking import Contestant, Questions, alive, guarded, in_memory, no_collection, shuffled
+from harness.contest.asking import Contestant, Questions, alive, cores, guarded, in_memory, no_collection, shuffled
+from harness.contest.repetition import repeated
 from harness.contract.dataset import Contents
 from harness.machine import compute
 from harness.machine.progress import track
@@ -40,6 +41,7 @@ def server(
     """One rate after the other; at each, contestants have their turns in random order, with the same gaps."""
     order = shuffled(questions)[:queries]
     asked = in_memory(questions.queries[order])
+    ones = [(query, asked[place : place + 1]) for place, query in enumerate(order.tolist())]
     gaps = rng.exponential(size=len(order))
     load = partial(_load, queries=asked, gaps=gaps, questions=questions, at_once=at_once, cap_s=cap_s)
     for rate, share in track([*((rate, None) for rate in rates), *((None, share) for share in shares)], "server rates"):
@@ -47,6 +49,7 @@ def server(
             with guarded(contestant):
                 own = contestant.speed["offline"]["qps"]["median"]
                 _note(contestant, load(contestant, rate or (share or 1.0) * own), share)
+    new = questions.new("server")
     for contestant in alive(contestants, rng):
         with guarded(contestant):
             found: dict[str, Any] = contestant.speed["server"]
@@ -59,6 +62,7 @@ def server(
                 kept = [each["rate"] for each in found["rates"] if _within(each, bound_ms)]
                 found |= {"bound_ms": bound_ms, "within_bound": max(kept, default=None)}
             found["rates"].sort(key=lambda each: each["rate"])
+            found["repeat"] = repeated(contestant, ones, new, questions, cap_s)
 
 
 def _note(contestant: Contestant, found: dict[str, Any], share: float | None = None) -> None:
@@ -92,7 +96,8 @@ def _load(
     search, clock = contestant.retriever.search, time.perf_counter
     latencies: list[float] = []
     answered: list[tuple[int, Any]] = []
-    longest = 0.0  # of one call
+    calls: list[float] = []
+    cpu: list[float] = []
     compute.take_stages()
     with guard.kept(contestant.name, contestant.changed), no_collection():
         begun, at = clock(), 0
@@ -103,9 +108,11 @@ def _load(
                     time.sleep(due[at] - now - SPIN_S)
                 continue
             until = min(at + at_once, int(np.searchsorted(due, now, side="right")))
-            answer = search(queries[at:until], questions.k)
+            mine, before, asked = queries[at:until], time.process_time(), clock()
+            answer = search(mine, questions.k)
             done = clock() - begun
-            longest = max(longest, done - now)
+            calls.append(done + begun - asked)
+            cpu.append(time.process_time() - before)
             latencies += (done - due[at:until]).tolist()
             answered.append((until - at, copied(answer)))
             at = until
@@ -122,5 +129,7 @@ def _load(
         "p95_ms": float(p95),
         "p99_ms": float(p99),
         "queries": len(latencies),
-        "overloaded": bool(len(latencies) < len(due) or KEPT_UP * (spent - longest) > due[-1]),
+        "overloaded": bool(len(latencies) < len(due) or KEPT_UP * (spent - max(calls)) > due[-1]),
+        "calls": {"p95_ms": 1e3 * float(np.percentile(calls, 95)), "longest_ms": 1e3 * max(calls)},
+        "cpu": cores(cpu, calls),
     }

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
-from harness.contest import guard
-from harness.contest.answers import checked, copied
-from harness.contest.asking import Contestant, Questions, Single, alive, guarded, in_memory, no_collection, shuffled
-from harness.contract.dataset import Contents
-from harness.machine import compute
+from harness.contest.asking import Contestant, Questions, alive, cores, guarded, in_memory, shuffled
+from harness.contest.repetition import one_by_one, repeated
 from harness.machine.progress import track
 
 BLOCK = 20  # queries that a contestant is asked before the next one is
@@ -27,34 +22,25 @@ def single(
     warm_ones = [(place, warm[place : place + 1]) for place in range(len(warm))]
     for contestant in alive(contestants, rng):
         with guarded(contestant):
-            _one_by_one(contestant, warm_ones, questions)
+            one_by_one(contestant, warm_ones, questions)
     for start in track(range(0, len(ones), BLOCK), "single queries"):
         for contestant in alive(contestants, rng):
             enough = len(contestant.singles) >= (contestant.limit or queries)
             if not enough and sum(one.ms for one in contestant.singles) < cap_s * 1e3:
                 with guarded(contestant):
-                    contestant.singles += _one_by_one(contestant, ones[start : start + BLOCK], questions)
+                    contestant.singles += one_by_one(contestant, ones[start : start + BLOCK], questions)
+    new = questions.new("single")
     for contestant in alive(contestants, rng):
         with guarded(contestant):
-            p50, p95, p99 = np.percentile([one.ms for one in contestant.singles], [50, 95, 99])
+            found = contestant.singles
             contestant.speed["single"] = {
-                "p50_ms": float(p50),
-                "p95_ms": float(p95),
-                "p99_ms": float(p99),
-                "queries": len(contestant.singles),
+                **latencies([one.ms for one in found]),
+                "queries": len(found),
+                "cpu": cores([one.cpu_ms / 1e3 for one in found], [one.ms / 1e3 for one in found]),
+                "repeat": repeated(contestant, ones, new, questions, cap_s, first=found),
             }
 
 
-def _one_by_one(contestant: Contestant, ones: list[tuple[int, Contents]], questions: Questions) -> list[Single]:
-    """Its answer to each, and the time."""
-    search, clock, k, found = contestant.retriever.search, time.perf_counter_ns, questions.k, []
-    with guard.kept(contestant.name, contestant.changed), no_collection():
-        for query, one in ones:
-            begun = clock()
-            answer = search(one, k)
-            taken = (clock() - begun) / 1e6
-            found.append(Single(query, copied(answer), taken))
-    compute.take_stages()
-    for single in found:
-        checked(single.ranking, questions.gallery, (1, k))
-    return found
+def latencies(ms: list[float]) -> dict[str, float]:
+    p50, p95, p99 = np.percentile(ms, [50, 95, 99])
+    return {"p50_ms": float(p50), "p95_ms": float(p95), "p99_ms": float(p99)}

@@ -1,0 +1,53 @@
+"""What can't be trusted in a table: a few words in a row's note, and a line below it for each kind of problem."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from harness.score.validity import Problem, gravest, problems
+from harness.store.record import Record
+
+
+class Row(Protocol):
+    """What is looked at in a row of `tables`."""
+
+    @property
+    def retriever(self) -> str: ...
+    @property
+    def paradigm(self) -> str: ...
+    @property
+    def records(self) -> tuple[Record, ...]: ...
+
+
+def worst(row: Row) -> dict[str, Problem]:
+    """Of each kind the worst one, over seeds and folds."""
+    return gravest(each for record in row.records for each in problems(record))
+
+
+def common(group: Sequence[Row]) -> set[str]:
+    """The kinds that all contestants of a table share, where there are several: said once, below it."""
+    kinds = [set(worst(row)) for row in group if row.records and row.paradigm != "control"]
+    return set.intersection(*kinds) if len(kinds) > 1 else set()
+
+
+def note(row: Row, shared: Collection[str]) -> list[str]:
+    own = [each for kind, each in worst(row).items() if kind not in shared]
+    invalid = ", ".join(each.kind for each in own if each.invalid)
+    return [*([f"INVALID: {invalid}"] if invalid else []), *(each.kind for each in own if not each.invalid)]
+
+
+def lines(group: Sequence[Row]) -> list[str]:
+    """Who has a problem, what was found where it is worst, and what to do."""
+    by_kind: dict[str, list[tuple[str, Problem]]] = {}
+    for row in group:
+        for kind, problem in worst(row).items():
+            by_kind.setdefault(kind, []).append((row.retriever, problem))
+    shared, texts = common(group), list[str]()
+    for kind, members in by_kind.items():
+        name, most = max(members, key=lambda each: each[1].size)
+        alike = all(problem.found == most.found for _, problem in members)
+        who = "all" if kind in shared else ", ".join(name for name, _ in members)
+        found = most.found if alike else f"at worst ({name}) {most.found}"
+        texts.append(f"{'INVALID: ' if most.invalid else ''}{kind} ({who}): {found}; {most.remedy}")
+    return texts
