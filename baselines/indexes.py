@@ -54,7 +54,7 @@ class ExactIndex:
             blocks = asked.to(compute.current().device).split(max(1, BLOCK // len(self.vectors)))
             parts = [torch.topk(self.product(block), found) for block in blocks]
             ids = torch.cat([part.indices for part in parts]).cpu().numpy()
-            scores = torch.cat([part.values for part in parts]).cpu().numpy()
+            scores = torch.cat([part.values for part in parts]).float().cpu().numpy()  # halves where one trains
         return padded(ids, scores, count, k)
 
     def save(self, folder: Path) -> None:

@@ -32,6 +32,8 @@ class SmallEncoderSettings(Settings):
     dim: int = Field(256, ge=8, le=4096, description="of a vector")
     lr: Rate = 1e-3
     patience: int = Field(3, ge=0, le=100, description="tenths of the steps without a gain that end training; 0: none")
+    width: Literal[24, 48, 96, 192, 384] = Field(192, description="of the layers of both towers")
+    later = frozenset({"width"})
 
 
 SMALL = Entry(

@@ -47,15 +47,17 @@ class Component:
         """Of all that shapes what it does. Names and lines are not among it."""
         target = self.entry.target if self.kind == "python" else None  # ours may move without being another one
         given = {**self.arguments, **self.written} if self.kind == "python" else self.arguments
-        settings = self.entry.settings
-        arguments = {
-            key: _digested(value)
-            for key, value in given.items()
-            if not (key in settings.later and value == settings.model_fields[key].default)
-        }
+        arguments = {key: _digested(value) for key, value in self._as_ever(given)}
         instruments = {key: value.digest for key, value in self.instruments.items()}
         own = [dict(self.sources)] if self.kind == "python" else []
         return _sha256([self.section, self.kind, target, self.entry.version, arguments, instruments, *own])
+
+    def _as_ever(self, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Without what came later and is as it was before it could be configured."""
+        settings = self.entry.settings
+        for key, value in given.items():
+            if not (key in settings.later and value == settings.model_fields[key].default):
+                yield key, value
 
     @cached_property
     def settings(self) -> Settings:
@@ -74,7 +76,8 @@ class Component:
     @property
     def config(self) -> dict[str, Any]:
         """For records: what could be written in a suite to get this very component."""
-        arguments = {key: _configured(value) for key, value in {**self.arguments, **self.written}.items()}
+        given = {**self.arguments, **self.written}
+        arguments = {key: _configured(value) for key, value in self._as_ever(given)}  # part of artifacts' digests, too
         instruments = {key: value.config for key, value in self.instruments.items()}
         if self.kind == "python":
             return {"kind": "python", "target": self.entry.target, "arguments": arguments, **instruments}

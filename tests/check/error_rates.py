@@ -16,6 +16,7 @@ from typing import Any
 from harness.check import versions
 from harness.check.rate import Block, judge
 from harness.machine import environment
+from harness.machine.progress import say
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "results"
@@ -39,7 +40,7 @@ def measure() -> None:
         described = {**environment.describe(), "compute": "default", "threads": 1}
         kept = {"environment": kept.get("environment", described), "jobs": [*kept["jobs"], job]}
         ROUNDS.write_text(_lines(kept))
-        print(f"job {number}: {judge(list(blocks.values()))}", file=sys.stderr, flush=True)
+        say(f"job {number}: {judge(list(blocks.values()))}")
 
 
 def _job(share: float, seed: int) -> Job:
