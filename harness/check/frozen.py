@@ -28,6 +28,8 @@ def freeze(store: Path, run: RunFolder, learning: Collection[str], target: Path)
     used = {(name.split()[0], artifact["digest"][:40]) for each in costs for name, artifact in each.items()}
     for kind, digest in sorted(used):
         folder = store / kind / digest
+        if not folder.is_dir():  # something frozen was made from it, once
+            continue
         if kind in INSTRUMENTS or (kind == "retriever" and _of(folder) in learning):
             shutil.copytree(folder, target / kind / digest)
 
