@@ -112,9 +112,9 @@ def _identifiers(record: Record) -> dict[str, Any]:
 def _platform(record: Record) -> tuple[Any, ...]:
     """What rounds alike."""
     where = record["environment"]
-    versions = where.get("versions", {})
-    names = ("processor", "device", "compute")
-    return *map(where.get, names), versions.get("torch"), versions.get("numpy")
+    versions, kernels = where.get("versions", {}), dict(where.get("compute") or {})
+    kernels.pop("gflops", None)  # measured anew with every cache, and no choice
+    return where.get("processor"), where.get("device"), kernels, versions.get("torch"), versions.get("numpy")
 
 
 def _number(value: Any) -> bool:

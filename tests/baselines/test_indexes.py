@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+import torch
 
 from baselines import faiss_index, indexes
 from harness.contract.retriever import Unsupported
@@ -34,6 +35,20 @@ def test_exact_search_is_brute_force(factory, monkeypatch):
     scores = queries.astype(np.float64) @ vectors.T.astype(np.float64)
     assert np.array_equal(found.ids, np.argsort(-scores, axis=1)[:, :K])
     assert np.allclose(found.scores, -np.sort(-scores, axis=1)[:, :K], rtol=1e-5)
+
+
+def test_scores_are_whole_floats_while_something_is_trained_in_half_precision():
+    """A tuned dual tower is asked as a teacher meanwhile."""
+    usual = compute.current().choices
+    compute.configure("cpu", 1, compute.Choices(packed_rows=10))  # fewer are multiplied by torch, which then rounds
+    try:
+        index, queries = built("exact", unit(SIZE, 0)), unit(2, 1)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = index.search(queries, K)
+        assert found.scores.dtype == np.float32
+        assert np.allclose(found.scores, index.search(queries, K).scores, atol=0.02)
+    finally:
+        compute.configure("cpu", 1, usual)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,12 @@ def test_what_can_not_be_told(
 
 
 def test_near_ties_may_swap_places_and_more_so_elsewhere(tmp_path: Path, kept: Path) -> None:
-    for nudge, platform, expected in ((1e-6, {}, 0), (2e-4, {}, 1), (2e-4, {"processor": "another"}, 0)):
+    for nudge, platform, expected in (
+        (1e-6, {}, 0),
+        (2e-4, {}, 1),
+        (2e-4, {"compute": {"gflops": 7}}, 1),
+        (2e-4, {"processor": "another"}, 0),
+    ):
         run = made(tmp_path / "old")
         name = cell_name(TASK, "dual", 0)
         ids, scores, queries = run.read_ranking(name)
