@@ -15,6 +15,7 @@ from runs import ROOT, python_path
 README = (ROOT / "README.md").read_text()
 TEN = next(text for text in re.findall(r"^```yaml\n(.*?)^```$", README, re.M | re.S) if "# guarded.yaml" in text)
 CALLS = re.findall(r"^#   python (-m harness check .+?)  ", TEN, re.M)
+FIRST, ANSWERS, RATES = ([sys.executable, *shlex.split(each)] for each in CALLS)
 OURS = next(text for text in re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S) if "# ours.py" in text)
 
 
@@ -45,20 +46,22 @@ def theirs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_ten_lines_guard_answers_and_rates(theirs: Path) -> None:
+def test_ten_lines_guard_answers(theirs: Path) -> None:
     assert len(TEN.splitlines()) == 10 and len(CALLS) == 3
-    first, answers, rates = ([sys.executable, *shlex.split(each)] for each in CALLS)
-
-    done = call(theirs, first)
+    done = call(theirs, FIRST)
     assert done.returncode == 0 and (theirs / "reference" / "reference.json").exists(), done.stdout + done.stderr
-    done = call(theirs, answers)
+    done = call(theirs, ANSWERS)
     assert done.returncode == 0 and "fine: 3 fine" in done.stdout, done.stdout + done.stderr
 
     ours = theirs / "ours.py"
     ours.write_text(OURS.replace("return best(np.abs(cosines)", "return best(-np.abs(cosines)"))
-    done = call(theirs, answers)
+    done = call(theirs, ANSWERS)
     assert done.returncode == 1 and "queries are answered otherwise" in done.stdout, done.stdout + done.stderr
 
-    ours.write_text(OURS.replace("cosines = self", "__import__('time').sleep(0.3)\n        cosines = self"))
-    done = call(theirs, [*rates, "--threads", "1"])
+
+def test_ten_lines_guard_rates(theirs: Path) -> None:
+    (theirs / "ours.py").write_text(
+        OURS.replace("cosines = self", "__import__('time').sleep(0.3)\n        cosines = self")
+    )
+    done = call(theirs, [*RATES, "--threads", "1"])
     assert done.returncode == 1 and "queries/s -" in done.stdout, done.stdout + done.stderr
