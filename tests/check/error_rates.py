@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE.parents[1] / "results"
 ROUNDS = RESULTS / "gate-rounds.json"
 JOBS, BLOCKS = 20, 6  # real A/A jobs; twelve pairs each
-SLOWER = {"thirty": 0.7, "ten": 0.9}  # shares of the rate
+SLOWER = [0.7, 0.9]  # shares of the rate
 
 RESAMPLED = 4_000  # jobs, of each kind
 QUERIES, PAIRS = 1_000, 2_000  # of a retriever's two runs, simulated
@@ -47,14 +47,16 @@ Job = dict[str, list[Block]]  # what each cell was measured at
 def measure() -> None:
     """20 jobs of a version against itself; one each against a retriever that is really slower."""
     kept: dict[str, Any] = json.loads(ROUNDS.read_text()) if ROUNDS.exists() else {"jobs": []}
-    for number in range(len(kept["jobs"]), JOBS + len(SLOWER)):
-        share = ([1.0] * JOBS + list(SLOWER.values()))[number]
-        blocks = _job(share, number)
+    left = [1.0] * JOBS + SLOWER
+    for done in kept["jobs"]:
+        left.remove(done["rate of B"])
+    for share in left:
+        blocks = _job(share, len(kept["jobs"]))
         job = {"rate of B": share, "others": environment.load(), "cells": {name: blocks[name] for name in blocks}}
         described = {**environment.describe(), "compute": "default", "threads": 1}
         kept = {"environment": kept.get("environment", described), "jobs": [*kept["jobs"], job]}
         ROUNDS.write_text(_lines(kept))
-        say(f"job {number}: {judge(list(blocks.values()))}")
+        say(f"job {len(kept['jobs'])} of {JOBS + len(SLOWER)}: {judge(list(blocks.values()))}")
 
 
 def _job(share: float, seed: int) -> Job:
