@@ -60,8 +60,8 @@ class ExactIndex:
         with torch.inference_mode():
             blocks = asked.to(compute.current().device).split(max(1, BLOCK // min(COLUMNS, len(self.vectors))))
             parts = [self._nearest(block, found) for block in blocks]
-            scores, ids = (torch.cat(each).cpu().numpy() for each in zip(*parts, strict=True))
-        return padded(ids, scores, count, k)
+            scores, ids = (torch.cat(each).cpu() for each in zip(*parts, strict=True))
+        return padded(ids.numpy(), scores.float().numpy(), count, k)  # halves where one trains
 
     def _nearest(self, block: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Scores and positions (Q, k), best first."""

@@ -70,6 +70,7 @@ DUAL_TUNED = Entry(
     DualTunedSettings,
     about="a dual tower with a vector for each candidate, tuned on generated captions of the gallery",
     version=2,
+    learns=True,
     paradigm="control",
     needs=("encoder", "captioner", "store", "seed"),
     offers=(TUNED,),

@@ -124,6 +124,7 @@ CART = Entry(
     CartSettings,
     about="generates the identifier of what the query asks for (arXiv 2406.17507)",
     version=2,
+    learns=True,
     paradigm="generative",
     needs=("encoder", "captioner", "start", "store", "scratch", "seed"),
     asks=("text",),

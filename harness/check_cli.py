@@ -6,7 +6,10 @@ What it needs is imported when it is called.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +18,11 @@ from harness.machine import files
 
 if TYPE_CHECKING:
     from harness.check.verdict import Verdict
+    from harness.store.run_folder import RunFolder
 
 
 def add_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("what", type=Path, metavar="RUN|SUITE", help="a run's folder; with --base a suite")
+    verb.add_argument("what", type=Path, metavar="RUN|SUITE", help="a run's folder, or a suite to be run now")
     held = verb.add_mutually_exclusive_group(required=True)
     held.add_argument("--against", type=Path, metavar="REFERENCE", help="compare answers with those of a reference")
     held.add_argument("--base", metavar="REVISION", help="compare rates with those of a git revision, run side by side")
@@ -26,14 +30,14 @@ def add_options(verb: argparse.ArgumentParser) -> None:
         "--margin",
         type=_percent,
         metavar="N",
-        help="hit@k may drop by so many points (1), with --base rates by N %% (5)",
+        help="hit@k may drop by so many points, with --base rates by N %% (default: the suite's, or 1 and 5)",
     )
-    verb.add_argument("--update", action="store_true", help="show every difference, then make RUN the reference")
+    verb.add_argument("--update", action="store_true", help="show every difference, then make the run the reference")
     verb.add_argument(
         "--pairs", type=_pairs, default=12, metavar="N", help="of runs, with --base (default and least: 12)"
     )
-    verb.add_argument("--only", metavar="PATTERN", help="with --base: only these retrievers, tasks or cells")
-    verb.add_argument("--threads", metavar="N", help="with --base: for every contestant (default: all cores)")
+    verb.add_argument("--only", metavar="PATTERN", help="of a suite: only these retrievers, tasks or cells")
+    verb.add_argument("--threads", metavar="N", help="of a suite: for every contestant (default: all cores)")
     verb.add_argument(
         "--inconclusive",
         choices=["fail", "ok"],
@@ -62,11 +66,15 @@ def _pairs(text: str) -> int:
 
 def call(options: argparse.Namespace, say: Callable[[str], None]) -> int:
     """The exit code; `BadInput` where what is to be compared isn't sound."""
+    if options.base:
+        return _tell(options, _rates(options), say)
+    with _run(options) as (run, store):
+        return _held(options, run, store, say)
+
+
+def _tell(options: argparse.Namespace, verdicts: list[Verdict], say: Callable[[str], None]) -> int:
     from harness.check import verdict
 
-    verdicts = _rates(options) if options.base else _answers(options, say)
-    if verdicts is None:  # there was no reference yet
-        return verdict.FINE
     for path, text in ((options.markdown, verdict.markdown(verdicts)), (options.junit, verdict.junit(verdicts))):
         if path is not None:
             files.write(path, text.encode())
@@ -74,34 +82,61 @@ def call(options: argparse.Namespace, say: Callable[[str], None]) -> int:
         if each.state != "fine" or not options.update:
             say(f"{each.state:13}{each.cell} ({each.tier}): {each.words}")
     say(verdict.summary(verdicts))
-    if options.update:
-        _update(options, say)
-        return verdict.FINE
     return verdict.exit_code(verdicts, verdict.FINE if options.inconclusive == "ok" else verdict.INCONCLUSIVE)
 
 
-def _answers(options: argparse.Namespace, say: Callable[[str], None]) -> list[Verdict] | None:
-    """Of a run against a reference; None where there was none and this one became it."""
-    from harness.check import compare, reference
+# -- answers -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _run(options: argparse.Namespace) -> Iterator[tuple[RunFolder, Path | None]]:
+    """The run that is to be held against the reference; a suite is run now, in a store that begins with what the
+    reference has frozen and goes with the run."""
+    from harness.check import frozen, reference, versions
     from harness.store.run_folder import RunFolder
 
-    if not files.is_folder(options.what / "records"):
+    if files.is_folder(options.what / "records"):
+        yield RunFolder(options.what), None
+        return
+    if not options.what.is_file():
         raise BadInput(
-            f"{options.what}: no run's folder (there is no records/ in it); run a suite first, or name another"
+            f"{options.what}: no run's folder (there is no records/ in it), and no suite; run a suite first, or name "
+            "another"
         )
-    if options.update and not (options.against / reference.MANIFEST).exists():
-        _update(options, say)
-        return None
-    margin = compare.MARGIN if options.margin is None else options.margin
-    return list(compare.compare(reference.open_reference(options.against), RunFolder(options.what), margin))
+    if not options.update or (options.against / reference.MANIFEST).exists():
+        reference.open_reference(options.against)
+    work = Path(tempfile.mkdtemp(prefix="harness-check-"))
+    try:
+        frozen.thaw(options.against, work / "store")
+        with _as_bad_input():
+            run = versions.run_apart(Path.cwd(), options.what, work / "run", work / "store", _for_runs(options))
+        yield run, work / "store"
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
-def _update(options: argparse.Namespace, say: Callable[[str], None]) -> None:
-    from harness.check.reference import write_reference
-    from harness.store.run_folder import RunFolder
+def _held(options: argparse.Namespace, run: RunFolder, store: Path | None, say: Callable[[str], None]) -> int:
+    """Against the reference, which it becomes with --update."""
+    from harness.check import compare, reference, verdict
+    from harness.suite.reading import read_margin
+    from harness.suite.registry import kinds
 
-    write_reference(RunFolder(options.what), options.against)
+    code = verdict.FINE
+    if not options.update or (options.against / reference.MANIFEST).exists():
+        kept = reference.open_reference(options.against)
+        margin = options.margin
+        if margin is None:
+            margin = read_margin(kept.root / "suite.yaml").recall / 100
+        code = _tell(options, list(compare.compare(kept, run, margin)), say)
+    if not options.update:
+        return code
+    learning = [kind for kind, entry in kinds("retrievers").items() if entry.learns]
+    reference.write_reference(run, options.against, store, learning)
     say(f"{options.against} holds this run now; look at what differs, then commit it")
+    return verdict.FINE
+
+
+# -- rates -------------------------------------------------------------------------------------------------------------
 
 
 def _rates(options: argparse.Namespace) -> list[Verdict]:
@@ -109,26 +144,37 @@ def _rates(options: argparse.Namespace) -> list[Verdict]:
     from harness.check import rate, versions
     from harness.check.verdict import Verdict
     from harness.machine import progress
+    from harness.suite.reading import read_margin
 
     if options.update:
         raise BadInput("--update is for --against: a revision is what it is; leave it out")
     if not options.what.is_file():
         raise BadInput(f"{options.what}: no suite; expected a YAML file for --base; name another")
     progress.use(progress.choose(False))
-    more = [
-        *(["--only", options.only] if options.only else []),
-        *(["--threads", options.threads] if options.threads else []),
-    ]
-    try:
-        found, lost = versions.compare(options.what, options.base, options.pairs, ["--compute", "default", *more])
-    except versions.Failed as problem:
-        raise BadInput(f"a version can't be run, so there is nothing to compare: {problem}") from problem
-    margin = rate.MARGIN if options.margin is None else options.margin
+    margin = read_margin(options.what).rate / 100 if options.margin is None else options.margin
+    with _as_bad_input():
+        found, lost = versions.compare(options.what, options.base, options.pairs, _for_runs(options))
     judged = rate.judge(list(found.values()), margin)
     return [
         *(Verdict(_name(cell), "rate", *each) for cell, each in zip(found, judged, strict=True)),
         *(Verdict(_name(cell), "rate", "inconclusive", "not measured every time by both versions") for cell in lost),
     ]
+
+
+def _for_runs(options: argparse.Namespace) -> list[str]:
+    """The same kernels for all, and what was asked for."""
+    only = ["--only", options.only] if options.only else []
+    return ["--compute", "default", *only, *(["--threads", options.threads] if options.threads else [])]
+
+
+@contextmanager
+def _as_bad_input() -> Iterator[None]:
+    from harness.check import versions
+
+    try:
+        yield
+    except versions.Failed as problem:
+        raise BadInput(f"a version can't be run, so there is nothing to compare: {problem}") from problem
 
 
 def _name(cell: tuple[str, str, int]) -> str:

@@ -25,7 +25,7 @@ from baselines.encoders import features
 from baselines.encoders.features import Shape
 from baselines.encoders.positives import captions_of
 from baselines.encoders.small import SmallEncoder
-from baselines.encoders.towers import MediaTower
+from baselines.encoders.towers import MediaTower, heads
 from harness.contract.dataset import Contents, Links, Pairs
 from harness.contract.instruments import Captioner
 from harness.machine import compute
@@ -49,7 +49,7 @@ class CaptionDecoder(nn.Module):
 
     def __init__(self, vocabulary: int, longest: int, width: int, layers: int = 2) -> None:
         super().__init__()
-        self.heads = width // 48
+        self.heads = heads(width)
         self.words = nn.Embedding(vocabulary, width)
         self.places = nn.Parameter(torch.randn(longest + 1, width) * 0.02)
         self.blocks = nn.ModuleList(Block(width, self.heads) for _ in range(layers))
@@ -236,7 +236,7 @@ class SmallCaptioner(Captioner):
         self.vocabulary = Vocabulary(tuple(config["vocabulary"]), config["longest"])
         self.shape = Shape(**config["shape"])
         weights = load_file(folder / "captioner.safetensors")
-        self.media = MediaTower(self.shape, self.encoder.dim)
+        self.media = MediaTower(self.shape, self.encoder.dim, self.encoder.width)
         self.media.load_state_dict(below(weights, "media"))
         self.decoder = self._fresh_decoder()
         self.decoder.load_state_dict(below(weights, STORED))

@@ -33,7 +33,8 @@ class SmallEncoderSettings(Settings):
     lr: Rate = 1e-3
     patience: int = Field(3, ge=0, le=100, description="tenths of the steps without a gain that end training; 0: none")
     pixels: int = Field(96, ge=16, le=512, description="at most that it sees along a side: larger pictures are shrunk")
-    later = frozenset({"pixels"})
+    width: Literal[24, 48, 96, 192, 384] = Field(192, description="of the layers of both towers")
+    later = frozenset({"pixels", "width"})
 
 
 SMALL = Entry(

@@ -44,7 +44,7 @@ LEAST_BETWEEN = 10  # steps from one validation to the next
 class SmallEncoder(TokenEncoder):
     def __init__(self, settings: SmallEncoderSettings, seed: int, store: Store | None = None) -> None:
         self.steps, self.batch, self.dim, self.lr = settings.steps, settings.batch, settings.dim, settings.lr
-        self.patience, self.pixels, self.seed = settings.patience, settings.pixels, seed
+        self.patience, self.pixels, self.width, self.seed = settings.patience, settings.pixels, settings.width, seed
         self.store = store  # keeps the planes of what is trained on and of galleries
         self.learned: dict[str, Any] = {}  # how training went
 
@@ -105,8 +105,8 @@ class SmallEncoder(TokenEncoder):
     def _assemble(self, vocabulary: Vocabulary, shape: Shape) -> None:
         self.vocabulary, self.shape = vocabulary, shape
         self.modalities = ("text", shape.modality)
-        self.text = TextTower(len(vocabulary), vocabulary.longest, self.dim)
-        self.media = MediaTower(shape, self.dim)
+        self.text = TextTower(len(vocabulary), vocabulary.longest, self.dim, self.width)
+        self.media = MediaTower(shape, self.dim, self.width)
 
     def _finish(self) -> None:
         self.parameters = parameter_count(self.text) + parameter_count(self.media)
@@ -157,13 +157,13 @@ class SmallEncoder(TokenEncoder):
             )
 
     def text_tower(self) -> WordTower:
-        tower = TextTower(len(self.vocabulary), self.vocabulary.longest, self.dim)
+        tower = TextTower(len(self.vocabulary), self.vocabulary.longest, self.dim, self.width)
         tower.load_state_dict(below(self._trained, "text"))
         return WordTower(self.vocabulary, tower)
 
     def trainable_media(self) -> MediaTower:
         """A copy of the media tower to go on training with."""
-        tower = MediaTower(self.shape, self.dim)
+        tower = MediaTower(self.shape, self.dim, self.width)
         tower.load_state_dict(below(self._trained, "media"))
         return tower
 

@@ -15,12 +15,12 @@ PATCHES = 40  # at most, for the attention among them
 
 
 class TextTower(nn.Module):
-    def __init__(self, vocabulary: int, longest: int, dim: int, width: int = 192, layers: int = 2) -> None:
+    def __init__(self, vocabulary: int, longest: int, dim: int, width: int, layers: int = 2) -> None:
         super().__init__()
         self.layers, self.width, self.dim = layers, width, dim
         self.words = nn.Embedding(vocabulary, width)
         self.places = nn.Parameter(torch.randn(longest, width) * 0.02)
-        self.blocks = nn.ModuleList(Block(width, width // 48, feed=2) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, heads(width), feed=2) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, dim)
         nn.init.normal_(self.words.weight, std=0.02)
@@ -44,7 +44,7 @@ class TextTower(nn.Module):
 class MediaTower(nn.Module):
     """Convolutions down to a small grid of patches, then attention among them: order and place matter."""
 
-    def __init__(self, shape: Shape, dim: int, width: int = 192, layers: int = 1) -> None:
+    def __init__(self, shape: Shape, dim: int, width: int, layers: int = 1) -> None:
         super().__init__()
         kernel = (min(3, shape.height), 3)  # sound has its pitches as channels: one row, and time along it
         channels, widths = shape.channels, _widths(shape, width)
@@ -70,7 +70,7 @@ class MediaTower(nn.Module):
         with torch.no_grad():
             grid = self._grid(torch.zeros(2, shape.channels, shape.height, shape.width))
         self.places = nn.Parameter(torch.randn(grid.shape[2] * grid.shape[3], width) * 0.02)
-        self.blocks = nn.ModuleList(Block(width, width // 48, feed=2) for _ in range(layers))
+        self.blocks = nn.ModuleList(Block(width, heads(width), feed=2) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, dim)
 
@@ -90,6 +90,11 @@ class MediaTower(nn.Module):
         return F.normalize(self.out(self.states(planes).mean(1)).float(), dim=-1)
 
 
+def heads(width: int) -> int:
+    """Of attention: 48 numbers each."""
+    return max(1, width // 48)
+
+
 def _stage(before: int, after: int, kernel: tuple[int, int], stride: int = 1) -> nn.Sequential:
     around = (kernel[0] // 2, kernel[1] // 2)
     return nn.Sequential(
@@ -102,8 +107,8 @@ def _channels_last(planes: Tensor) -> Tensor:
 
 
 def _widths(shape: Shape, width: int) -> list[int]:
-    """The channels after each halving, as many halvings as it takes to leave few patches: …, 64, 128, width."""
+    """The channels after each halving, as many as it takes to leave few patches: …, width / 3, 2 width / 3, width."""
     height, across, halvings = shape.height, shape.width, 0
     while height * across > PATCHES:
         height, across, halvings = -(-height // 2), -(-across // 2), halvings + 1
-    return [max(16, 128 >> back) for back in range(halvings - 2, -1, -1)] + [width]
+    return [max(16, 2 * width // 3 >> back) for back in range(halvings - 2, -1, -1)] + [width]

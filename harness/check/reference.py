@@ -2,6 +2,7 @@
 
 reference.json   every other file with its size and SHA-256, sealed, in one spelling only
 suite.yaml  tasks/  records/  rankings/      as in a run's folder
+store/           what was learnt, frozen: see `harness.check.frozen`
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.check import frozen
 from harness.contract.problems import BadInput
 from harness.machine import files
 from harness.store.run_folder import RunFolder
@@ -43,8 +45,11 @@ def open_reference(root: Path) -> RunFolder:
     return RunFolder(root)
 
 
-def write_reference(run: RunFolder, root: Path) -> None:
-    """What the gate needs of a run, in place of what was there, whole or not at all."""
+def write_reference(run: RunFolder, root: Path, store: Path | None = None, learning: Collection[str] = ()) -> None:
+    """What the gate needs of a run, in place of what was there, whole or not at all.
+
+    With the `store` that the run began with empty or thawed what it has learnt is frozen; else what is frozen stays.
+    """
     if root.exists() and any(root.iterdir()) and not (root / MANIFEST).exists():
         raise BadInput(f"{root}: holds other things than a reference; it is left as it is; name an empty or new folder")
     half, old = (root.with_name(f".{root.name}.{uuid.uuid4().hex[:8]}.{end}") for end in ("new", "old"))
@@ -55,6 +60,10 @@ def write_reference(run: RunFolder, root: Path) -> None:
                 target = half / path.relative_to(run.root)
                 target.parent.mkdir(exist_ok=True)
                 shutil.copyfile(path, target)
+        if store is None:
+            frozen.thaw(root, half / frozen.FOLDER)
+        else:
+            frozen.freeze(store, run, learning, half / frozen.FOLDER)
         listed = {
             name: {"bytes": (half / name).stat().st_size, "sha256": files.file_digest(half / name)}
             for name in _present(half)

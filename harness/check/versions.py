@@ -39,24 +39,28 @@ class Version:
 
     def run(self, number: int, options: Sequence[str]) -> dict[Cell, float]:
         """The rate of each cell that could be measured, in a fresh process."""
-        out = self.work / f"{number}"
-        done = subprocess.run(
-            [sys.executable, "-m", "harness", "run", str(self.suite), "--out", str(out), "--quiet", *options],
-            cwd=self.root,
-            env=environment.for_child(self.root, HARNESS_CACHE=str(self.work / "store")),
-            capture_output=True,
-            text=True,
-        )
-        records = RunFolder(out).records() if (out / "records").is_dir() else []
-        if done.returncode not in (0, 1, 3) or not records:
-            raise Failed(f"{self.root}: exit code {done.returncode}:\n{(done.stderr or done.stdout)[-2000:]}")
+        run = run_apart(self.root, self.suite, self.work / f"{number}", self.work / "store", options)
         rates: dict[Cell, float] = {}
-        for each in records:
+        for each in run.records():
             if each["status"] == "ok" and each["speed"] and "offline" in each["speed"]:
                 rate = each["speed"]["offline"]["qps"]["median"]
                 rates[each["task"], each["retriever"], each["seed"]] = rate
-        shutil.rmtree(out, ignore_errors=True)
+        shutil.rmtree(run.root, ignore_errors=True)
         return rates
+
+
+def run_apart(root: Path, suite: Path, out: Path, store: Path, options: Sequence[str]) -> RunFolder:
+    """The folder of a run of the version that lies at `root`, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "run", str(suite), "--out", str(out), "--quiet", *options],
+        cwd=root,
+        env=environment.for_child(root, HARNESS_CACHE=str(store)),
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode not in (0, 1, 3) or not any((out / "records").glob("*.json")):
+        raise Failed(f"{root}: exit code {done.returncode}:\n{(done.stderr or done.stdout)[-2000:]}")
+    return RunFolder(out)
 
 
 def compare(

@@ -43,6 +43,7 @@ class Entry:
     needs: tuple[str, ...] = ()
     offers: tuple[str, ...] | None = ()  # in the words of `settings`; None: unknown, as of outside code
     asks: tuple[str, ...] = ("text", "image", "audio", "video")  # retrievers: the queries it can answer
+    learns: bool = False  # retrievers: their indexes are trained, and come out otherwise on another machine
     paradigm: str = ""  # retrievers: one of harness.contract.PARADIGMS
     tiny: Mapping[str, Any] = field(default_factory=dict)  # retrievers: settings with which it is trained in a second
     requires: tuple[str, ...] = ()  # modules that must be importable

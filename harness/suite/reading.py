@@ -35,6 +35,7 @@ class Keys(Settings):
     seeds: list[Annotated[int, Field(ge=0, le=2**32 - 1)]] = [0]
     limit_s: Seconds = 3600.0
     scenarios: Any = None
+    margin: Any = None
     datasets: Any = None
     encoders: Any = None
     captioners: Any = None
@@ -53,6 +54,13 @@ class Keys(Settings):
         return numbers
 
 
+class Margin(Settings):
+    """So much worse may a cell be before `check` calls it a regression."""
+
+    recall: float = Field(1.0, ge=0, lt=100, description="points of hit@k")
+    rate: float = Field(5.0, ge=0, lt=100, description="per cent of queries/s")
+
+
 NAMED: tuple[Section, ...] = ("datasets", "encoders", "captioners")
 
 
@@ -64,6 +72,7 @@ def load(path: str | Path) -> Suite:
     values = fields(root, Keys, "", problems, _no_reference) or {}
     name = _name(given, problems)
     scenarios = _scenarios(given.get("scenarios"), problems)
+    _margin(given, problems)
     components = Components(_named(given, problems), problems)
     retrievers = _retrievers(_members(given, "retrievers", dict, problems), components, problems)
     tasks = tasks_of(_members(given, "tasks", list, problems), components, problems)
@@ -94,6 +103,19 @@ def read_dataset(path: str | Path, name: str) -> Component | None:
     component = Components(named, problems).get("datasets", name)
     problems.raise_if_any()
     return component if isinstance(component, Component) else None
+
+
+def read_margin(path: str | Path) -> Margin:
+    """The suite's margin alone, whatever may be wrong with the rest."""
+    _, root, _ = read(path)
+    problems = Problems(path)
+    found = _margin(root.value if isinstance(root.value, dict) else {}, problems)
+    problems.raise_if_any()
+    return found
+
+
+def _margin(given: Mapping[str, Node], problems: Problems) -> Margin:
+    return Margin(**(fields(given.get("margin") or Node({}, 1), Margin, "margin.", problems, _no_reference) or {}))
 
 
 def _name(given: Mapping[str, Node], problems: Problems) -> str:

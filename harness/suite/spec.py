@@ -77,7 +77,9 @@ class Component:
     @property
     def config(self) -> dict[str, Any]:
         """For records: what could be written in a suite to get this very component."""
-        arguments = {key: _configured(value) for key, value in {**self.arguments, **self.written}.items()}
+        given = {**self.arguments, **self.written}
+        told = self.entry.settings.digested(given)  # it is part of artifacts' digests, too
+        arguments = {key: _configured(value) for key, value in told.items()}
         instruments = {key: value.config for key, value in self.instruments.items()}
         if self.kind == "python":
             return {"kind": "python", "target": self.entry.target, "arguments": arguments, **instruments}

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+import torch
 
 from baselines import faiss_index, indexes
 from harness.contract.retriever import Unsupported
@@ -67,6 +68,20 @@ def test_an_index_with_a_star_is_built_tuned_and_kept(tmp_path) -> None:
     loaded = indexes.make("IVF*,Flat", {"nprobe": 8})
     loaded.load(tmp_path)
     assert np.array_equal(loaded.search(vectors[:50], 1).ids[:, 0], np.arange(50))
+
+
+def test_scores_are_whole_floats_while_something_is_trained_in_half_precision():
+    """A tuned dual tower is asked as a teacher meanwhile."""
+    usual = compute.current().choices
+    compute.configure("cpu", 1, compute.Choices(packed_rows=10))  # fewer are multiplied by torch, which then rounds
+    try:
+        index, queries = built("exact", unit(SIZE, 0)), unit(2, 1)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = index.search(queries, K)
+        assert found.scores.dtype == np.float32
+        assert np.allclose(found.scores, index.search(queries, K).scores, atol=0.02)
+    finally:
+        compute.configure("cpu", 1, usual)
 
 
 @pytest.mark.parametrize(

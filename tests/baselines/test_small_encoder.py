@@ -323,3 +323,18 @@ def test_odd_texts_have_vectors(tiny):
     found = kit.encoder.encode(texts(["", "xylograph", "一 二", "a " * 10_000]))
     assert np.isfinite(found).all()
     assert not np.allclose(found[0], found[1])
+
+
+@every
+def test_a_narrow_one_is_small_and_is_kept(tiny: Callable[[str], Kit], medium, tmp_path):
+    kit = tiny(medium)
+    settings = SmallEncoderSettings(trained_on="tiny", steps=2, batch=8, dim=8, width=24)
+    encoder = SmallEncoder(settings, seed=0)
+    encoder.fit(*kit.training(f"text-{medium}"))
+    assert encoder.parameters < kit.encoder.parameters / 10
+    encoder.save(tmp_path)
+    again = SmallEncoder(settings, seed=0)
+    again.load(tmp_path)
+    asked = kit.test(f"text-{medium}")
+    for contents in (asked.queries, asked.candidates):
+        assert np.array_equal(encoder.encode(contents), again.encode(contents))

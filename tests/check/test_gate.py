@@ -13,14 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.check import reference
+from harness.check import frozen, reference
 from harness.check.compare import MARGIN, judge
 from harness.check.verdict import Verdict, exit_code, junit, markdown
 from harness.cli import main
 from harness.contract.retriever import Ranking
+from harness.contract.store import Recipe
 from harness.machine import files
 from harness.score import statistics
 from harness.store import record
+from harness.store.artifacts import Store
 from harness.store.run_folder import RunFolder, cell_name
 
 TASK, ITEMS, K = "sounds/test/text-audio", 200, 10
@@ -56,6 +58,32 @@ def kept(tmp_path: Path) -> Path:
     return tmp_path / "reference"
 
 
+@pytest.fixture
+def learnt(tmp_path: Path) -> Path:
+    """A reference with an encoder and an index frozen, of a run that used other artifacts, too."""
+    run, store = made(tmp_path / "old"), Store(tmp_path / "cache")
+    used = {}
+    for kind, config in (
+        ("encoder", {}),
+        ("retriever", {"about": {"kind": "cart"}}),
+        ("retriever", {"about": {"kind": "dual_tower"}}),
+        ("features", {}),
+    ):
+        artifact = store.make(Recipe(kind, "x", config), lambda folder: files.write(folder / "weights", b"12"))
+        used[f"{kind} x {len(used)}"] = {
+            "s": 0.0,
+            "peak_mb": None,
+            "phase": "fit",
+            "digest": artifact.manifest["digest"],
+        }
+    path = run.record_path(cell_name(TASK, "dual", 0))
+    found: Any = record.load(path)
+    found["cost"]["artifacts"] = used
+    record.save(path, found)
+    reference.write_reference(run, tmp_path / "learnt", store.root, ["cart"])
+    return tmp_path / "learnt"
+
+
 def check(run: RunFolder, kept: Path, *more: object) -> int:
     return main(["check", str(run.root), "--against", str(kept), *map(str, more)])
 
@@ -72,6 +100,7 @@ def test_nothing_changed(tmp_path: Path, kept: Path, capsys: pytest.CaptureFixtu
         ({"counts": {"products": 44_000}}, "products 44,000 instead of 40,000 (+10.0 %)"),
         ({"counts": {}}, "products nothing instead of 40,000"),
         ({"cost": "index_bytes"}, "index_bytes"),
+        ({"metrics": {"hit@1": {"value": 0.6}, "hit@10": {"value": 0.6}}}, "have hit@1 0.6 instead of None"),
         ({"right": 119}, "1 of 200 queries are answered otherwise"),
         ({"details": {"identifiers": {"digest": "other"}}}, "identifiers: digest other instead of nothing"),
         ({"status": "failed", "reason": "Traceback\nValueError: no such index"}, "failed: ValueError: no such index"),
@@ -90,6 +119,7 @@ def test_what_is_exact(
     ("changes", "words"),
     [
         ({"key": "other"}, "configured otherwise"),
+        ({"key": "other", "sources": {"ours.py": "1"}, "config": {"beams": 2}}, "configured otherwise"),
         ({"status": "unavailable", "reason": "pip install it"}, "unavailable: pip install it"),
         ({"data": {**record.load(FIRST)["data"], "digest": "others"}}, "it isn't in the run"),  # type: ignore[dict-item]
     ],
@@ -104,7 +134,12 @@ def test_what_can_not_be_told(
 
 
 def test_near_ties_may_swap_places_and_more_so_elsewhere(tmp_path: Path, kept: Path) -> None:
-    for nudge, platform, expected in ((1e-6, {}, 0), (2e-4, {}, 1), (2e-4, {"processor": "another"}, 0)):
+    for nudge, platform, expected in (
+        (1e-6, {}, 0),
+        (2e-4, {}, 1),
+        (2e-4, {"compute": {"gflops": 7}}, 1),
+        (2e-4, {"processor": "another"}, 0),
+    ):
         run = made(tmp_path / "old")
         name = cell_name(TASK, "dual", 0)
         ids, scores, queries = run.read_ranking(name)
@@ -174,10 +209,38 @@ def test_fine_and_regression_exclude_each_other(value: float, half: float, margi
         assert value - half < -margin
 
 
-def test_every_byte_of_a_reference_counts(kept: Path) -> None:
+def test_edited_code_of_ones_own_is_what_the_gate_is_for(tmp_path: Path, kept: Path) -> None:
+    assert check(made(tmp_path / "new", key="other", sources={"ours.py": "1"}), kept) == 0
+    assert check(made(tmp_path / "new", key="other", sources={"ours.py": "1"}, counts={"products": 1}), kept) == 1
+
+
+def test_what_is_learnt_stays_frozen(tmp_path: Path, learnt: Path) -> None:
+    """An update with the answers of a run keeps it; a store that begins with it has it for use."""
+    kinds = sorted(path.parent.parent.name for path in learnt.glob("store/*/*/manifest.json"))
+    assert kinds == ["encoder", "retriever"]
+    reference.write_reference(made(tmp_path / "new", right=90), learnt)
+    reference.open_reference(learnt)
+    frozen.thaw(learnt, tmp_path / "thawed")
+
+    def build(folder: Path) -> None:
+        raise AssertionError("it is made again")
+
+    store = Store(tmp_path / "thawed")
+    assert (store.make(Recipe("encoder", "x", {}), build).folder / "weights").read_bytes() == b"12"
+
+
+def test_every_byte_of_a_reference_counts(kept: Path, learnt: Path) -> None:
     """Each is changed once; so is each file's end, and each file is taken away."""
-    names = sorted(path for path in kept.rglob("*") if path.is_file())
-    assert len(names) == 7
+    names, stored = (sorted(path for path in root.rglob("*") if path.is_file()) for root in (kept, learnt / "store"))
+    assert (len(names), len(stored)) == (7, 4)
+    rotten(kept, names)
+    rotten(learnt, stored)
+    (kept / "records" / "more.json").write_text("{}")
+    with pytest.raises(reference.BadReference, match=r"more\.json is no part of it"):
+        reference.open_reference(kept)
+
+
+def rotten(kept: Path, names: list[Path]) -> None:
     for path in names:
         whole = path.read_bytes()
         for place in range(len(whole)):
@@ -193,9 +256,6 @@ def test_every_byte_of_a_reference_counts(kept: Path) -> None:
             reference.open_reference(kept)
         path.write_bytes(whole)
     reference.open_reference(kept)
-    (kept / "records" / "more.json").write_text("{}")
-    with pytest.raises(reference.BadReference, match=r"more\.json is no part of it"):
-        reference.open_reference(kept)
 
 
 def test_rot_ends_with_2_and_names_the_file(tmp_path: Path, kept: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -200,6 +200,10 @@ KEYS = [
     Case("missing argument", HEAD + "encoders:\n  a: {kind: small}\n", 5, ("trained_on is missing",)),
     Case("unknown scenario", HEAD + "scenarios: {offlin: {}}\n", 4, ("offlin", "'offline'?")),
     Case("no scenario", HEAD + "scenarios: {}\n", 4, ("scenarios is empty",)),
+    Case("unknown margin", HEAD + "margin: {recal: 1}\n", 4, ("margin.recal", "'recall'?")),
+    Case("margin as words", HEAD + "margin:\n  rate: 5 %\n", 5, ("margin.rate is '5 %'", "a number at least 0")),
+    Case("margin below zero", HEAD + "margin: {rate: -1}\n", 4, ("margin.rate is -1", "a number at least 0")),
+    Case("margin without a name", HEAD + "margin: 1\n", 4, ("margin is 1", "expected a mapping")),
     Case("no offline", HEAD + "scenarios:\n  single: {queries: 5}\n", 4, ("no offline", "offline: {}")),
     Case(
         "unknown setting", HEAD + "scenarios:\n  offline: {}\n  single: {query: 5}\n", 6, ("single.query", "'queries'?")

@@ -65,6 +65,17 @@ def test_cells_and_what_they_are_asked(tmp_path: Path) -> None:
     assert keys[2] != keys[0]
 
 
+def test_what_came_later_is_no_part_of_a_configuration_unless_it_is_used(tmp_path: Path) -> None:
+    """Artifacts are found by it, too."""
+    for more, told in (("", {}), (", width: 192", {}), (", width: 24", {"width": 24})):
+        text = f"{HEAD}{{kind: dual_tower}}\n".replace("trained_on: soundscapes", f"trained_on: soundscapes{more}")
+        (tmp_path / "suite.yaml").write_text(text)
+        (cell,) = load(tmp_path / "suite.yaml").cells()
+        assert cell.encoder is not None
+        found = {key: value for key, value in cell.encoder.config.items() if key == "width"}
+        assert found == told and (cell.encoder.digest[:8] == "d07605f8") == (not told)
+
+
 @pytest.mark.parametrize("written", DATASETS)
 def test_datasets(written: str, tmp_path: Path) -> None:
     (tmp_path / "suite.yaml").write_text(f"{TASK}{written}}}]\n")

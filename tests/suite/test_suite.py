@@ -127,7 +127,6 @@ def test_config_is_plain_and_complete(suite_of):
         "batch": 256,
         "dim": 256,
         "lr": 1e-3,
-        "pixels": 96,
     }
     assert suite.retrievers[2].component.config == {
         "kind": "dual_tower",
