@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.machine import escaping
 from harness.report.equal_recall import TARGETS, Family
-from harness.report.plots import COLOURS, MARKERS, drawn, plainly
+from harness.report.plots import COLOURS, MARKERS, drawn, level_line, plainly
 from harness.score.rates import interval
 
 
@@ -39,17 +39,7 @@ def _panel(panel: Any, task: str, members: Sequence[Family]) -> None:
             label=escaping.plot(f"{family.name} ({family.paradigm})"),
         )
     for target in (*TARGETS, 1.0):
-        panel.axhline(100 * target, color="#888888", linestyle=":" if target < 1 else "--", linewidth=0.8)
-        panel.annotate(
-            f"{100 * target:g} %",
-            (1.0, 100 * target),
-            xycoords=("axes fraction", "data"),
-            xytext=(-3, 2),
-            textcoords="offset points",
-            ha="right",
-            fontsize=7,
-            color="#666666",
-        )
+        level_line(panel, 100 * target, f"{100 * target:g} %", ":" if target < 1 else "--")
     panel.axvline(1.0, color="#888888", linestyle="--", linewidth=0.8)
     panel.set_xscale("log")
     panel.xaxis.set_major_formatter(plainly)

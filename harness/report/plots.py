@@ -125,14 +125,18 @@ def _lines(panel: Any, data: Any) -> None:
     if data["ceiling"] is not None:
         levels.append(("ceiling", data["ceiling"], "--"))
     for name, level, style in levels:
-        panel.axhline(100 * level, color="#888888", linestyle=style, linewidth=1)
-        panel.annotate(
-            f"{name} {100 * level:.3g} %",
-            (1.0, 100 * level),
-            xycoords=("axes fraction", "data"),
-            xytext=(-3, 3),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8,
-            color="#666666",
-        )
+        level_line(panel, 100 * level, f"{name} {100 * level:.3g} %", style)
+
+
+def level_line(panel: Any, height: float, text: str, style: str) -> None:
+    panel.axhline(height, color="#888888", linestyle=style, linewidth=1)
+    panel.annotate(
+        text,
+        (1.0, height),
+        xycoords=("axes fraction", "data"),
+        xytext=(-3, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+        color="#666666",
+    )
