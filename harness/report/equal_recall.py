@@ -15,11 +15,12 @@ import numpy as np
 
 from harness.contract.dataset import Links
 from harness.machine.escaping import row as table_row
-from harness.report.paired import Hits, blind, hits
+from harness.report.paired import Hits, hits
 from harness.report.scaling import times
 from harness.report.tables import Row, by_task, quantity, rounds_of
 from harness.score import statistics
 from harness.score.rates import log_ratios
+from harness.score.scoring import blind
 from harness.store.run_folder import RunFolder
 
 TARGETS = (0.90, 0.95, 0.99)  # shares of exact search's hit@1
@@ -72,7 +73,7 @@ def families(folder: RunFolder, rows: Sequence[Row]) -> dict[str, list[Family]]:
     """By task, where exact search took part and someone had settings to choose from."""
     found: dict[str, list[Family]] = {}
     for task, group in by_task(rows).items():
-        fine = [each for each in group if each.status == "ok" and not each.folds and not blind(each)]
+        fine = [each for each in group if each.status == "ok" and not each.folds and not blind(each.records[0])]
         fine = [each for each in fine if each.mean("speed", "offline", "qps", "median")]
         exact = next((each for each in fine if _exact(each)), None)
         if exact is None or not any("@" in each.retriever for each in fine):

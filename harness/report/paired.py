@@ -12,6 +12,7 @@ from harness.contract.dataset import Links
 from harness.machine.escaping import row
 from harness.report.tables import Row, by_task
 from harness.score import metrics, statistics
+from harness.score.scoring import blind
 from harness.store.run_folder import RunFolder, cell_name
 
 METRIC = "hit@1"
@@ -20,7 +21,7 @@ FOOT = (
     "First minus second, on shared queries: positive means that the first found more. Brackets: 95 % interval, the "
     "differences that a test does not reject; p is the same test of no difference: McNemar's, clustered by item (from "
     "three seeds on Student's t, over seeds and items). So p is below 0.05 exactly where the interval leaves out 0. "
-    "Holm's correction of p is over all pairs of this table."
+    "Holm's correction of p is over all pairs of a task."
 )
 
 
@@ -46,7 +47,7 @@ def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
     """Every two contestants of a task, except those that ignore the content, such as `random`."""
     found = []
     for task, group in by_task(rows).items():
-        fine = [each for each in group if each.status == "ok" and not each.folds and not blind(each)]
+        fine = [each for each in group if each.status == "ok" and not each.folds and not blind(each.records[0])]
         if len(fine) < 2:
             continue
         page = folder.read_task(task)
@@ -58,10 +59,6 @@ def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
             if pair is not None:
                 found.append(pair)
     return found
-
-
-def blind(row: Row) -> bool:
-    return row.records[0]["config"]["retriever"].get("kind") in ("null", "random", "constant", "oracle")
 
 
 def hits(folder: RunFolder, row: Row, links: Links, gallery: int) -> Hits:
@@ -96,10 +93,12 @@ def _pair(task: str, first: str, second: str, a: Hits, b: Hits, cluster: np.ndar
 
 def cells(found: Sequence[Pair]) -> list[list[str]]:
     """A row of words a pair."""
-    corrected = statistics.holm([pair.difference.p for pair in found])
+    tasks = dict.fromkeys(pair.task for pair in found)
+    groups = [[pair for pair in found if pair.task == task] for task in tasks]
     return [
         [*_words(pair), _odds(holm), str(pair.seeds), f"{pair.queries:,}"]
-        for pair, holm in zip(found, corrected, strict=True)
+        for group in groups
+        for pair, holm in zip(group, statistics.holm([each.difference.p for each in group]), strict=True)
     ]
 
 

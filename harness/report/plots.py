@@ -12,15 +12,16 @@ from typing import Any
 
 from harness.machine import escaping, files
 from harness.report.tables import Row, by_task
+from harness.score.scoring import blind
 
 COLOURS = {"single-tower": "#c1553b", "dual-tower": "#2f6db3", "generative": "#3a8f4d", "hybrid": "#8a5aa8"}
 MARKERS = "osD^vP*X<>hp"
 
 
 def recall_against_rate(all_rows: Sequence[Row], folder: Path) -> list[Path]:
-    """SVG and PNG in `folder`; none where only controls were measured."""
+    """SVG and PNG in `folder`; none where only controls that see nothing were measured."""
     groups = {
-        task: [row for row in group if row.paradigm != "control" and _point(row)]
+        task: [row for row in group if _point(row) and not blind(row.records[0])]
         for task, group in by_task(all_rows).items()
     }
     groups = {task: group for task, group in groups.items() if group}

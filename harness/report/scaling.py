@@ -16,6 +16,7 @@ import numpy as np
 from harness.machine.escaping import row as table_row
 from harness.report.tables import Row, quantity, rounds_of, search_only, size
 from harness.score.rates import interval, log_ratios
+from harness.score.scoring import blind
 
 MARK = "/gallery="
 LIKELY = 0.5  # a crossover that fewer resamplings have is none
@@ -82,7 +83,7 @@ def series(rows: Sequence[Row]) -> dict[str, list[Series]]:
     for row in rows:
         task, mark, _ = row.task.partition(MARK)
         data: Any = row.records[0]["data"] if row.records else None
-        if mark and data and row.paradigm != "control" and row.mean("speed", "offline", "qps", "median"):
+        if mark and data and not blind(row.records[0]) and row.mean("speed", "offline", "qps", "median"):
             found.setdefault(task, {}).setdefault(row.retriever, {})[data["items"]] = row
     return {
         task: [_series(task, each, sizes) for each in named.values()]

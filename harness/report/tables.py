@@ -14,7 +14,7 @@ import numpy as np
 from harness.contract.dataset import Links
 from harness.machine import escaping
 from harness.report import validity
-from harness.score.scoring import score
+from harness.score.scoring import blind, score
 from harness.store.record import Metric, Record
 from harness.store.run_folder import RunFolder, cell_name
 
@@ -312,9 +312,9 @@ def notes(row: Row, session: str | None, shared: Collection[str] = ()) -> str:
 
 
 def near_chance(row: Row) -> bool:
-    """Whether a retriever, unless a control, is at no k certainly better than a random order."""
+    """Whether a retriever, unless it sees nothing, is at no k certainly better than a random order."""
     data: Any = row.records[0]["data"] if row.records else None
-    if row.paradigm == "control" or not data:
+    if not data or blind(row.records[0]):
         return False
     lows = [(_inside(row.metrics, (name, "low")), chance) for name, chance in data["chance"].items() if chance < 1]
     return bool(lows) and all(low is not None and low <= chance for low, chance in lows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from harness.score.scoring import blind
 from harness.score.validity import Problem, gravest, problems
 from harness.store.record import Record
 
@@ -27,7 +28,7 @@ def worst(row: Row) -> dict[str, Problem]:
 
 def common(group: Sequence[Row]) -> set[str]:
     """The kinds that all contestants of a table share, where there are several: said once, below it."""
-    kinds = [set(worst(row)) for row in group if row.records and row.paradigm != "control"]
+    kinds = [set(worst(row)) for row in group if row.records and not blind(row.records[0])]
     return set.intersection(*kinds) if len(kinds) > 1 else set()
 
 

@@ -65,6 +65,11 @@ def chance(links: Links, ks: Sequence[int], gallery: int) -> dict[str, float]:
     return {f"hit@{k}": float(_odds(links, k, gallery).mean()) for k in ks}
 
 
+def blind(record: Record) -> bool:
+    """Whether it is a control that sees no content. All others compete, those too that learn as controls for others."""
+    return record["config"]["retriever"].get("kind") in ("null", "random", "constant", "oracle")
+
+
 def broken_control(record: Record, links: Links) -> str | None:
     """What is wrong with the referee if a control is not where it must be; `links` of the queries that it was asked."""
     kind, data = record["config"]["retriever"].get("kind"), record["data"]

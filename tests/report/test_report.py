@@ -102,7 +102,7 @@ def test_who_is_no_better_than_chance_is_named_above_the_table(folder: RunFolder
     assert "\n\nnear chance: dual. No hit@k of theirs is certainly above" in said
     for which, changes in {
         "above at one k": {"metrics": {**record.load(folder.record_path(name))["metrics"], "hit@5": above()}},
-        "a control": {"paradigm": "control"},
+        "a control": {"config": {"retriever": {"kind": "random"}}},
     }.items():
         add(folder, **changes)
         assert tables.chance_note([only_row(folder)]) is None, which
@@ -206,3 +206,11 @@ def test_tables_end_with_what_the_suite_says_of_itself(folder: RunFolder) -> Non
     report.show(rows, [1, 5], None, shown, about=told)
     for text in ((folder.root / "tables/main.md").read_text(), shown.getvalue()):
         assert "longer ones stand elsewhere" in text.splitlines()[-1] and "\x1b" not in text
+
+
+def test_a_control_that_learns_is_in_the_plot_and_one_that_sees_nothing_is_not(folder: RunFolder) -> None:
+    """It may beat those that it controls."""
+    add(folder, 0, "dual-distilled", paradigm="control", config={"retriever": {"kind": "dual_tuned"}})
+    add(folder, 0, "random", paradigm="control", config={"retriever": {"kind": "random"}})
+    svg, _ = plots.recall_against_rate(tables.rows(folder, folder.records()), folder.root / "plots")
+    assert "dual-distilled (control" in svg.read_text() and "random" not in svg.read_text()

@@ -108,8 +108,10 @@ def test_on_a_busy_machine_one_repeated_slice_takes_more_to_accuse() -> None:
     assert kinds(found) == ["noise", "cache"]
 
 
-def test_controls_are_not_judged() -> None:
-    assert problems({**changed("single.queries", 1), "paradigm": "control"}) == []
+def test_controls_are_not_judged_unless_they_learn() -> None:
+    few = changed("single.queries", 1)
+    assert problems({**few, "config": {"retriever": {"kind": "null"}}}) == []
+    assert problems({**few, "paradigm": "control", "config": {"retriever": {"kind": "dual_tuned"}}}) != []
 
 
 def test_what_holds_for_all_is_said_once_and_what_holds_for_one_beside_it(tmp_path: Path) -> None:
@@ -119,7 +121,7 @@ def test_what_holds_for_all_is_said_once_and_what_holds_for_one_beside_it(tmp_pa
     cached["offline"]["repeat"] = {"agree": 1.0, "speedup": 30.0}
     for name, speed in (("dual", few), ("quick", cached)):
         add(folder, 0, name, speed=speed)
-    add(folder, 0, "null", speed=few, paradigm="control")
+    add(folder, 0, "null", speed=few, config={"retriever": {"kind": "null"}})
     rows = tables.rows(folder, folder.records())
     text = tables.markdown("t", rows, [1], None)
     body = [line for line in text.splitlines() if line.startswith("| ")]
