@@ -58,7 +58,7 @@ def run_apart(root: Path, suite: Path, out: Path, store: Path, options: Sequence
     done = subprocess.run(
         [sys.executable, "-m", "harness", "run", str(suite), "--out", str(out), "--quiet", *options],
         cwd=root,
-        env=environment.for_child(root, HARNESS_CACHE=str(store)),
+        env=environment.for_child(root, HARNESS_CACHE=str(store), HARNESS_TABLES="0"),
         capture_output=True,
         text=True,
     )
