@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from harness.score.rates import interval, log_ratios
 from harness.score.scoring import blind
 
 MARK = "/gallery="
-LIKELY = 0.5  # a crossover that fewer resamplings have is none
+LIKELY = 0.8  # a crossover that fewer resamplings have is none
 FOOT = (
     "Queries a second, query in to ids out (`offline`), the median of the rounds and their quartiles. Sizes hold each "
     "other: the right answers, and then more candidates of the same kind. ≈: not measured but extrapolated from the "
@@ -128,16 +128,19 @@ def crossovers(first: Series, second: Series) -> Iterator[Crossover]:
     """Where the second overtakes the first, or the other way round, at sizes at which both were measured."""
     sizes = [each for each in first.rates if each in second.rates and first.rates[each].measured]
     sizes = [each for each in sizes if second.rates[each].measured]
-    logs = [log_ratios(first.rates[each].rounds, second.rates[each].rounds) for each in sizes]
-    for (small, large), (before, after) in zip(pairwise(sizes), pairwise(logs), strict=True):
-        if before[0] * after[0] >= 0:
-            continue
-        crossing = (before * after < 0) & (np.sign(before) == np.sign(before[0]))
-        share = before / np.where(crossing, before - after, 1.0)
-        at = np.exp(np.log(small) + share * (np.log(large) - np.log(small)))
-        low, high = interval(at[crossing])
-        names = (first.retriever, second.retriever) if before[0] < 0 else (second.retriever, first.retriever)
-        yield Crossover(*names, float(at[0]), float(low), float(high), float(crossing.mean()))
+    if len(sizes) < 2:
+        return
+    logs = np.stack([log_ratios(first.rates[each].rounds, second.rates[each].rounds) for each in sizes])
+    before, after, size = logs[:-1], logs[1:], np.log(sizes)[:, None]
+    crosses = before * after < 0  # [steps from size to size, measured and resampled]
+    share = before / np.where(crosses, before - after, 1.0)
+    at = np.exp(size[:-1] + share * (size[1:] - size[:-1]))
+    for step in np.flatnonzero(crosses[:, 0]).tolist():
+        alike = crosses & (np.sign(before) == np.sign(before[step, 0]))  # in the same direction, wherever
+        nearest = np.where(alike, np.abs(np.arange(len(alike)) - step)[:, None], len(alike)).argmin(axis=0)
+        found = np.take_along_axis(at, nearest[None], 0)[0][alike.any(axis=0)]
+        names = (first.retriever, second.retriever) if before[step, 0] < 0 else (second.retriever, first.retriever)
+        yield Crossover(*names, float(at[step, 0]), *interval(found), float(alike.any(axis=0).mean()))
 
 
 def sentences(group: Sequence[Series]) -> list[str]:

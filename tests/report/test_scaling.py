@@ -63,6 +63,15 @@ def test_the_interval_holds_the_true_crossing_about_as_often_as_it_says() -> Non
     assert inside >= 178, "of 200 intervals of 95 %; medians of few rounds are a little too sure"
 
 
+def test_a_crossing_at_a_size_that_was_measured_is_no_less_sure() -> None:
+    """Resampled, it lies now before that size, now behind it."""
+    rows = [row("exact", size, noisy(4e6 / size, size)) for size in SIZES]
+    rows += [row("cart", size, noisy(400, size + 1), "generative") for size in SIZES]
+    (group,) = scaling.series(rows).values()
+    (found,) = scaling.crossovers(*group)
+    assert found.sure == 1.0 and found.low < 10_000 < found.high and found.high / found.low < 1.2
+
+
 def test_more_noise_makes_a_wider_interval_and_a_doubtful_crossing_says_so() -> None:
     ends = []
     for noise in (0.01, 0.2):
