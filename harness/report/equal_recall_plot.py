@@ -38,8 +38,9 @@ def _panel(panel: Any, task: str, members: Sequence[Family]) -> None:
             alpha=0.85,
             label=escaping.plot(f"{family.name} ({family.paradigm})"),
         )
-    for target in (*TARGETS, 1.0):
-        level_line(panel, 100 * target, f"{100 * target:g} %", ":" if target < 1 else "--")
+    for target in TARGETS:
+        level_line(panel, 100 * target, f"{100 * target:g} %", ":")
+    panel.axhline(100, color="#888888", linestyle="--", linewidth=0.8)  # exact search
     panel.axvline(1.0, color="#888888", linestyle="--", linewidth=0.8)
     panel.set_xscale("log")
     panel.xaxis.set_major_formatter(plainly)
