@@ -21,7 +21,7 @@ from harness.store.run_folder import RunFolder
 
 SCHEMA = 1
 MANIFEST = "reference.json"
-TAKEN = ("suite.yaml", "run.json", "tasks/*.json.gz", "records/*.json", "rankings/*.npz")  # globs in a run's folder
+TAKEN = ("suite.yaml", "tasks/*.json.gz", "records/*.json", "rankings/*.npz")  # globs in a run's folder
 MEND = "get it from your version control again, or make it anew with `check RUN --against REFERENCE --update`"
 
 
