@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.check.verdict import State, Verdict
 from harness.contract.dataset import Links
-from harness.contract.retriever import Ranking
+from harness.contract.retriever import Ranking, taken
 from harness.score import metrics, statistics
 from harness.score.agreement import NEAR, agreement
 from harness.store.record import Record
@@ -75,7 +75,7 @@ def _exact(old: Record, new: Record, reference: RunFolder, run: RunFolder) -> tu
     if whole and np.array_equal(before[0].ids[mine], after[0].ids[theirs]):
         wrong += _scored(old, new)
     near, where = (ELSEWHERE, ", made on another platform") if elsewhere else (NEAR, "")
-    agree = agreement(_rows(before[0], mine), _rows(after[0], theirs), near)
+    agree = agreement(taken(before[0], mine), taken(after[0], theirs), near)
     if agree < 1:
         wrong.append(f"{round((1 - agree) * len(shared)):,} of {len(shared):,} queries are answered otherwise")
     if wrong:
@@ -183,7 +183,3 @@ def _asked(folder: RunFolder, record: Record) -> tuple[Ranking, np.ndarray]:
     """The answers, and the queries that they are to, int64 [Q]."""
     ids, scores, queries = folder.read_ranking(cell_name(record["task"], record["retriever"], record["seed"]))
     return Ranking(ids, scores), queries
-
-
-def _rows(ranking: Ranking, rows: np.ndarray) -> Ranking:
-    return Ranking(ranking.ids[rows], ranking.scores[rows])

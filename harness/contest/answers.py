@@ -30,11 +30,6 @@ def checked(answer: Any, gallery: int, shape: tuple[int, int]) -> Ranking:
     return answer
 
 
-def taken(ranking: Ranking, rows: np.ndarray) -> Ranking:
-    """Some of its rows."""
-    return Ranking(ranking.ids[rows], ranking.scores[rows])
-
-
 def joined(parts: list[Ranking], queries: np.ndarray) -> Ranking:
     """One ranking of several, sorted by `queries` int64 [Q], which names the query of each row."""
     order = np.argsort(queries)

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.contest import child
-from harness.contest.answers import taken
 from harness.contest.asking import Contestant, quartiles
 from harness.contest.builder import Builder
 from harness.contest.scenarios.single import latencies
-from harness.contract.retriever import Ranking
+from harness.contract.retriever import Ranking, taken
 from harness.machine import compute, environment, memory
 from harness.machine.progress import say
 from harness.score.agreement import agreement

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.contest.answers import joined, taken
+from harness.contest.answers import joined
 from harness.contest.asking import Contestant, Questions, collected, guarded
 from harness.contest.scenarios import SCENARIOS
+from harness.contract.retriever import taken
 from harness.machine import compute
 from harness.score.agreement import agreement
 

@@ -102,6 +102,11 @@ def in_blocks(search: Callable[[Contents], Ranking], queries: Contents, size: in
     return Ranking(np.concatenate([each.ids for each in found]), np.concatenate([each.scores for each in found]))
 
 
+def taken(ranking: Ranking, rows: np.ndarray) -> Ranking:
+    """Some of its rows."""
+    return Ranking(ranking.ids[rows], ranking.scores[rows])
+
+
 def padded(ids: np.ndarray, scores: np.ndarray, count: int, k: int) -> Ranking:
     """A ranking of width k from answers that may be narrower; candidates of id < 0 count as padding."""
     wide_ids = np.full((count, k), PAD, dtype=np.int64)

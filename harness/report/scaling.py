@@ -143,13 +143,18 @@ def crossovers(first: Series, second: Series) -> Iterator[Crossover]:
         yield Crossover(*names, float(at[step, 0]), *interval(found), float(alike.any(axis=0).mean()))
 
 
+def last_crossover(first: Series, second: Series) -> Crossover | None:
+    """The one that is told. Those that are as fast as each other cross several times by chance: the last counts."""
+    last = list(crossovers(first, second))[-1:]
+    return last[0] if last and last[0].sure > LIKELY else None
+
+
 def sentences(group: Sequence[Series]) -> list[str]:
     """Above the table: what grows and what doesn't, who overtakes whom, and what generation never overtakes."""
     found = [_growth(each) for each in group if len(each.rows) > 1]
     for one, other in combinations(group, 2):
-        # Those that are as fast as each other cross several times by chance: the last counts.
-        crossing = [each for each in list(crossovers(one, other))[-1:] if each.sure > LIKELY]
-        found += [each.words for each in crossing]
+        crossing = last_crossover(one, other)
+        found += [crossing.words] if crossing else []
         shared = [size for size in one.rows if size in other.rows]
         if not crossing and shared and {one.paradigm, other.paradigm} > {"generative"}:
             found.append(_never(one, other, shared))

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.machine import escaping
 from harness.report.plots import COLOURS, MARKERS, drawn, plainly
-from harness.report.scaling import Series, crossovers
+from harness.report.scaling import Series, last_crossover
 
 
 def rate_against_size(found: Mapping[str, Sequence[Series]], folder: Path) -> list[Path]:
@@ -42,7 +42,8 @@ def _panel(panel: Any, task: str, group: Sequence[Series]) -> None:
             sizes, rates = [list(measured)[-1], *beyond], [values[-1], *beyond.values()]
             panel.plot(sizes, rates, linestyle=":", color=colour, linewidth=1.4, label="extrapolated")
     for one, other in combinations(group, 2):
-        for crossing in crossovers(one, other) if one.paradigm != other.paradigm else ():
+        crossing = last_crossover(one, other) if one.paradigm != other.paradigm else None
+        if crossing:
             panel.axvspan(crossing.low, crossing.high, color="#888888", alpha=0.12, linewidth=0)
             panel.annotate(
                 escaping.plot(f"{crossing.second} > {crossing.first}"),
