@@ -187,9 +187,8 @@ def page() -> str:
             "",
             "Whole blocks are drawn from all jobs, names A and B by chance. *Quiet*: only from the "
             f"{len(calm)} jobs in which the gate found less than ±{100 * QUIET:.0f} % of noise. Noise above the margin "
-            "leaves most inconclusive (exit code 3), and nothing fine: a slow-down by 30 % is caught in 99 % of jobs "
-            "where pairs differ by some per cent, as `test_rate.py` simulates, and in fewer where other work takes a "
-            "part of the machine, as here.",
+            "leaves most inconclusive (exit code 3), and nothing fine; where other work takes a part of the machine, "
+            "also some of those that are slower by 30 %.",
             "",
             *_table(["blocks", *STATES], [*_rows("all", jobs, rng), *_rows("quiet", calm, rng)]),
             "",
