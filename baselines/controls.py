@@ -47,7 +47,7 @@ class Null(Control):
 
 
 class Random(Control):
-    """A random order for each query, seeded by its position in the dataset, so that batches change nothing.
+    """A random order for each query, seeded by its number among all, so that batches change nothing.
 
     Seeded by its content, a caption that occurs a thousand times would make one draw count a thousandfold.
     """
@@ -79,18 +79,18 @@ class Oracle(Control):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.answers: dict[int, np.ndarray] = {}
+        self.answers = Links.listed([])
 
-    def peek(self, queries: Contents, links: Links) -> None:
-        """Take the right answers of all queries. By position, since texts may occur twice."""
-        self.answers = {place: links.of(query) for query, place in enumerate(queries.positions.tolist())}
+    def peek(self, links: Links) -> None:
+        """Take the right answers of all queries, by their numbers: a text may occur twice."""
+        self.answers = links
 
     def search(self, queries: Contents, k: int) -> Ranking:
         ids = np.full((len(queries), k), PAD, np.int64)
-        nothing = np.empty(0, np.int64)
-        for row, place in enumerate(queries.positions.tolist()):
-            right = self.answers.get(place, nothing)[:k]
-            ids[row, : len(right)] = right
+        for row, number in enumerate(queries.positions.tolist()):
+            if number < len(self.answers):
+                right = self.answers.of(number)[:k]
+                ids[row, : len(right)] = right
         return padded(ids, np.zeros(ids.shape, np.float32), len(queries), k)
 
 

@@ -1,11 +1,15 @@
-"""The dual tower: queries and candidates are encoded apart, and the nearest candidates are looked up in an index."""
+"""The dual tower: queries and candidates are encoded apart, and the nearest candidates are looked up in an index.
+
+With the encoder's vectors, or, with `start`, those that a `dual_tuned` has learnt for this gallery: FAISS can compress
+what was learnt too.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,9 +22,21 @@ from harness.contract.retriever import Footprint, Ranking, Retriever
 from harness.machine.compute import stage
 
 
+class Tuned(Protocol):
+    """A retriever that has learnt vectors for the gallery, and a text side that matches them."""
+
+    vectors: np.ndarray  # float32 [N, dim]
+
+    def encode(self, texts: list[str]) -> np.ndarray: ...
+
+    def place(self, contents: Contents) -> np.ndarray: ...
+
+    def footprint(self) -> Footprint: ...
+
+
 class DualTower(Retriever):
-    def __init__(self, settings: DualTowerSettings, encoder: Encoder, seed: int) -> None:
-        self.encoder, self.seed = encoder, seed
+    def __init__(self, settings: DualTowerSettings, encoder: Encoder, seed: int, start: Tuned | None = None) -> None:
+        self.encoder, self.start, self.seed = encoder, start, seed
         self.neighbours = indexes.make(settings.index, settings.search)
         self.aim = index_tuning.aim(settings.index, settings.search, settings.tune)
         self.probes = np.empty((0, 0), np.float32)
@@ -30,10 +46,11 @@ class DualTower(Retriever):
         """Keep the queries to tune with: those of validation, or else those of train."""
         if self.aim:
             queries = validation.queries if len(validation.queries) else train.queries
-            self.probes = self.encoder.embed(queries[index_tuning.some(len(queries), self.seed)])
+            some = queries[index_tuning.some(len(queries), self.seed)]
+            self.probes = self.encoder.embed(some) if self.start is None else self.start.encode(list(some))
 
     def index(self, gallery: Contents) -> None:
-        vectors = self.encoder.embed(gallery)
+        vectors = self.encoder.embed(gallery) if self.start is None else self.start.vectors
         self._refuse_deadly(vectors)
         self.neighbours.build(vectors)
         if self.aim and len(vectors):
@@ -48,7 +65,7 @@ class DualTower(Retriever):
         if self.aim and not self.tuned:  # the gallery was empty so far
             self.index(contents)
         else:
-            vectors = self.encoder.embed(contents)
+            vectors = self.encoder.embed(contents) if self.start is None else self.start.place(contents)
             self._refuse_deadly(vectors)
             self.neighbours.add(vectors)
 
@@ -58,7 +75,7 @@ class DualTower(Retriever):
 
     def search(self, queries: Contents, k: int) -> Ranking:
         with stage("encode"):
-            vectors = self.encoder.encode(queries)
+            vectors = self.encoder.encode(queries) if self.start is None else self.start.encode(list(queries))
         with stage("search"):
             return self.neighbours.search(vectors, k)
 
@@ -76,7 +93,8 @@ class DualTower(Retriever):
 
     def footprint(self) -> Footprint:
         growing, constant = self.neighbours.sizes()
-        return Footprint(growing, self.encoder.parameters, constant)
+        models = self.encoder.parameters if self.start is None else self.start.footprint().parameters
+        return Footprint(growing, models, constant)
 
     def counts(self) -> Mapping[str, int]:
         return self.neighbours.counts()

@@ -7,6 +7,7 @@ Only what CART gains over this one is a gain of the generative paradigm.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from harness.contract.store import Store
 from harness.machine import compute
 from harness.machine.compute import stage
 from harness.machine.progress import track
-from harness.nn import batching, distillation
+from harness.nn import batching, choosing, distillation
 from harness.nn.distillation import Posterior
 from harness.nn.layers import below
 from harness.nn.learning import Apart, Learner
@@ -49,11 +50,39 @@ class DualTuned(Retriever):
         self.encoder, self.captioner, self.store, self.seed = encoder, captioner, store, seed
         self.steps, self.batch, self.lr = settings.steps, settings.batch, settings.lr
         self.text, self.teacher, self.teacher_texts = settings.text, settings.teacher, settings.teacher_texts
+        self.tries, self.tried = settings.tune, list[dict[str, float]]()
         self.train_texts: Contents | None = None  # for a teacher: they describe other items than the gallery's
         self.neighbours = ExactIndex()
+        self._elsewhere: dict[str, DualTuned] = {}
+        self.about: Mapping[str, Any] = settings.model_dump(mode="json")
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
         self.train_texts = train.queries
+        if self.tries:
+            known = {"about": self.about, "seed": self.seed, "train": train.digest}
+            known |= {"encoder": self.encoder.digest, "captioner": self.captioner.digest}
+            self._take(choosing.choose(self.tries, validation, self._sibling, self.store, known))
+
+    def _take(self, tried: list[dict[str, float]]) -> None:
+        """The best of the settings that were tried."""
+        self.tried = tried
+        self.lr, self.steps = tried[0].get("lr", self.lr), int(tried[0].get("steps", self.steps))
+
+    def _sibling(self, values: choosing.Values) -> DualTuned:
+        """The same with other settings, for another gallery."""
+        other = copy.copy(self)
+        other.lr, other.steps = values.get("lr", self.lr), int(values.get("steps", self.steps))
+        other.neighbours = ExactIndex()
+        return other
+
+    def elsewhere(self, gallery: Contents, train_texts: Contents | None) -> DualTuned:
+        """The same after learning another gallery."""
+        if gallery.digest not in self._elsewhere:
+            other = self._sibling({})
+            other.train_texts = train_texts
+            other.index(gallery)
+            self._elsewhere[gallery.digest] = other
+        return self._elsewhere[gallery.digest]
 
     def index(self, gallery: Contents) -> None:
         if not len(gallery):
@@ -122,7 +151,7 @@ class DualTuned(Retriever):
 
     def _finish(self) -> None:
         self._trained = self.tower.state_dict()
-        self.searching: Any = compute.ready(copy.deepcopy(self.tower))
+        self.searching: Any = compute.ready(copy.deepcopy(self.tower), self.encoder.precision)
         self.neighbours.build(self.vectors)
 
     def add(self, contents: Contents) -> None:
@@ -130,16 +159,17 @@ class DualTuned(Retriever):
 
     def search(self, queries: Contents, k: int) -> Ranking:
         with stage("encode"):
-            asked = self._encode(list(queries))
+            asked = self.encode(list(queries))
         with stage("search"):
             return self.neighbours.search(asked, k)
 
-    def _encode(self, texts: list[str]) -> np.ndarray:
-        return batching.vectors(self.searching, texts, compute.current().device).numpy()
+    def encode(self, texts: list[str]) -> np.ndarray:
+        with compute.amp(self.encoder.precision):
+            return batching.vectors(self.searching, texts, compute.current().device).numpy()
 
     def score_texts(self, texts: Contents, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k likeliest candidates of each text, and their log-probabilities up to a constant."""
-        return self.score_vectors(self._encode(list(texts)), k)
+        return self.score_vectors(self.encode(list(texts)), k)
 
     def score_vectors(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The same for texts that are vectors already."""
@@ -166,6 +196,8 @@ class DualTuned(Retriever):
         learnt = {"vectors": torch.from_numpy(self.vectors), "turn": torch.from_numpy(self.turn)}
         learnt["scale"] = torch.tensor(self.scale)
         save_file(tensors | learnt, folder / "tuned.safetensors")
+        if self.tried:
+            (folder / "tried.json").write_text(json.dumps(self.tried))
 
     def load(self, folder: Path) -> None:
         tensors = load_file(folder / "tuned.safetensors")
@@ -173,7 +205,12 @@ class DualTuned(Retriever):
         self.scale = float(tensors.pop("scale"))
         self.tower = self._fresh_tower()
         self.tower.load_state_dict(below(tensors, "tower"))
+        if self.tries:
+            self._take(json.loads((folder / "tried.json").read_text()))
         self._finish()
+
+    def details(self) -> Mapping[str, Any]:
+        return {"tried": self.tried} if self.tried else {}
 
     def footprint(self) -> Footprint:
         return Footprint(self.neighbours.vectors.nbytes, parameters(self.tower))

@@ -18,15 +18,21 @@ from harness.contract.settings import (
     RetrieverName,
     Settings,
     Steps,
+    Tries,
 )
 
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 class DualTowerSettings(Settings):
+    later = frozenset({"start"})
+    start: RetrieverName | None = Field(None, description="a dual_tuned, whose vectors and text side it looks up with")
     index: str = Field("exact", description="exact, or a FAISS factory string such as HNSW32,Flat or IVF*,Flat")
     search: dict[str, Whole] = Field({}, description="search settings by their FAISS names: efSearch, nprobe, …")
     tune: dict[str, float] = Field({}, description="{recall: 0.99}: the least such setting that reaches it; `k` beside")
+
+    def wants(self) -> Mapping[str, str]:
+        return {"start": TUNED}
 
 
 DUAL_TOWER = Entry(
@@ -34,7 +40,7 @@ DUAL_TOWER = Entry(
     DualTowerSettings,
     about="encodes query and candidates apart and looks up the nearest: exact, or any FAISS factory string",
     paradigm="dual-tower",
-    needs=("encoder", "seed"),
+    needs=("encoder", "start", "seed"),
     check="baselines.index_trial:problem",
 )
 
@@ -48,6 +54,7 @@ CAPTION_MATCH = Entry(
 
 
 class DualTunedSettings(Settings):
+    later = frozenset({"tune"})
     steps: Steps = 600
     batch: int = Field(256, ge=2, le=65_536, description="texts in a step")
     lr: Rate = 1e-3
@@ -58,6 +65,7 @@ class DualTunedSettings(Settings):
         "none", description="who says which candidates other texts fit"
     )
     teacher_texts: Count = Field(4000, description="texts that the teacher judges")
+    tune: Tries = {}
 
     def wants(self) -> Mapping[str, str]:
         if self.teacher == "likelihood":

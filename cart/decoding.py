@@ -103,16 +103,19 @@ def gains(
     model: Model, state: Any, logits: Tensor, trie: Trie, level: int, child: Tensor, real: Tensor, normalise: Normalise
 ) -> Tensor:
     """What each child (…, M) of a beam adds to its log-probability; logits (…, V)."""
+    logits = leaning(model, state, logits, trie, level, child, real)
+    token = trie.tokens[level][child].long()
+    if normalise == "full":
+        return logits.log_softmax(-1).gather(-1, token)
+    return logits.gather(-1, token).masked_fill(~real, -torch.inf).log_softmax(-1)
+
+
+def leaning(model: Model, state: Any, logits: Tensor, trie: Trie, level: int, child: Tensor, real: Tensor) -> Tensor:
+    """The logits (…, V), with what the children that exist gain as vectors: tokens without a node gain nothing."""
     extra = model.affinity(state, level, child)
-    if normalise == "full":
-        if extra is not None:
-            raise ValueError("vectors of nodes score nodes that exist: they go with `legal` normalisation only")
-        logits = logits.float().log_softmax(-1)
-    scores = logits.float().gather(-1, trie.tokens[level][child].long())
-    if normalise == "full":
-        return scores
-    scores = scores if extra is None else scores + extra
-    return scores.masked_fill(~real, -torch.inf).log_softmax(-1)
+    if extra is None:
+        return logits.float()
+    return logits.float().scatter_add(-1, trie.tokens[level][child].long(), extra.float().masked_fill(~real, 0))
 
 
 def children(trie: Trie, level: int, nodes: Tensor) -> tuple[Tensor, Tensor]:

@@ -173,6 +173,7 @@ class CART(nn.Module):
         dropout: float = 0.1,
         fusion: Fusion = "both",
         geometry: Geometry | None = None,
+        text_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.sizes = tuple(sizes)
@@ -185,7 +186,7 @@ class CART(nn.Module):
         self.decoder: Any = nn.ModuleList(DecoderLayer(*shape) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.heads = nn.ModuleList(nn.Linear(width, size) for size in sizes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.text_dropout = nn.Dropout(dropout), nn.Dropout(text_dropout)
         self.geometry = geometry
         for table in tables:
             nn.init.normal_(table.weight, std=0.02)
@@ -194,7 +195,8 @@ class CART(nn.Module):
         return self.prepare(self.encoder(queries)), len(queries)
 
     def prepare(self, encoded: Encoded) -> State:
-        kept, mask = [layer.text.prepare(encoded.states) for layer in self.decoder], never_empty(encoded.mask)
+        states = tuple(self.text_dropout(state) for state in encoded.states)
+        kept, mask = [layer.text.prepare(states) for layer in self.decoder], never_empty(encoded.mask)
         compass = None
         if self.geometry is not None:
             compass = self.geometry.query(masked_mean(encoded.states[-1], mask), encoded.vector)
@@ -235,7 +237,7 @@ class CART(nn.Module):
     @property
     def same_encoding(self) -> bool:
         """Whether two passes over a query differ in the decoder alone: no dropout before it."""
-        modules = cast(nn.Module, self.encoder).modules()
+        modules = [self.text_dropout, *cast(nn.Module, self.encoder).modules()]
         dropout = any(isinstance(module, nn.Dropout) and module.p and module.training for module in modules)
         return self.geometry is None and not dropout
 

@@ -6,10 +6,29 @@ The candidates' embeddings become identifiers (K-Means, RQ-VAE, a counter), a ca
 training queries, a small decoder over a text encoder learns to generate a description's identifier, and a beam search
 restricted to identifiers that exist answers real queries. The cost of a search doesn't depend on their number.
 
-The paper's own way is the default. `start`, `loss: legal`, `geometry`, `teacher` and `blend` are ours: `start` names a
-fine-tuned dual tower whose vectors and text side replace the plain encoder's, `teacher` scores candidates for other
-texts, and `blend` also for vectors up to that far from one text to another. `text` is the text encoder: that text side
+The paper's own way is the default wherever it says something. `text` is the text encoder: a dual tower's text side
 (`tower`), its pooled `vector` alone, a transformer from `scratch`, or a checkpoint.
+
+Ours, and switched on by a suite:
+
+    start          a fine-tuned dual tower's vectors and text side replace the plain encoder's
+    teacher        scores candidates for other texts, which are learnt from like captions
+    blend          the teacher is asked about vectors up to that far from one text to another, too
+    loss: legal    probabilities are shared among the children that the tree has, not among a level's vocabulary
+    geometry       vectors of codes or nodes help to score them
+    text: vector, fusion: last-layer, consistency: 0      a smaller model, and one pass a step
+    pca, balanced  vectors are quantised in their main directions, in clusters of about equal size
+    described      captions of some candidates alone, where only the cost of a search is asked
+
+Ours where the paper, as far as it is known to us, is silent:
+
+    the forms of gates, norms, heads and embedding tables        model.py
+    how the RQ-VAE is initialised, and kept from collapsing      identifiers/fine.py
+    the optimiser, which all that is trained here shares         harness/nn/learning.py
+    sizes, steps, rates and beams                                settings.py
+    encoder and captioner                                        those of the suite, where the paper has ImageBind
+    R-Drop: passes differ by the dropout of the decoder, and of the text side where that has one of its own or
+        `text_dropout` gives it some; else its states are computed once for both, which comes to the same
 """
 
 from __future__ import annotations
@@ -18,6 +37,8 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,7 +62,7 @@ from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupporte
 from harness.contract.store import Store
 from harness.machine import compute
 from harness.machine.compute import stage
-from harness.nn import distillation
+from harness.nn import choosing, distillation
 from harness.nn.batching import trim
 from harness.nn.distillation import TextScorer
 from harness.nn.layers import parameter_count
@@ -56,14 +77,17 @@ class Tuned(TextScorer, VectorScorer, Protocol):
     """A retriever that has learnt vectors for the gallery, and a text side that matches them."""
 
     vectors: np.ndarray  # float32 [N, dim]
+    about: Mapping[str, Any]  # its settings
 
     def text_tower(self) -> TextTower: ...
 
     def place(self, contents: Contents) -> np.ndarray: ...
 
+    def elsewhere(self, gallery: Contents, train_texts: Contents | None) -> Tuned: ...
 
-class Encoded:
-    """A model that has encoded its queries."""
+
+class Begun:
+    """A model that has its queries already."""
 
     def __init__(self, model: CART, state: State, queries: int) -> None:
         self.begun = state, queries
@@ -89,12 +113,15 @@ class CartRetriever(Retriever):
         self.words: list[str] = []  # the vocabulary of `text: scratch`
         self.kind = settings.identifiers
         self.codebooks = {"clusters": settings.clusters, "books": settings.books, "codes": settings.codes}
+        self.quantised: dict[str, Any] = {"pca": settings.pca or None, "seed": seed}
+        self.balanced = settings.balanced
         self.fusion, self.geometry, self.normalise = settings.fusion, settings.geometry, settings.loss
-        self.decoder: dict[str, Any] = settings.model_dump(include={"width", "layers", "dropout"})
+        self.decoder: dict[str, Any] = settings.model_dump(include={"width", "layers", "dropout", "text_dropout"})
         self.plan = Plan(settings.steps, settings.batch, settings.lr, settings.loss, settings.consistency, seed)
         self.described = settings.described
         self.beams, self.store, self.scratch, self.seed = settings.beams, store, scratch, seed
         self.teacher, self.teacher_texts, self.blend = settings.teacher, settings.teacher_texts, settings.blend
+        self.tries, self.tried, self.about = settings.tune, list[dict[str, float]](), settings.model_dump(mode="json")
         self.train_texts: Contents | None = None  # for a teacher: they describe other items than the gallery's
         self.first_token: float | None = None
         self.reset_counts()
@@ -103,6 +130,11 @@ class CartRetriever(Retriever):
 
     def fit(self, train: Pairs, validation: Pairs) -> None:
         self.train_texts = train.queries
+        if self.tries:
+            known = {"about": self.about, "seed": self.seed, "train": train.digest}
+            known |= {"encoder": self.encoder.digest, "captioner": self.captioner.digest}
+            known |= {"start": self.start.about} if self.start is not None else {}
+            self._take(choosing.choose(self.tries, validation, partial(self._sibling, validation), self.store, known))
 
     def index(self, gallery: Contents) -> None:
         embeddings = self._embed(gallery)
@@ -118,6 +150,23 @@ class CartRetriever(Retriever):
 
     def search(self, queries: Contents, k: int) -> Ranking:
         return in_blocks(lambda block: self._search(block, k), queries, QUERIES_AT_ONCE, k)
+
+    # -- what it chooses --------------------------------------------------------------------------------------------
+
+    def _take(self, tried: list[dict[str, float]]) -> None:
+        """The best of the settings that were tried."""
+        self.tried, self.plan = tried, self._planned(tried[0])
+
+    def _planned(self, values: choosing.Values) -> Plan:
+        return replace(self.plan, lr=values.get("lr", self.plan.lr), steps=int(values.get("steps", self.plan.steps)))
+
+    def _sibling(self, validation: Pairs, values: choosing.Values) -> CartRetriever:
+        """The same with other settings, for the validation gallery."""
+        other = copy.copy(self)
+        other.plan, other.scratch = self._planned(values), None
+        if self.start is not None:
+            other.start = self.start.elsewhere(validation.candidates, self.train_texts)
+        return other
 
     # -- its steps --------------------------------------------------------------------------------------------------
 
@@ -138,9 +187,9 @@ class CartRetriever(Retriever):
         network = "linear" if self.geometry == "codebook" else "mlp"
         fine = {"books": books, "codes": codes, "network": network}
         known: dict[str, dict[str, Any]] = {
-            "cart": {"clusters": clusters, "fine": fine, "seed": self.seed},
-            "residual": {"fine": {**fine, "books": books + 1}, "seed": self.seed},
-            "structured": {"clusters": clusters, "depth": books + 1, "seed": self.seed},
+            "cart": {"clusters": clusters, "fine": fine, "balanced": self.balanced} | self.quantised,
+            "residual": {"fine": {**fine, "books": books + 1}} | self.quantised,
+            "structured": {"clusters": clusters, "depth": books + 1} | self.quantised,
             "random": {"clusters": clusters, "books": books, "codes_each": codes, "seed": self.seed},
         }
         return known.get(self.kind, {})
@@ -205,16 +254,17 @@ class CartRetriever(Retriever):
 
     def _ready(self) -> None:
         """Make a copy with fast kernels to search with, and put the tree on the device."""
-        self.searching: Any = compute.ready(copy.deepcopy(self.model))
+        self.searching: Any = compute.ready(copy.deepcopy(self.model), self.encoder.precision)
         self.leaves: Trie = self.tree.on(compute.current().device)
 
     @torch.inference_mode()
     def _search(self, queries: Contents, k: int) -> Ranking:
-        with stage("encode"):
+        with compute.amp(self.encoder.precision), stage("encode"):
             tokens = trim(self.searching.encoder.tokens(list(queries))).to(compute.current().device)
-            encoded = Encoded(self.searching, *self.searching.begin(tokens))
-        with stage("decode"):
-            answers = decoding.search(encoded, tokens, self.leaves, max(self.beams, k), k, self.normalise, self.work)
+            encoded = self.searching.encoder(tokens)
+        with compute.amp(self.encoder.precision), stage("decode"):
+            begun = Begun(self.searching, self.searching.prepare(encoded), len(tokens))
+            answers = decoding.search(begun, tokens, self.leaves, max(self.beams, k), k, self.normalise, self.work)
         return padded(answers.rows.cpu().numpy(), answers.scores.cpu().numpy(), len(queries), k)
 
     # -- later candidates ---------------------------------------------------------------------------------------------
@@ -237,7 +287,8 @@ class CartRetriever(Retriever):
         identifiers.save(folder, self.scheme, self.named)
         own = {name: tensor for name, tensor in self.model.state_dict().items() if not self._lent(name)}
         save_file({name: tensor.cpu().contiguous() for name, tensor in own.items()}, folder / "model.safetensors")
-        (folder / "learnt.json").write_text(json.dumps({"first_token": self.first_token, "words": self.words}))
+        learnt = {"first_token": self.first_token, "words": self.words, "tried": self.tried}
+        (folder / "learnt.json").write_text(json.dumps(learnt))
 
     def load(self, folder: Path) -> None:
         self.scheme, self.named = identifiers.load(folder)
@@ -246,6 +297,7 @@ class CartRetriever(Retriever):
         path = folder / "learnt.json"  # artifacts of the first version have none
         learnt = json.loads(path.read_text()) if path.exists() else {}
         self.first_token, self.words = learnt.get("first_token"), learnt.get("words", [])
+        self.tried = learnt.get("tried", [])
         self.model = self._model(np.zeros((len(self.named), dim), np.float32))
         lent = {name: tensor for name, tensor in self.model.state_dict().items() if self._lent(name)}
         self.model.load_state_dict({**lent, **load_file(folder / "model.safetensors")})
@@ -276,6 +328,7 @@ class CartRetriever(Retriever):
 
     def details(self) -> Mapping[str, Any]:
         """How well the identifiers tell candidates apart, and how often a caption's first token comes out right."""
-        learnt = {} if self.first_token is None else {"first_token_accuracy": self.first_token}
+        learnt: dict[str, Any] = {} if self.first_token is None else {"first_token_accuracy": self.first_token}
+        learnt |= {"tried": self.tried} if self.tried else {}
         which = hashlib.sha256(np.ascontiguousarray(self.named.tokens, "<i8").tobytes()).hexdigest()[:16]
         return {"identifiers": {**self.named.statistics, "digest": which}, **learnt}

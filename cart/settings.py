@@ -18,13 +18,14 @@ from harness.contract.settings import (
     Rate,
     RetrieverName,
     Settings,
+    Tries,
 )
 
 HEADS = 4  # of the decoder's attention
 
 
 class CartSettings(Settings):
-    later = frozenset({"described"})
+    later = frozenset({"described", "text_dropout", "tune"})
     searching = frozenset({"beams"})
     start: RetrieverName | None = Field(None, description="a dual_tuned, whose vectors and text side it takes over")
     text: Literal["tower", "vector", "scratch"] | Checkpoint = Field(
@@ -37,6 +38,8 @@ class CartSettings(Settings):
     clusters: int = Field(32, ge=1, le=65_536, description="sizes the first token")
     books: int = Field(2, ge=1, le=16, description="codebooks after it")
     codes: int = Field(32, ge=1, le=65_536, description="in each codebook")
+    pca: int = Field(0, ge=0, le=65_536, description="main directions in which vectors are quantised; 0: all of them")
+    balanced: bool = Field(False, description="clusters of about equal size, by a price on crowded ones")
     fusion: Literal["both", "coarse", "fine", "last-layer"] = Field(
         "both", description="how the decoder looks at the layers of the text side"
     )
@@ -56,12 +59,16 @@ class CartSettings(Settings):
     width: int = Field(192, ge=8, le=4096, description="of the decoder")
     layers: int = Field(2, ge=1, le=64, description="of the decoder")
     dropout: float = Field(0.1, ge=0, le=0.9, description="of the decoder")
+    text_dropout: float = Field(
+        0.0, ge=0, le=0.9, description="of the text side's states: above 0, R-Drop's two passes differ there too"
+    )
     beams: int = Field(20, ge=1, le=10_000, description="kept in a search; at least k")
     teacher: Literal["none", "dual", "likelihood", "start"] = Field(
         "none", description="who says which candidates other texts fit"
     )
     teacher_texts: Count = Field(4000, description="texts that the teacher judges")
     blend: float = Field(0.0, ge=0, le=1, description="how far from one text to another the teacher is asked too")
+    tune: Tries = {}
 
     @model_validator(mode="after")
     def _together(self) -> CartSettings:
@@ -84,17 +91,11 @@ class CartSettings(Settings):
                 "`teacher: start`, for the tuned dual tower is asked about what lies between two vectors; write both, "
                 "or remove `blend`",
             )
-        if self.geometry in ("centroid", "learned", "lse") and self.loss == "full":
-            raise Conflict(
-                "geometry",
-                f"geometry: {self.geometry} with loss: full; expected `loss: legal`, for nodes that don't exist have "
-                "no vectors; write that, or `geometry: codebook`",
-            )
         if self.geometry == "codebook" and self.identifiers not in ("cart", "residual"):
             raise Conflict(
                 "geometry",
                 f"geometry: codebook with identifiers: {self.identifiers}; expected cart or residual, whose vectors "
-                "are sums of codewords; write one of these, or `geometry: centroid` with `loss: legal`",
+                "are sums of codewords; write one of these, or `geometry: centroid`",
             )
         if self.described and self.teacher != "none":
             raise Conflict(
@@ -123,7 +124,7 @@ CART = Entry(
     "cart.retriever:CartRetriever",
     CartSettings,
     about="generates the identifier of what the query asks for (arXiv 2406.17507)",
-    version=2,
+    version=3,
     learns=True,
     paradigm="generative",
     needs=("encoder", "captioner", "start", "store", "scratch", "seed"),

@@ -24,7 +24,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from cart.batches import Batch, Draw
-from cart.decoding import children, gains
+from cart.decoding import children, gains, leaning
 from cart.model import CART
 from cart.trie import Trie
 from harness.machine import compute, files
@@ -166,11 +166,12 @@ def losses(model: CART, trie: Trie, meant: Meant, plan: Plan) -> Loss:
     state, _ = model.begin(encoded.texts)
     total, right = torch.zeros((), device=meant.tokens.device), torch.ones(())
     for level, logits in enumerate(model(state, encoded.tokens, together)):
+        parents = doubled.paths[:, level - 1 : level] if level else torch.zeros_like(doubled.paths[:, :1])
+        child, real = children(trie, level, parents)  # (n, 1, M)
         if plan.loss == "full":
-            likely, answers = logits.float().log_softmax(-1), doubled.named[:, :, level]  # (n, V), (n, m)
+            logits = leaning(model, state, logits[:, None], trie, level, child, real)[:, 0]
+            likely, answers = logits.log_softmax(-1), doubled.named[:, :, level]  # (n, V), (n, m)
         else:
-            parents = doubled.paths[:, level - 1 : level] if level else torch.zeros_like(doubled.paths[:, :1])
-            child, real = children(trie, level, parents)  # (n, 1, M)
             likely = gains(model, state, logits[:, None], trie, level, child, real, "legal")[:, 0]  # (n, M)
             likely = likely.masked_fill(~real[:, 0], NEVER)
             answers = (doubled.others[:, :, level] - child[:, 0, :1]).clamp(

@@ -10,12 +10,13 @@ unknown, so they are audited: compared with the real ones, and the run says how 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from baselines.captioners.settings import FileCaptionerSettings
 from harness.contract.dataset import Contents, Pairs, Unavailable
-from harness.contract.instruments import Captioner
+from harness.contract.instruments import Captioner, unsealed
 from harness.contract.problems import BadInput, Problems, some
 from harness.machine import files
 from harness.machine.progress import say
@@ -32,7 +33,8 @@ class Row(NamedTuple):
 class FileCaptioner(Captioner):
     audited = True
 
-    def __init__(self, settings: FileCaptionerSettings) -> None:
+    def __init__(self, settings: FileCaptionerSettings, reveal: Callable[[Contents], Contents] | None = None) -> None:
+        self.reveal = reveal or unsealed  # contents are sealed, and captions go by names
         self.path = settings.path
         self.samples = settings.samples or 0  # at most so many of each candidate, the first ones; 0: all of them
 
@@ -42,7 +44,7 @@ class FileCaptioner(Captioner):
         self.digest_of_file = files.file_digest(self.path)
 
     def describe(self, contents: Contents) -> list[list[str]]:
-        names = contents.names
+        names = self.reveal(contents).names
         if names is None:
             raise BadInput(f"{self.path}: captions go by the names of items, and this {contents.modality} has none")
         if files.path_digest(self.path) != self.digest_of_file:

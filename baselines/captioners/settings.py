@@ -47,6 +47,7 @@ FILE = Entry(
     "baselines.captioners.file:FileCaptioner",
     FileCaptionerSettings,
     about="captions written elsewhere, a JSON object a line: item and captions; audited against the real ones",
+    needs=("reveal",),
     seeded=False,
 )
 

@@ -10,6 +10,7 @@ says. One side may be left out where only the other is used.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from baselines.encoders.settings import PrecomputedSettings
 from harness.contract.dataset import WHOLE, Contents, Modality, Pairs
-from harness.contract.instruments import Encoder
+from harness.contract.instruments import Encoder, unsealed
 from harness.contract.problems import BadInput, some
 from harness.reading import vectors
 
@@ -25,7 +26,8 @@ from harness.reading import vectors
 class PrecomputedEncoder(Encoder):
     modalities: tuple[Modality, ...] = ("text", "image", "audio", "video")
 
-    def __init__(self, settings: PrecomputedSettings) -> None:
+    def __init__(self, settings: PrecomputedSettings, reveal: Callable[[Contents], Contents] | None = None) -> None:
+        self.reveal = reveal or unsealed  # contents are sealed, and rows go by names or places
         files = {"media": settings.media, "text": settings.text}
         names = {"media": settings.media_names, "text": settings.text_names}
         self.files = {side: file for side, file in files.items() if file}
@@ -54,7 +56,9 @@ class PrecomputedEncoder(Encoder):
         if side not in self.tables:
             raise BadInput(f"precomputed: no vectors of {side}; name a file of them: `{side}: FILE`")
         table = self.tables[side]
-        found = np.asarray(table.vectors[table.rows(contents)], np.float32).reshape(len(contents), self.dim)
+        found = np.asarray(table.vectors[table.rows(self.reveal(contents))], np.float32).reshape(
+            len(contents), self.dim
+        )
         return found / np.linalg.norm(found, axis=1, keepdims=True)
 
     def embed(self, contents: Contents) -> np.ndarray:

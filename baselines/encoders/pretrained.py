@@ -21,7 +21,7 @@ from harness.contract.dataset import Contents, Modality, Pairs, Unavailable, Wav
 from harness.contract.instruments import TokenEncoder
 from harness.machine import compute
 from harness.machine.compute import Precision
-from harness.nn import batching
+from harness.nn import batching, checkpoints
 
 TEXTS, THINGS = 256, 32  # in a batch; a video's frames count as things
 MORE = 8  # times as many on a GPU
@@ -52,8 +52,7 @@ class PretrainedEncoder(TokenEncoder):
     def towers(self) -> Towers:
         """Loaded when something is first encoded: the vectors of a gallery are mostly in the store."""
         if self._towers is None:
-            if not compute.knows(self.precision):
-                raise Unavailable(f"precision: {self.precision}: this device has none; write `precision: fp32`")
+            checkpoints.require(self.precision)
             self._towers = self._load()
         return self._towers
 

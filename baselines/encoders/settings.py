@@ -156,6 +156,7 @@ PRECOMPUTED = Entry(
     PrecomputedSettings,
     about="vectors made elsewhere, .npy, .npz or .safetensors, looked up: what encoding costs is not in its rates",
     version=2,
+    needs=("reveal",),
     seeded=False,
     closed=True,
 )

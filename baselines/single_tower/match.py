@@ -85,13 +85,14 @@ class Match(SingleTower):
         scores = np.empty(len(pairs), np.float32)
         with stage("encode"):
             vectors = self.encoder.encode(text_contents(texts))
-        with stage("score"):
-            for batch in batches(texts, pairs):
+        for batch in batches(texts, pairs):
+            with stage("encode"):
+                words = self.searching.words(self.searching.text.tokens(batch.texts).to(device))
+            with stage("score"):
                 cosine = np.einsum(
                     "bd,bd->b", vectors[pairs[batch.rows, 0]], self.media["vectors"][pairs[batch.rows, 1]]
                 )
                 query, item = torch.from_numpy(batch.pairs).to(device).T
-                words = self.searching.words(self.searching.text.tokens(batch.texts).to(device))
                 patches = torch.from_numpy(self.media["patches"][batch.items]).to(device)
                 found = self.searching(words.take(query), patches[item], torch.from_numpy(cosine).to(device))
                 scores[batch.rows] = found.cpu().numpy()

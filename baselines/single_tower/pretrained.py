@@ -21,7 +21,7 @@ from baselines.single_tower.settings import PretrainedSettings
 from harness.contract.dataset import Contents, Pairs, Unavailable
 from harness.contract.problems import BadInput
 from harness.machine import compute
-from harness.machine.compute import stage
+from harness.machine.compute import Precision, stage
 from harness.machine.progress import track
 from harness.nn import checkpoints
 from harness.nn.layers import parameter_count
@@ -43,8 +43,9 @@ class Model(Protocol):
 
 
 class Blip:
-    def __init__(self, checkpoint: Path) -> None:
-        self.network: Any = compute.ready(checkpoints.model("BlipForImageTextRetrieval", checkpoint))
+    def __init__(self, checkpoint: Path, precision: Precision) -> None:
+        model = checkpoints.model("BlipForImageTextRetrieval", checkpoint)
+        self.network: Any = compute.ready(model, precision)
         self.processor = checkpoints.part("AutoImageProcessor", checkpoint)
 
     def see(self, picture: Image.Image) -> Tensor:
@@ -63,8 +64,9 @@ class Blip:
 
 
 class Vilt:
-    def __init__(self, checkpoint: Path) -> None:
-        self.network: Any = compute.ready(checkpoints.model("ViltForImageAndTextRetrieval", checkpoint, unasked=()))
+    def __init__(self, checkpoint: Path, precision: Precision) -> None:
+        model = checkpoints.model("ViltForImageAndTextRetrieval", checkpoint, unasked=())
+        self.network: Any = compute.ready(model, precision)
         self.processor = checkpoints.part("AutoImageProcessor", checkpoint)
 
     def see(self, picture: Image.Image) -> Tensor:
@@ -86,20 +88,21 @@ KINDS: dict[str, type[Blip] | type[Vilt]] = {"blip": Blip, "vilt": Vilt}
 
 class Pretrained(SingleTower):
     def __init__(self, settings: PretrainedSettings) -> None:
-        self.checkpoint = settings.checkpoint
+        self.checkpoint, self.precision = settings.checkpoint, settings.precision
         self._model: Model | None = None
 
     @property
     def model(self) -> Model:
         """Loaded when first needed."""
         if self._model is None:
+            checkpoints.require(self.precision)
             kind = checkpoints.part("AutoConfig", self.checkpoint).model_type
             if kind not in KINDS:
                 raise BadInput(
                     f"{self.checkpoint} is of kind {kind}, which judges no pair of text and image; name a checkpoint "
                     f"of kind {' or '.join(KINDS)}"
                 )
-            self._model = KINDS[kind](self.checkpoint)
+            self._model = KINDS[kind](self.checkpoint, self.precision)
             self.tokenizer = checkpoints.part("AutoTokenizer", self.checkpoint)
         return self._model
 
@@ -115,7 +118,8 @@ class Pretrained(SingleTower):
             raise Unavailable(f"{self.checkpoint} judges images and frames of video, no {media.modality}")
         seen = []
         for thing in track(media, "patches", len(media)):
-            frames = [self.model.see(Image.fromarray(np.ascontiguousarray(frame))) for frame in _frames(thing)]
+            with compute.amp(self.precision):
+                frames = [self.model.see(Image.fromarray(np.ascontiguousarray(frame))) for frame in _frames(thing)]
             seen.append(torch.cat(frames).float().cpu().numpy())
         lengths = np.array([len(states) for states in seen], np.int64)
         width = seen[0].shape[1] if seen else 0
@@ -149,7 +153,9 @@ class Pretrained(SingleTower):
                 mask = (torch.arange(longest) < lengths[item, None]).to(device)
                 tokens = self.tokenizer(batch.texts, padding=True, truncation=True, return_tensors="pt")
                 asked = {name: rows[query].to(device) for name, rows in tokens.items()}
-                scores[batch.rows] = model.judge(asked, states, mask).float().cpu().numpy()
+                with compute.amp(self.precision):
+                    judged = model.judge(asked, states, mask)
+                scores[batch.rows] = judged.float().cpu().numpy()
         return scores
 
     # -- keeping ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from harness.contract.entry import Entry
-from harness.contract.settings import LIKELIHOOD, MEDIA_SIDE, PAIRS, Checkpoint, Rate, Settings
+from harness.contract.settings import LIKELIHOOD, MEDIA_SIDE, PAIRS, Checkpoint, Precision, Rate, Settings
 
 
 class LikelihoodSettings(Settings):
@@ -51,7 +51,9 @@ MATCH = Entry(
 
 
 class PretrainedSettings(Settings):
+    later = frozenset({"precision"})
     checkpoint: Checkpoint = Field(description="of BLIP or ViLT")
+    precision: Precision = "fp32"  # write that of the encoders beside it: rates in two precisions can't be compared
 
 
 PRETRAINED = Entry(

@@ -8,12 +8,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from harness.contest.contamination import refuse_leaks
+from harness.contest.seals import Seals
 from harness.contest.task import Task, open_task
 from harness.contract.dataset import Contents, Dataset, Pairs, Unavailable
 from harness.contract.instruments import Captioner, Encoder, Instrument
@@ -41,6 +43,7 @@ class Builder:
     def __init__(self, store: Store, data: Path) -> None:
         self.store = store
         self.data = data
+        self.seals = Seals()
         self._datasets: dict[str, Dataset] = {}
         self._absent: dict[tuple[str, str], str] = {}  # missing splits, by dataset, and why
         self._instruments: dict[tuple[str, int], Instrument] = {}
@@ -53,12 +56,15 @@ class Builder:
         return self._datasets[component.digest]
 
     def task(self, spec: TaskSpec) -> Task:
+        """Its queries and its gallery sealed: what is asked of a task is asked of contestants."""
         dataset = self.dataset(spec.dataset)
-        return open_task(spec.name, dataset, spec.part, spec.direction, spec.hold_out, spec.gallery)
+        task = open_task(spec.name, dataset, spec.part, spec.direction, spec.hold_out, spec.gallery)
+        return replace(task, queries=self.seals.seal(task.queries), gallery=self.seals.seal(task.gallery))
 
     def pairs(self, component: Component, direction: str, needed: bool = False) -> tuple[Pairs, Pairs]:
-        """A dataset's train and validation splits. One that isn't there is empty, unless it is `needed`."""
-        train, validation = (self._pairs(component, split, direction, needed) for split in ("train", "validation"))
+        """A dataset's train and validation splits, sealed. One that isn't there is empty, unless it is `needed`."""
+        found = (self._pairs(component, split, direction, needed) for split in ("train", "validation"))
+        train, validation = map(self.seals.sealed_pairs, found)
         return train, validation
 
     def _pairs(self, component: Component, split: Any, direction: str, needed: bool) -> Pairs:
@@ -113,7 +119,7 @@ class Builder:
             component.name,
             {"component": component.digest, "about": component.config, "seed": seed}
             | {name: instrument.digest for name, instrument in injected.items()}
-            | {"train": train.digest, "validation": validation.digest},
+            | self._learnt_from(train, validation),
         )
 
         def build(folder: Path) -> None:
@@ -141,9 +147,14 @@ class Builder:
             return self.pairs(dataset, f"text-{dataset.modality}", needed=True)
         return Pairs.empty("text", "text"), Pairs.empty("text", "text")
 
+    def _learnt_from(self, train: Pairs, validation: Pairs) -> dict[str, str]:
+        real = map(self.seals.revealed_pairs, (train, validation))
+        return dict(zip(("train", "validation"), (pairs.digest for pairs in real), strict=True))
+
     def _captions(self, captioner: Captioner, contents: Contents) -> list[list[str]]:
         """The captions of contents, from the store."""
-        recipe = Recipe("captions", _label(contents), {"captioner": captioner.digest, "contents": contents.digest})
+        real = self.seals.reveal(contents)
+        recipe = Recipe("captions", _label(real), {"captioner": captioner.digest, "contents": real.digest})
 
         def build(folder: Path) -> None:
             (folder / "captions.json.gz").write_bytes(files.pack_json(captioner.describe(contents)))
@@ -162,8 +173,9 @@ class Builder:
 
     def _stored(self, encoder: Encoder, contents: Contents) -> np.ndarray:
         """The vectors of contents, memory-mapped from the store."""
-        label = _label(contents)
-        recipe = Recipe("embeddings", label, {"encoder": encoder.digest, "contents": contents.digest})
+        real = self.seals.reveal(contents)
+        label = _label(real)
+        recipe = Recipe("embeddings", label, {"encoder": encoder.digest, "contents": real.digest})
 
         def build(folder: Path) -> None:
             self.store.carry(embeddings.write(folder, self.store.scratch(recipe), encoder, contents, label))
@@ -178,8 +190,8 @@ class Builder:
         pairs = self.pairs(cell.task.dataset, cell.task.direction)
         tools = {"encoder": cell.encoder, "captioner": cell.captioner}
         prepared = self._prepared(component, cell.retriever.name, tools, task, pairs, cell.seed, task.later)
-        if "links" in component.entry.needs:
-            prepared.retriever.peek(task.queries, task.links)  # type: ignore[attr-defined]  # for the oracle
+        if "links" in component.entry.needs and component.entry.paradigm == "control":
+            prepared.retriever.peek(task.links)  # type: ignore[attr-defined]  # for the oracle
         return prepared.retriever
 
     def details(self, cell: Cell) -> dict[str, Any]:
@@ -226,9 +238,10 @@ class Builder:
         train, validation = pairs
         seed = seed if component.entry.seeded else 0
         learnt = {"component": component.made.digest, "about": component.made.config, "seed": seed} | parents
-        learnt |= {"train": train.digest, "validation": validation.digest}
-        added = {"added": later.digest} if len(later) else {}
-        recipe = Recipe("retriever", label, learnt | {"gallery": task.indexed.digest} | added)
+        learnt |= self._learnt_from(train, validation)
+        added = {"added": self.seals.reveal(later).digest} if len(later) else {}
+        gallery = {"gallery": self.seals.reveal(task.indexed).digest}
+        recipe = Recipe("retriever", label, learnt | gallery | added)
 
         def build(folder: Path) -> None:
             scratch = self.store.scratch(recipe)
@@ -268,11 +281,13 @@ class Builder:
     def _construct(self, component: Component, seed: int, scratch: Path | None = None, **injected: Any) -> Any:
         """With its settings, and by name what it needs. Outside code: its arguments, and what its signature names."""
         target: Callable[..., Any] = component.entry.load(component.section)
-        own = dict(zip(OWN, (seed, self.store, scratch), strict=True))
+        own: dict[str, Any] = dict(zip(OWN, (seed, self.store, scratch), strict=True))
         if component.kind == "python":
             asked = inspect.signature(target).parameters
             return target(**component.arguments, **injected, **{name: own[name] for name in OWN if name in asked})
-        needed = {name: own[name] for name in OWN if name in component.entry.needs}
+        if component.section != "retrievers":
+            own["reveal"] = self.seals.reveal
+        needed = {name: own[name] for name in own if name in component.entry.needs}
         return target(component.settings, **injected, **needed)
 
 

@@ -68,7 +68,8 @@ def _locked(
         "only": options.only,
         "environment": session.environment,
     }
-    about = {"suite": suite.name, "about": suite.about, "cells": [cell.file for cell in suite.cells()]}
+    about: dict[str, Any] = {"suite": suite.name, "about": suite.about, "cells": [cell.file for cell in suite.cells()]}
+    about |= {"ablation": suite.ablation} if suite.ablation else {}
     folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})  # first: it marks the folder as a run's
     files.write(folder.root / "suite.yaml", suite.text.encode())
     outcome = run(session)

@@ -38,8 +38,8 @@ class Entry:
     seeded: bool = True  # false: the seed changes nothing, so that all seeds share one
     modalities: tuple[str, ...] = ("image", "audio", "video")  # the media it can handle
     # What its constructor takes by name, besides its settings. Where the settings have a field of that name, the
-    # suite names it there; else: encoder, captioner (the task's), store, scratch (a folder for checkpoints), seed; and
-    # `links` to controls. What those must offer: `Settings.wants`.
+    # suite names it there; else: encoder, captioner (the task's), store, scratch (a folder for checkpoints), seed;
+    # `links` to controls; `reveal` to instruments whose files go by names. What those must offer: `Settings.wants`.
     needs: tuple[str, ...] = ()
     offers: tuple[str, ...] | None = ()  # in the words of `settings`; None: unknown, as of outside code
     asks: tuple[str, ...] = ("text", "image", "audio", "video")  # retrievers: the queries it can answer

@@ -14,6 +14,13 @@ from harness.contract.dataset import Contents, Modality, Pairs
 if TYPE_CHECKING:
     import torch
 
+    from harness.machine.compute import Precision
+
+
+def unsealed(contents: Contents) -> Contents:
+    """`reveal` where nothing is sealed: outside a run."""
+    return contents
+
 
 class Instrument(ABC):
     """Something trained or loaded once, then used by many."""
@@ -41,6 +48,7 @@ class Encoder(Instrument):
 
     dim: int
     modalities: tuple[Modality, ...]
+    precision: Precision = "fp32"  # of a search: those with a text side of their own search in the same
     # Given by the runner: finds or makes the stored vectors of contents that are embedded ahead of time.
     stored: Callable[[Encoder, Contents], np.ndarray] | None = None
 

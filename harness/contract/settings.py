@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Section = Literal["retrievers", "datasets", "encoders", "captioners"]
 SECTIONS: tuple[Section, ...] = ("retrievers", "datasets", "encoders", "captioners")
@@ -81,6 +81,27 @@ Frames = Annotated[int, Field(ge=1, le=1000, description="of a video")]
 Count = Annotated[int, Field(ge=1, le=50_000_000)]
 Steps = Annotated[int, Field(ge=1, le=1_000_000, description="of training")]
 Rate = Annotated[float, Field(gt=0, le=1, description="the highest learning rate")]
+
+# Settings that a retriever chooses on the validation gallery: by name, the values to try. See `harness/nn/choosing.py`.
+Tries = Annotated[
+    dict[str, list[float]],
+    AfterValidator(lambda tries: _tries(tries)),
+    Field(description="{lr: [0.0003, 0.001], steps: [0, 100]}: all are tried on validation, and the best is taken"),
+]
+
+
+def _tries(tries: dict[str, list[float]]) -> dict[str, list[float]]:
+    for name, values in tries.items():
+        whole = name == "steps"
+        fine = all(value >= 0 and value == int(value) if whole else 0 < value <= 1 for value in values)
+        if name not in ("lr", "steps") or not values or not fine:
+            raise Conflict(
+                "tune",
+                f"tune: {name}: {values}; expected `lr` with rates above 0, or `steps` with whole numbers from 0; "
+                "correct it",
+            )
+    return tries
+
 
 # What a kind may offer, and `Settings.wants` may ask for.
 TEXT_SIDE = "a text side"  # `text_tower`

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.contract.dataset import Unavailable
 from harness.contract.problems import BadInput
+from harness.machine import compute
+from harness.machine.compute import Precision
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +42,11 @@ def model(kind: str, checkpoint: Path, unasked: Sequence[str] = ("pooler",)) -> 
             "chance would stand in for them; name a checkpoint that was made for this"
         )
     return found
+
+
+def require(precision: Precision) -> None:
+    if not compute.knows(precision):
+        raise Unavailable(f"precision: {precision}: this device has none; write `precision: fp32`")
 
 
 def file(checkpoint: Path, name: str) -> Path | None:

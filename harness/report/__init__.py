@@ -8,7 +8,7 @@ from typing import TextIO
 
 from harness.machine import escaping, files
 from harness.machine.escaping import line
-from harness.report import costs, equal_recall, folds, paired, published, scaling, tables, validity
+from harness.report import ablation, costs, equal_recall, folds, paired, published, scaling, sizes, tables, validity
 from harness.store.record import Record
 from harness.store.run_folder import RunFolder
 
@@ -29,9 +29,14 @@ def write(folder: RunFolder, title: str, records: Sequence[Record], session: str
     files.write(folder.root / "tables" / "paired.md", paired.markdown(paired.pairs(folder, found)).encode())
     files.write(folder.root / "tables" / "costs.md", costs.markdown(costs.costs(records)).encode())
     plots.recall_against_rate(folds.without_parts(found), folder.root / "plots")
-    if sizes := scaling.series(found):
-        files.write(folder.root / "tables" / "scaling.md", scaling.markdown(sizes).encode())
-        scaling_plot.rate_against_size(sizes, folder.root / "plots")
+    if parts := ablation.ablations(folder, found):
+        files.write(folder.root / "tables" / "ablation.md", ablation.markdown(parts).encode())
+        files.write(folder.root / "tables" / "ablation.csv", ablation.comma_separated(parts).encode())
+    if held := sizes.markdown(found):
+        files.write(folder.root / "tables" / "sizes.md", held.encode())
+    if series := scaling.series(found):
+        files.write(folder.root / "tables" / "scaling.md", scaling.markdown(series).encode())
+        scaling_plot.rate_against_size(series, folder.root / "plots")
     if settings := equal_recall.families(folder, found):
         files.write(folder.root / "tables" / "equal-recall.md", equal_recall.markdown(settings).encode())
         equal_recall_plot.recall_against_speedup(settings, folder.root / "plots")

@@ -61,6 +61,22 @@ def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
     return found
 
 
+def pairs_with(folder: RunFolder, one: Row, others: Sequence[Row]) -> list[Pair]:
+    """Each of the others against this one, all of one task."""
+    page = folder.read_task(one.task)
+    cluster, links, gallery = (
+        np.array(page["cluster"]),
+        Links.listed(page["positives"]),
+        len(page["candidates"]["names"]),
+    )
+    mine = hits(folder, one, links, gallery)
+    found = (
+        _pair(one.task, row.retriever, one.retriever, hits(folder, row, links, gallery), mine, cluster)
+        for row in others
+    )
+    return [pair for pair in found if pair is not None]
+
+
 def hits(folder: RunFolder, row: Row, links: Links, gallery: int) -> Hits:
     asked: np.ndarray | None = None
     right: dict[int, np.ndarray] = {}
@@ -96,21 +112,21 @@ def cells(found: Sequence[Pair]) -> list[list[str]]:
     tasks = dict.fromkeys(pair.task for pair in found)
     groups = [[pair for pair in found if pair.task == task] for task in tasks]
     return [
-        [*_words(pair), _odds(holm), str(pair.seeds), f"{pair.queries:,}"]
+        [*_words(pair), odds(holm), str(pair.seeds), f"{pair.queries:,}"]
         for group in groups
         for pair, holm in zip(group, statistics.holm([each.difference.p for each in group]), strict=True)
     ]
 
 
 def _words(pair: Pair) -> list[str]:
-    return [pair.task, pair.first, pair.second, _points(pair.difference), _odds(pair.difference.p)]
+    return [pair.task, pair.first, pair.second, points(pair.difference), odds(pair.difference.p)]
 
 
-def _odds(p: float) -> str:
+def odds(p: float) -> str:
     return f"{p:.2g}" if p >= 1e-6 else "< 1e-6"
 
 
-def _points(difference: statistics.Difference) -> str:
+def points(difference: statistics.Difference) -> str:
     value, low, high = (100 * number for number in difference[:3])
     return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 

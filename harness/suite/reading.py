@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from harness.contract.problems import Problems, meant
 from harness.contract.settings import Conflict, Settings
+from harness.suite import ablation
 from harness.suite.components import Components, Seconds, keys_of
 from harness.suite.registry import Section
 from harness.suite.scenarios import SCENARIOS, USUAL
@@ -41,6 +42,7 @@ class Keys(Settings):
     captioners: Any = None
     tasks: Any = None
     retrievers: Any = None
+    ablation: Any = None
 
     @field_validator("k", "seeds")
     @classmethod
@@ -74,7 +76,9 @@ def load(path: str | Path) -> Suite:
     scenarios = _scenarios(given.get("scenarios"), problems)
     _margin(given, problems)
     components = Components(_named(given, problems), problems)
-    retrievers = _retrievers(_members(given, "retrievers", dict, problems), components, problems)
+    members, together = ablation.apply(given, _members(given, "retrievers", dict, problems), problems)
+    retrievers = _retrievers(members, components, problems)
+    together = ablation.named(together, retrievers, members, problems)
     tasks = tasks_of(_members(given, "tasks", list, problems), components, problems)
     for section in NAMED:
         for each in components.named[section]:
@@ -90,7 +94,7 @@ def load(path: str | Path) -> Suite:
     problems.raise_if_any()
     k, seeds = tuple(sorted(set(values["k"]))), tuple(values["seeds"])
     chosen = (name, k, seeds, scenarios, tuple(tasks), tuple(retrievers))
-    return Suite(*chosen, Path(path), text, values["limit_s"], about=values["about"])
+    return Suite(*chosen, Path(path), text, values["limit_s"], about=values["about"], ablation=together)
 
 
 def read_dataset(path: str | Path, name: str) -> Component | None:

@@ -234,6 +234,7 @@ class Suite:
     limit_s: float = field(default=3600.0, compare=False)  # for preparing a cell with outside code in it
     chosen: frozenset[str] | None = None  # names of cells; None: all of them
     about: str = field(default="", compare=False)  # what its tables end with
+    ablation: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)  # full system → its changes
 
     def cells(self) -> tuple[Cell, ...]:
         """Contest by contest: task, then seed, then the retrievers in the file's order."""

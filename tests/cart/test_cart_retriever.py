@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from kit import Kit
 
 from baselines.dual_tuned import DualTuned, _turn
@@ -113,22 +114,51 @@ def test_later_candidates_are_placed_where_learning_would_have_moved_them(kit: K
     assert ((start.place(gallery) * expected).sum(1) > 0.9).all()
 
 
-@pytest.mark.parametrize("geometry", ["codebook", "centroid", "learned", "lse"])
-def test_every_geometry_searches_and_survives_saving(kit: Kit, tmp_path: Path, geometry: Any) -> None:
+@pytest.mark.parametrize(
+    ("geometry", "loss"),
+    [("codebook", "legal"), ("centroid", "full"), ("centroid", "legal"), ("learned", "full"), ("lse", "full")],
+)
+def test_every_geometry_searches_and_survives_saving(kit: Kit, tmp_path: Path, geometry: Any, loss: Any) -> None:
     pairs = kit.test("text-audio")
     retriever = CartRetriever(
-        CartSettings(loss="legal", geometry=geometry, **TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0
+        CartSettings(loss=loss, geometry=geometry, **TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0
     )
     retriever.index(pairs.candidates)
     retriever.save(tmp_path)
     again = CartRetriever(
-        CartSettings(loss="legal", geometry=geometry, **TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0
+        CartSettings(loss=loss, geometry=geometry, **TINY), encoder=kit.encoder, captioner=kit.captioner, seed=0
     )
     again.load(tmp_path)
     assert np.array_equal(again.search(pairs.queries[:20], 5).ids, retriever.search(pairs.queries[:20], 5).ids)
     plain = retriever.tree.nbytes + 4 * 49 * retriever.named.sizes[-1]
     assert (retriever.footprint().index_bytes > plain) == (geometry != "codebook")
     assert (retriever.footprint().constant_bytes > 0) == (geometry == "codebook")
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [("cart", {"pca", "balanced"}), ("residual", {"pca"}), ("structured", {"pca"}), ("atomic", set())],
+)
+def test_what_the_quantiser_does_beside_the_papers_way_is_up_to_the_suite(kit: Kit, kind: Any, known: set[str]) -> None:
+    asked = {"pca": 5, "balanced": True}
+    for given in ({}, asked):
+        settings = CartSettings(identifiers=kind, **{**TINY, "steps": 1}, **given)
+        retriever = CartRetriever(settings, encoder=kit.encoder, captioner=kit.captioner, seed=0)
+        retriever.index(kit.test("text-audio").candidates)
+        for name in known:
+            assert getattr(retriever.scheme, name) == (given or {"pca": None, "balanced": False})[name]
+
+
+def test_passes_differ_in_the_text_side_where_it_drops_out(kit: Kit) -> None:
+    for rate in (0.0, 0.3):
+        settings = CartSettings(**{**TINY, "steps": 1}, text_dropout=rate)
+        retriever = CartRetriever(settings, encoder=kit.encoder, captioner=kit.captioner, seed=0)
+        retriever.index(kit.test("text-audio").candidates)
+        model = retriever.model.train()
+        encoded = model.encoder(model.encoder.tokens(["a bell rings"]))  # type: ignore[operator, union-attr]
+        one, other = (model.prepare(encoded).kept[0][0][0] for _ in range(2))
+        assert torch.equal(one, other) == (rate == 0), "the decoder's keys for the query, before any of its dropout"
+        assert model.same_encoding == (rate == 0)
 
 
 @pytest.mark.parametrize("kind", ["residual", "structured", "atomic", "numeric", "random"])

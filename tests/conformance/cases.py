@@ -151,6 +151,7 @@ CASES: Mapping[str, Case] = {
     "exact-video": Case(DUAL, ways=("text-video", "video-text")),
     "flat": Case(DUAL, dual("Flat")),
     "hnsw": Case(DUAL, dual("HNSW8,Flat", efSearch=256)),  # deep enough to see a tiny gallery whole
+    "exact-learnt": Case(DUAL, {"start": "dual_tuned"}, ways=TEXT, learns=True),
     "ivf-tuned": Case(DUAL, dual("IVF4,Flat", {"recall": 0.95}), smallest=4, learns=True),
     **{f"dual-{name}": across(name) for name in HERE},
     **{f"hnsw-{name}": across(name, "HNSW8,Flat", MEDIA[name][:1], efSearch=256) for name in HERE},
@@ -158,7 +159,7 @@ CASES: Mapping[str, Case] = {
     "dual-taught": Case(TUNED, {"teacher": "dual", "teacher_texts": 20}),
     "dual-distilled": Case(TUNED, {"text": "captioner", "teacher": "likelihood", "teacher_texts": 20}),
     "cart-started": started(),
-    "cart-vector": started(**VECTOR),
+    "cart-vector": started(**VECTOR, pca=8, balanced=True),
     "cart-blend": started(**VECTOR, blend=0.5),
     "cart-clap": Case(CART, encoder=lambda: foreign("clap"), learns=True),
     "cart-legal": Case(CART, {"loss": "legal", "geometry": "codebook"}, learns=True),

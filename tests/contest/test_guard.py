@@ -99,7 +99,7 @@ def beside(rude: Oracle, watching: Oracle, queries: Contents | None = None) -> l
     queries = texts([f"query {number}" for number in range(COUNT)]) if queries is None else queries
     links = single(np.arange(COUNT))
     for each in (rude, watching):
-        each.peek(queries, links)
+        each.peek(links)
     contestants = [Contestant("rude", rude), Contestant("watching", watching)]
     contest(contestants, Questions(queries, queries[:5], "own", COUNT, 3, 0), SCENARIOS)
     fine = contestants[1]

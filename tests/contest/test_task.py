@@ -100,7 +100,7 @@ def test_the_ceiling_is_known_where_captions_have_a_meaning(tiny: Callable[[str]
 def measured(control: Constant | Random | Oracle, task: Task) -> dict[str, float]:
     control.index(task.gallery)
     if isinstance(control, Oracle):
-        control.peek(task.queries, task.links)
+        control.peek(task.links)
     ids = control.search(task.queries, 10).ids
     found = scoring.score(ids, task.links, task.cluster, KS, task.items)
     return {name: float(metric["value"] or 0) for name, metric in found.items() if name.startswith("hit@")}

@@ -282,7 +282,6 @@ def _handed(id: str, retriever: str, *words: str) -> Case:
 # Each value is fine by itself.
 TOGETHER = [
     _cart("start from an untuned one", "start: plain", "a.start is 'plain'", "of kind dual_tower", "kind dual_tuned"),
-    _cart("geometry of nodes over a whole vocabulary", "geometry: learned", "loss: full", "`loss: legal`"),
     _cart("geometry of codes that are none", "geometry: codebook, identifiers: numeric", "cart or residual"),
     _cart("nothing is learnt from scratch", "text: scratch, frozen: true", "no word would ever be learnt"),
     _cart("teacher nowhere", "teacher: start", "expected `start`", "dual_tuned"),

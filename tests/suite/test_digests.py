@@ -16,7 +16,7 @@ HEAD = f"name: x\n{SMALL}tasks: [{{dataset: soundscapes, encoder: small, caption
 TASK = "name: x\nretrievers: {random: {kind: random}}\ntasks: [{dataset: "
 
 RETRIEVERS = {
-    "{kind: cart}": "744fac321389da0efe35d96aad1b3b2ebe9baf2af3af79e0f051",
+    "{kind: cart}": "1632d242abbaa12741cdf5c809b99ff92891f03a6a07f5d0a0788",
     "{kind: dual_tuned, text: captioner, teacher: likelihood}": "66b79c7746864f5978a8e13bffc7c06dceb1b7ac5555202e644d",
     "{kind: dual_tower, index: 'HNSW32,Flat', search: {efSearch: 16}}": (
         "779adfbe847544ba4aa0cd2e90f8980f04193ae8f021619340b9"
