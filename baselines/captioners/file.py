@@ -34,7 +34,7 @@ class FileCaptioner(Captioner):
     audited = True
 
     def __init__(self, settings: FileCaptionerSettings, reveal: Callable[[Contents], Contents] | None = None) -> None:
-        self.reveal = reveal or unsealed  # contents are sealed, and captions go by names
+        self._reveal = reveal or unsealed  # contents are sealed, and captions go by names
         self.path = settings.path
         self.samples = settings.samples or 0  # at most so many of each candidate, the first ones; 0: all of them
 
@@ -44,7 +44,7 @@ class FileCaptioner(Captioner):
         self.digest_of_file = files.file_digest(self.path)
 
     def describe(self, contents: Contents) -> list[list[str]]:
-        names = self.reveal(contents).names
+        names = self._reveal(contents).names
         if names is None:
             raise BadInput(f"{self.path}: captions go by the names of items, and this {contents.modality} has none")
         if files.path_digest(self.path) != self.digest_of_file:

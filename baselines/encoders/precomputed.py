@@ -27,7 +27,7 @@ class PrecomputedEncoder(Encoder):
     modalities: tuple[Modality, ...] = ("text", "image", "audio", "video")
 
     def __init__(self, settings: PrecomputedSettings, reveal: Callable[[Contents], Contents] | None = None) -> None:
-        self.reveal = reveal or unsealed  # contents are sealed, and rows go by names or places
+        self._reveal = reveal or unsealed  # contents are sealed, and rows go by names or places
         files = {"media": settings.media, "text": settings.text}
         names = {"media": settings.media_names, "text": settings.text_names}
         self.files = {side: file for side, file in files.items() if file}
@@ -56,7 +56,7 @@ class PrecomputedEncoder(Encoder):
         if side not in self.tables:
             raise BadInput(f"precomputed: no vectors of {side}; name a file of them: `{side}: FILE`")
         table = self.tables[side]
-        found = np.asarray(table.vectors[table.rows(self.reveal(contents))], np.float32).reshape(
+        found = np.asarray(table.vectors[table.rows(self._reveal(contents))], np.float32).reshape(
             len(contents), self.dim
         )
         return found / np.linalg.norm(found, axis=1, keepdims=True)

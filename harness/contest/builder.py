@@ -98,13 +98,13 @@ class Builder:
     def encoder(self, component: Component, seed: int) -> Encoder:
         encoder = self._instrument(component, seed)
         assert isinstance(encoder, Encoder), f"{component.entry.target} is no harness.contract.Encoder"
-        encoder.stored = self._stored
+        encoder.stored = lambda encoder, contents: self._stored(encoder, contents)  # no method: it has no `__self__`
         return encoder
 
     def captioner(self, component: Component, seed: int) -> Captioner:
         captioner = self._instrument(component, seed)
         assert isinstance(captioner, Captioner), f"{component.entry.target} is no harness.contract.Captioner"
-        captioner.stored = self._captions
+        captioner.stored = lambda captioner, contents: self._captions(captioner, contents)
         return captioner
 
     def _instrument(self, component: Component, seed: int) -> Instrument:

@@ -15,8 +15,8 @@ from harness.store.run_folder import RunFolder
 
 METRICS = ("hit@1", "hit@10", "mrr@10")
 FOOT = (
-    "Difference: hit@1 of the change minus that of the full system, in points, on the same queries, with its 95 % "
-    "interval; p by the same test, McNemar's clustered by item (from three seeds on Student's t, over seeds and "
+    "Points: what the change finds minus what the full system finds, on the same queries, with its 95 % interval; p of "
+    "hit@1 by the same test, McNemar's clustered by item (from three seeds on Student's t, over seeds and "
     "items), after Holm's correction over the changes of this system at this task."
 )
 
@@ -61,7 +61,16 @@ def markdown(found: Sequence[Line]) -> str:
     lines = ["# Ablations"]
     places = dict.fromkeys((line.task, line.full) for line in found)
     for task, full in places:
-        head = ["system", *(f"{name} %" for name in METRICS), "difference", "p", "queries/s", "index s", "index"]
+        head = [
+            "system",
+            *(f"{name} %" for name in METRICS),
+            "hit@1, points",
+            "p",
+            "hit@10, points",
+            "queries/s",
+            "index s",
+            "index",
+        ]
         lines += ["", f"## {escaping.markdown(full)}, {escaping.markdown(task)}", "", escaping.row(head)]
         lines.append("|---|" + "---|" * (len(head) - 1))
         lines += [escaping.row(_cells(line)) for line in found if (line.task, line.full) == (task, full)]
@@ -70,12 +79,12 @@ def markdown(found: Sequence[Line]) -> str:
 
 def _cells(line: Line) -> list[str]:
     row = line.row
-    difference = points(line.against.difference) if line.against else ""
     return [
         line.name,
         *(percent(row.metrics.get(name)) for name in METRICS),
-        difference,
+        points(line.against.difference) if line.against else "",
         "" if line.p is None else odds(line.p),
+        points(line.against.deeper) if line.against else "",
         rate(row),
         quantity(row.mean("cost", "index_s")),
         index_size(row),

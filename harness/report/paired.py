@@ -15,13 +15,23 @@ from harness.score import metrics, statistics
 from harness.score.scoring import blind
 from harness.store.run_folder import RunFolder, cell_name
 
-METRIC = "hit@1"
-HEAD = ("task", "retriever", "against", "difference in hit@1, points", "p", "p after Holm", "seeds", "shared queries")
+METRIC, DEEPER = "hit@1", "hit@10"
+HEAD = (
+    "task",
+    "retriever",
+    "against",
+    "hit@1, points",
+    "p",
+    "p after Holm",
+    "hit@10, points",
+    "seeds",
+    "shared queries",
+)
 FOOT = (
     "First minus second, on shared queries: positive means that the first found more. Brackets: 95 % interval, the "
     "differences that a test does not reject; p is the same test of no difference: McNemar's, clustered by item (from "
     "three seeds on Student's t, over seeds and items). So p is below 0.05 exactly where the interval leaves out 0. "
-    "Holm's correction of p is over all pairs of a task."
+    "Holm's correction of p is over all pairs of a task; p is of hit@1."
 )
 
 
@@ -30,17 +40,19 @@ class Pair:
     task: str
     first: str
     second: str
-    difference: statistics.Difference
+    difference: statistics.Difference  # in hit@1
+    deeper: statistics.Difference | None  # in hit@10, where both rankings are so deep
     seeds: int
     queries: int
 
 
 @dataclass(frozen=True)
 class Hits:
-    """One retriever's queries at one task, int64 [Q], and whether its first answer to each was right."""
+    """One retriever's queries at one task, int64 [Q], and whether its first answers to each were right."""
 
     asked: np.ndarray
-    right: dict[int, np.ndarray]  # seed → float [Q]
+    right: dict[int, np.ndarray]  # seed → float [Q]: the first
+    among: dict[int, np.ndarray]  # one of the first ten; empty where rankings aren't so deep
 
 
 def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
@@ -79,17 +91,19 @@ def pairs_with(folder: RunFolder, one: Row, others: Sequence[Row]) -> list[Pair]
 
 def hits(folder: RunFolder, row: Row, links: Links, gallery: int) -> Hits:
     asked: np.ndarray | None = None
-    right: dict[int, np.ndarray] = {}
+    found: dict[str, dict[int, np.ndarray]] = {METRIC: {}, DEEPER: {}}
     for record in row.records:
         ids, _, queries = folder.read_ranking(cell_name(row.task, row.retriever, record["seed"]))
-        values = metrics.per_query(ids, links.take(queries), [1], gallery)[METRIC]
+        values = metrics.per_query(ids, links.take(queries), [1, 10], gallery)
         if asked is None:
             asked = queries
         common, mine, theirs = np.intersect1d(queries, asked, return_indices=True)
-        right = {seed: each[theirs] for seed, each in right.items()} | {record["seed"]: values[mine]}
+        for name in (METRIC, DEEPER) if ids.shape[1] >= 10 else (METRIC,):
+            before = {seed: each[theirs] for seed, each in found[name].items()}
+            found[name] = before | {record["seed"]: values[name][mine]}
         asked = common
     assert asked is not None
-    return Hits(asked, right)
+    return Hits(asked, found[METRIC], found[DEEPER])
 
 
 def _pair(task: str, first: str, second: str, a: Hits, b: Hits, cluster: np.ndarray) -> Pair | None:
@@ -97,14 +111,21 @@ def _pair(task: str, first: str, second: str, a: Hits, b: Hits, cluster: np.ndar
     common, mine, theirs = np.intersect1d(a.asked, b.asked, return_indices=True)
     if not seeds or not len(common):
         return None
-    one, other = (
-        np.stack([hits.right[seed][chosen] for seed in seeds]).astype(float)
-        for hits, chosen in ((a, mine), (b, theirs))
+    first_right = _difference(
+        [a.right[seed][mine] for seed in seeds], [b.right[seed][theirs] for seed in seeds], cluster[common]
     )
-    if len(seeds) == 1:
-        one, other = one[0], other[0]
-    difference = statistics.paired_difference(one, other, cluster[common])
-    return Pair(task, first, second, difference, len(seeds), len(common))
+    deeper = None
+    if all(seed in each.among for seed in seeds for each in (a, b)):
+        deeper = _difference(
+            [a.among[seed][mine] for seed in seeds], [b.among[seed][theirs] for seed in seeds], cluster[common]
+        )
+    return Pair(task, first, second, first_right, deeper, len(seeds), len(common))
+
+
+def _difference(one: Sequence[np.ndarray], other: Sequence[np.ndarray], cluster: np.ndarray) -> statistics.Difference:
+    """Of one seed's queries, or of several seeds'."""
+    mine, theirs = (np.stack(each).astype(float) if len(each) > 1 else each[0].astype(float) for each in (one, other))
+    return statistics.paired_difference(mine, theirs, cluster)
 
 
 def cells(found: Sequence[Pair]) -> list[list[str]]:
@@ -112,7 +133,7 @@ def cells(found: Sequence[Pair]) -> list[list[str]]:
     tasks = dict.fromkeys(pair.task for pair in found)
     groups = [[pair for pair in found if pair.task == task] for task in tasks]
     return [
-        [*_words(pair), odds(holm), str(pair.seeds), f"{pair.queries:,}"]
+        [*_words(pair), odds(holm), points(pair.deeper), str(pair.seeds), f"{pair.queries:,}"]
         for group in groups
         for pair, holm in zip(group, statistics.holm([each.difference.p for each in group]), strict=True)
     ]
@@ -126,7 +147,9 @@ def odds(p: float) -> str:
     return f"{p:.2g}" if p >= 1e-6 else "< 1e-6"
 
 
-def points(difference: statistics.Difference) -> str:
+def points(difference: statistics.Difference | None) -> str:
+    if difference is None:
+        return "–"
     value, low, high = (100 * number for number in difference[:3])
     return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -301,6 +301,7 @@ def notes(row: Row, session: str | None, shared: Collection[str] = ()) -> str:
         found.append(f"{len(row.seeds)} seeds")
     if row.asked is not None and not all(each["config"]["retriever"].get("queries") for each in row.records):
         found.append("too slow for all queries within cap_s")
+    found += dict.fromkeys(_chosen(tried) for each in row.records if (tried := _inside(each, ("details", "tried"))))
     alone = [_inside(each, ("speed", "single", "agree")) for each in row.records]
     same = min((share for share in alone if share is not None), default=1.0)
     if same < ALIKE:
@@ -309,6 +310,13 @@ def notes(row: Row, session: str | None, shared: Collection[str] = ()) -> str:
     if changed:
         found.append(f"changed what all share: {', '.join(changed)}")
     return "; ".join(found)
+
+
+def _chosen(tried: Sequence[Mapping[str, float]]) -> str:
+    """The best of the settings that were tried on validation."""
+    return (
+        ", ".join(f"{name} {value:g}" for name, value in tried[0].items() if name != "hit@1") + " chosen on validation"
+    )
 
 
 def near_chance(row: Row) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from folders import ANSWERS, add, write_page
 
+from harness.contract.retriever import PAD, Ranking
 from harness.report import costs, paired, tables
 from harness.score.statistics import Difference
+from harness.store import record
 from harness.store.run_folder import RunFolder
 
 
@@ -41,6 +44,22 @@ def test_a_better_one_is_told_with_its_sign(folder: RunFolder) -> None:
     (row,) = paired.cells([pair])
     assert row[3].startswith("+100.0 [") and row[-2:] == ["1", "4"]
     assert "| right | wrong |" in paired.markdown([pair])
+
+
+def test_what_is_found_among_ten_has_a_difference_of_its_own(folder: RunFolder) -> None:
+    for name, places in (("first", [0, 1, 2, 3]), ("later", [1, 0, 3, 2])):  # all are right at once, or second
+        cell = add(folder, 0, name)
+        ids = np.full((4, 10), PAD)
+        ids[:, 0], ids[:, 1] = places, [1, 0, 3, 2] if name == "first" else [0, 1, 2, 3]
+        scores = np.where(ids == PAD, -np.inf, 1.0).astype(np.float32)
+        found = record.load(folder.record_path(cell))
+        found["rankings"] = folder.write_ranking(cell, Ranking(ids, scores), np.arange(4))
+        record.save(folder.record_path(cell), found)
+    (pair,) = pairs_of(folder)
+    assert pair.difference.value == 1.0
+    assert pair.deeper is not None and pair.deeper.value == 0.0
+    (row,) = paired.cells([pair])
+    assert row[6].startswith("+0.0 [")
 
 
 def test_controls_that_see_nothing_are_left_out(folder: RunFolder) -> None:
@@ -78,5 +97,5 @@ def test_the_foot_says_what_interval_and_p_are(folder: RunFolder) -> None:
 
 
 def test_a_p_that_is_all_but_zero_is_told_as_such() -> None:
-    certain = paired.Pair("t", "a", "b", Difference(0.16, 0.13, 0.19, 0.0), 1, 5000)
+    certain = paired.Pair("t", "a", "b", Difference(0.16, 0.13, 0.19, 0.0), None, 1, 5000)
     assert paired.cells([certain])[0][4:6] == ["< 1e-6", "< 1e-6"]

@@ -177,6 +177,12 @@ def test_an_index_tells_what_grows_and_what_does_not(folder: RunFolder, cost: di
     assert line["constant_bytes"] == ("" if "constant_bytes" not in cost else str(float(cost["constant_bytes"])))
 
 
+def test_what_was_chosen_on_validation_is_noted(folder: RunFolder) -> None:
+    tried = [{"lr": 0.0001, "steps": 0, "hit@1": 0.5}, {"lr": 0.001, "steps": 30, "hit@1": 0.4}]
+    add(folder, details={"tried": tried})
+    assert tables.notes(only_row(folder), None).endswith("lr 0.0001, steps 0 chosen on validation")
+
+
 def test_answers_that_differ_one_by_one_and_changed_settings_are_noted(folder: RunFolder) -> None:
     speed: Any = record.load(folder.record_path(add(folder)))["speed"]
     for agree, words in ((0.996, ""), (0.72, "one by one it answers otherwise (28 % of queries)")):
