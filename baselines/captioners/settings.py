@@ -16,6 +16,7 @@ Temperature = Annotated[float, Field(gt=0, le=100, description="of sampling: hig
 
 
 class SmallCaptionerSettings(Settings):
+    searching = frozenset({"samples", "temperature"})
     encoder: EncoderName = Field(description="whose media tower it starts from")
     steps: Steps = 400
     items: int = Field(64, ge=1, le=65_536, description="in a step")

@@ -117,7 +117,7 @@ class Builder:
         recipe = Recipe(
             component.section.removesuffix("s"),
             component.name,
-            {"component": component.digest, "about": component.config, "seed": seed}
+            {"component": component.made.digest, "about": component.made.config, "seed": seed}
             | {name: instrument.digest for name, instrument in injected.items()}
             | self._learnt_from(train, validation),
         )
@@ -131,7 +131,7 @@ class Builder:
         if key not in self._instruments:
             instrument = self._construct(component, seed, **injected)
             instrument.load(artifact.folder)
-            instrument.digest = recipe.digest
+            instrument.digest = recipe.digest + component.otherwise
             self._instruments[key] = instrument
         return self._instruments[key]
 

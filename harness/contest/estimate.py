@@ -90,7 +90,7 @@ def _instruments(component: Component | None, seed: int) -> Iterator[tuple[Need,
     for inner in component.inside:
         yield from _instruments(inner, seed)
     label = f"{component.section.removesuffix('s')} {component.name}"
-    yield Need(component.digest, None, None, seed), label
+    yield Need(component.made.digest, None, None, seed), label
 
 
 def _retrievers(
@@ -101,8 +101,13 @@ def _retrievers(
         if isinstance(inner, Component) and inner.section == "retrievers":
             yield from _retrievers(inner, inner.name, tools, seed)
     injected = [tools.get(name) if name in component.entry.needs else None for name in INSTRUMENTS]
-    encoder, captioner = (used.digest if used else None for used in injected)
+    encoder, captioner = (used.made.digest if used else None for used in injected)
     yield Need(component.made.digest, encoder, captioner, seed if component.entry.seeded else 0), f"retriever {label}"
+
+
+def _made(digest: str | None) -> str:
+    """The artifact of an instrument, however it is asked: see `Component.otherwise`."""
+    return (digest or "").partition("+")[0]
 
 
 def _nearest(need: Need, known: Mapping[Need, Known]) -> Known | None:
@@ -123,7 +128,7 @@ def stored(cache: Path) -> dict[Need, Known]:
     for manifest in manifests:
         config = manifest["config"]
         own = manifest["kind"] == "retriever"
-        encoder, captioner = (component.get(config.get(name)) if own else None for name in INSTRUMENTS)
+        encoder, captioner = (component.get(_made(config.get(name))) if own else None for name in INSTRUMENTS)
         artifacts = {_place(digest, each): _seconds(each) for digest, each in manifest["used"].items()}
         artifacts[_place(manifest["digest"], manifest)] = _seconds(manifest)
         known = Known(config["seed"], artifacts, manifest.get("made", {}).get("gflops"))

@@ -91,7 +91,7 @@ def _made(component: Component, seed: int, cache: Path) -> str:
     for path in (cache / component.section.removesuffix("s")).glob("*/manifest.json"):
         try:
             manifest = json.loads(path.read_bytes())
-            if manifest["config"]["component"] == component.digest and manifest["config"]["seed"] == seed:
+            if manifest["config"]["component"] == component.made.digest and manifest["config"]["seed"] == seed:
                 return f"in the store (it took {sum(manifest['seconds'].values()):.0f} s)"
         except (OSError, ValueError, KeyError, TypeError, AttributeError):  # the run will set it aside
             continue

@@ -24,7 +24,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     # Fields that came when suites had been run already: their defaults leave digests as they were.
     later: ClassVar[frozenset[str]] = frozenset()
-    # Settings of the search alone: what is learnt and indexed is the same whatever they say, and made once for all.
+    # Settings of its use alone, such as beams of a search or captions of an item: what is learnt and indexed is the
+    # same whatever they say, and made once for all.
     searching: ClassVar[frozenset[str]] = frozenset()
 
     def crowd(self, split: str, size: int) -> str | None:

@@ -45,10 +45,15 @@ class Component:
 
     @cached_property
     def made(self) -> Component:
-        """The same with the usual settings of a search: what is kept of it in the store."""
+        """The same with the usual settings of its use: what is learnt and kept in the store."""
         settings = self.entry.settings
         usual = {key: settings.model_fields[key].default for key in settings.searching}
         return replace(self, arguments={**self.arguments, **usual}) if usual else self
+
+    @property
+    def otherwise(self) -> str:
+        """The end of an instrument's digest where it is asked in another way than usual, though learnt all the same."""
+        return "" if self.made.digest == self.digest else f"+{self.digest[:16]}"
 
     @cached_property
     def digest(self) -> str:
