@@ -1,4 +1,4 @@
-"""How many bytes each contestant holds, and from how many candidates on it holds fewer than a dual tower.
+"""How many bytes each contestant holds, and from how many candidates on fewer than the suite's first dual tower.
 
 What grows with the gallery is seldom all: a codebook, a decoder and a text side are there at any size. So a contestant
 with few bytes an item may need more than one with many, in a gallery that is small enough.
@@ -16,8 +16,9 @@ from harness.score.scoring import blind
 WEIGHT = 4  # bytes of a parameter
 FOOT = (
     "An item: what grows with the gallery, for each candidate. Fixed: what the index holds at any size (codebooks, "
-    "centroids), and the weights of all models that the contestant has, at four bytes each; those that several share "
-    "count with each. Smaller from: the number of candidates at which both hold as many bytes."
+    "centroids), and the weights of all models that the contestant has, at four bytes each; a plain dual tower has both "
+    "of its towers, and those that several share count with each. Smaller from: the number of candidates at which both "
+    "hold as many bytes."
 )
 
 
@@ -67,12 +68,12 @@ def markdown(rows: Sequence[Row]) -> str:
         towers = [each for each in found if each.row.paradigm == "dual-tower"]
         if len(found) < 2 or not towers:
             continue
-        largest = max(towers, key=lambda each: each.item)
-        head = ["retriever", "paradigm", "an item", "fixed: index", "fixed: models", f"of {largest.count:,}"]
-        lines += ["", f"## {task}", "", table_row([*head, f"smaller than {largest.row.retriever} from"])]
+        usual = towers[0]
+        head = ["retriever", "paradigm", "an item", "fixed: index", "fixed: models", f"of {usual.count:,}"]
+        lines += ["", f"## {task}", "", table_row([*head, f"smaller than {usual.row.retriever} from"])]
         lines += ["|---|---|" + "---:|" * 5]
         for each in found:
             sizes = [size(part) for part in (each.item, each.index, each.models, each.total)]
-            than = "" if each is largest else each.smaller_from(largest)
+            than = "" if each is usual else each.smaller_from(usual)
             lines.append(table_row([each.row.retriever, each.row.paradigm, *sizes, than]))
     return "\n".join(["# Bytes", *lines, "", FOOT, ""]) if lines else ""
