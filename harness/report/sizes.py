@@ -16,9 +16,9 @@ from harness.score.scoring import blind
 WEIGHT = 4  # bytes of a parameter
 FOOT = (
     "An item: what grows with the gallery, for each candidate. Fixed: what the index holds at any size (codebooks, "
-    "centroids), and the weights of all models that the contestant has, at four bytes each; a plain dual tower has both "
-    "of its towers, and those that several share count with each. Smaller from: the number of candidates at which both "
-    "hold as many bytes."
+    "centroids), and the weights of all models that the contestant has, at four bytes each; a plain dual tower has "
+    "both of its towers, and those that several share count with each. Smaller from: the number of candidates at which "
+    "both hold as many bytes."
 )
 
 
