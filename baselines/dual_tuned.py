@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from baselines.captioners.text_side import CaptionerText
 from baselines.indexes import ExactIndex
-from baselines.settings import DualTunedSettings
+from baselines.settings import DUAL_TUNED, DualTunedSettings
 from harness.contract.dataset import Contents, Pairs
 from harness.contract.instruments import Captioner, Encoder, TextTower
 from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported
@@ -59,7 +59,7 @@ class DualTuned(Retriever):
     def fit(self, train: Pairs, validation: Pairs) -> None:
         self.train_texts = train.queries
         if self.tries:
-            known = {"about": self.about, "seed": self.seed, "train": train.digest}
+            known = {"about": self.about, "of": DUAL_TUNED.version, "seed": self.seed, "train": train.digest}
             known |= {"encoder": self.encoder.digest, "captioner": self.captioner.digest}
             self._take(choosing.choose(self.tries, validation, self._sibling, self.store, known))
 

@@ -51,6 +51,7 @@ from cart import batches, decoding, geometry, identifiers, trie
 from cart.batches import Draw, VectorScorer
 from cart.identifiers import Identifiers, Scheme
 from cart.model import CART, State
+from cart.settings import CART as ENTRY
 from cart.settings import HEADS, CartSettings
 from cart.text import Pretrained, Scratch, Text, Tower, Vector
 from cart.training import Plan, train
@@ -131,7 +132,7 @@ class CartRetriever(Retriever):
     def fit(self, train: Pairs, validation: Pairs) -> None:
         self.train_texts = train.queries
         if self.tries:
-            known = {"about": self.about, "seed": self.seed, "train": train.digest}
+            known = {"about": self.about, "of": ENTRY.version, "seed": self.seed, "train": train.digest}
             known |= {"encoder": self.encoder.digest, "captioner": self.captioner.digest}
             known |= {"start": self.start.about} if self.start is not None else {}
             self._take(choosing.choose(self.tries, validation, partial(self._sibling, validation), self.store, known))
