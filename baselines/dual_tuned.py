@@ -59,8 +59,7 @@ class DualTuned(Retriever):
     def fit(self, train: Pairs, validation: Pairs) -> None:
         self.train_texts = train.queries
         if self.tries:
-            known = {"about": self.about, "of": DUAL_TUNED.version, "seed": self.seed, "train": train.digest}
-            known |= {"encoder": self.encoder.digest, "captioner": self.captioner.digest}
+            known = choosing.known(self.about, DUAL_TUNED.version, self.seed, train, self.encoder, self.captioner)
             self._take(choosing.choose(self.tries, validation, self._sibling, self.store, known))
 
     def _take(self, tried: list[dict[str, float]]) -> None:

@@ -132,8 +132,7 @@ class CartRetriever(Retriever):
     def fit(self, train: Pairs, validation: Pairs) -> None:
         self.train_texts = train.queries
         if self.tries:
-            known = {"about": self.about, "of": ENTRY.version, "seed": self.seed, "train": train.digest}
-            known |= {"encoder": self.encoder.digest, "captioner": self.captioner.digest}
+            known = choosing.known(self.about, ENTRY.version, self.seed, train, self.encoder, self.captioner)
             known |= {"start": self.start.about} if self.start is not None else {}
             self._take(choosing.choose(self.tries, validation, partial(self._sibling, validation), self.store, known))
 

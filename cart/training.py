@@ -138,6 +138,10 @@ class Meant(NamedTuple):
     def twice(self) -> Meant:
         return Meant(*(each.repeat(2, *[1] * (each.ndim - 1)) for each in self))
 
+    def below(self, trie: Trie, level: int) -> tuple[Tensor, Tensor]:
+        """The children (n, 1, M) of the path's node above `level`, and which are real."""
+        return children(trie, level, self.paths[:, level - 1 : level] if level else torch.zeros_like(self.paths[:, :1]))
+
     def shares(self, level: int) -> Tensor:
         """The odds of each candidate below the path's node above `level`: (n, m), rows sum to 1."""
         below = self.odds
@@ -166,12 +170,12 @@ def losses(model: CART, trie: Trie, meant: Meant, plan: Plan) -> Loss:
     state, _ = model.begin(encoded.texts)
     total, right = torch.zeros((), device=meant.tokens.device), torch.ones(())
     for level, logits in enumerate(model(state, encoded.tokens, together)):
-        parents = doubled.paths[:, level - 1 : level] if level else torch.zeros_like(doubled.paths[:, :1])
-        child, real = children(trie, level, parents)  # (n, 1, M)
         if plan.loss == "full":
-            logits = leaning(model, state, logits[:, None], trie, level, child, real)[:, 0]
-            likely, answers = logits.log_softmax(-1), doubled.named[:, :, level]  # (n, V), (n, m)
+            if model.geometry is not None:
+                logits = leaning(model, state, logits[:, None], trie, level, *doubled.below(trie, level))[:, 0]
+            likely, answers = logits.float().log_softmax(-1), doubled.named[:, :, level]  # (n, V), (n, m)
         else:
+            child, real = doubled.below(trie, level)
             likely = gains(model, state, logits[:, None], trie, level, child, real, "legal")[:, 0]  # (n, M)
             likely = likely.masked_fill(~real[:, 0], NEVER)
             answers = (doubled.others[:, :, level] - child[:, 0, :1]).clamp(

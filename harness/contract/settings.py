@@ -83,13 +83,6 @@ Count = Annotated[int, Field(ge=1, le=50_000_000)]
 Steps = Annotated[int, Field(ge=1, le=1_000_000, description="of training")]
 Rate = Annotated[float, Field(gt=0, le=1, description="the highest learning rate")]
 
-# Settings that a retriever chooses on the validation gallery: by name, the values to try. See `harness/nn/choosing.py`.
-Tries = Annotated[
-    dict[str, list[float]],
-    AfterValidator(lambda tries: _tries(tries)),
-    Field(description="{lr: [0.0003, 0.001], steps: [0, 100]}: all are tried on validation, and the best is taken"),
-]
-
 
 def _tries(tries: dict[str, list[float]]) -> dict[str, list[float]]:
     for name, values in tries.items():
@@ -102,6 +95,14 @@ def _tries(tries: dict[str, list[float]]) -> dict[str, list[float]]:
                 "correct it",
             )
     return tries
+
+
+# Settings that a retriever chooses on the validation gallery: by name, the values to try. See `harness/nn/choosing.py`.
+Tries = Annotated[
+    dict[str, list[float]],
+    AfterValidator(_tries),
+    Field(description="{lr: [0.0003, 0.001], steps: [0, 100]}: all are tried on validation, and the best is taken"),
+]
 
 
 # What a kind may offer, and `Settings.wants` may ask for.

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from harness.contract.dataset import Links, Pairs
+from harness.contract.instruments import Captioner, Encoder
 from harness.contract.retriever import Retriever
 from harness.contract.store import Recipe, Store
 from harness.machine.progress import say
@@ -29,11 +30,11 @@ def choose(
     validation: Pairs,
     sibling: Callable[[Values], Retriever],
     store: Store | None = None,
-    known: Mapping[str, Any] | None = None,
+    depends: Mapping[str, Any] | None = None,
 ) -> list[dict[str, float]]:
     """What each combination found, best first: its values, and `hit@1` on the validation gallery.
 
-    `sibling` makes a retriever with such values, ready to `index`; `known` names all else that the outcome depends on.
+    `sibling` makes a retriever with such values, ready to `index`; `depends`: all else that the outcome rests on.
     """
     if not len(validation.queries):
         raise ValueError("tune: validation has no queries to choose with; write the settings themselves")
@@ -43,10 +44,18 @@ def choose(
     def build(folder: Path) -> None:
         (folder / "tried.json").write_text(json.dumps(_tried(tries, validation, sibling)))
 
-    config = {**(known or {}), "tries": {name: list(values) for name, values in tries.items()}, "version": VERSION}
+    config = {**(depends or {}), "tries": {name: list(values) for name, values in tries.items()}, "version": VERSION}
     folder = store.make(Recipe("choice", " ".join(tries), config | {"validation": validation.digest}), build).folder
     found: list[dict[str, float]] = json.loads((folder / "tried.json").read_text())
     return found
+
+
+def known(
+    about: Mapping[str, Any], version: int, seed: int, train: Pairs, encoder: Encoder, captioner: Captioner
+) -> dict[str, Any]:
+    """All that the outcome depends on besides validation: the retriever's settings and version, what it learns from."""
+    instruments = {"encoder": encoder.digest, "captioner": captioner.digest}
+    return {"about": about, "of": version, "seed": seed, "train": train.digest} | instruments
 
 
 def _tried(

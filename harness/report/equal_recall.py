@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.contract.dataset import Links
 from harness.machine.escaping import row as table_row
-from harness.report.paired import Hits, hits
+from harness.report.paired import Hits, Right, hits
 from harness.report.scaling import times
 from harness.report.tables import Row, by_task, quantity, rounds_of
 from harness.score import statistics
@@ -78,12 +77,11 @@ def families(folder: RunFolder, rows: Sequence[Row]) -> dict[str, list[Family]]:
         exact = next((each for each in fine if _exact(each)), None)
         if exact is None or not any("@" in each.retriever for each in fine):
             continue
-        page = folder.read_task(task)
-        links, gallery = Links.listed(page["positives"]), len(page["candidates"]["names"])
-        wanted = hits(folder, exact, links, gallery)
+        right = Right.read(folder, task)
+        wanted = hits(folder, exact, right)
         named: dict[str, list[Setting]] = {}
         for each in (each for each in fine if each is not exact):
-            shares = _shares(hits(folder, each, links, gallery), wanted, np.array(page["cluster"]))
+            shares = _shares(hits(folder, each, right), wanted, right.cluster)
             if shares:
                 logs = log_ratios(rounds_of(exact), rounds_of(each))
                 named.setdefault(each.retriever.partition("@")[0], []).append(Setting(each, *shares, logs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -55,6 +56,19 @@ class Hits:
     among: dict[int, np.ndarray]  # one of the first ten; empty where rankings aren't so deep
 
 
+class Right(NamedTuple):
+    """What is right at a task."""
+
+    links: Links
+    cluster: np.ndarray  # int64 [Q]: the item of each query
+    gallery: int
+
+    @staticmethod
+    def read(folder: RunFolder, task: str) -> Right:
+        page = folder.read_task(task)
+        return Right(Links.listed(page["positives"]), np.array(page["cluster"]), len(page["candidates"]["names"]))
+
+
 def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
     """Every two contestants of a task, except those that ignore the content, such as `random`."""
     found = []
@@ -62,12 +76,10 @@ def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
         fine = [each for each in group if each.status == "ok" and not each.folds and not blind(each.records[0])]
         if len(fine) < 2:
             continue
-        page = folder.read_task(task)
-        cluster = np.array(page["cluster"])
-        links, gallery = Links.listed(page["positives"]), len(page["candidates"]["names"])
-        found_by = {each.retriever: hits(folder, each, links, gallery) for each in fine}
+        right = Right.read(folder, task)
+        found_by = {each.retriever: hits(folder, each, right) for each in fine}
         for first, second in combinations(found_by, 2):
-            pair = _pair(task, first, second, found_by[first], found_by[second], cluster)
+            pair = _pair(task, first, second, found_by[first], found_by[second], right.cluster)
             if pair is not None:
                 found.append(pair)
     return found
@@ -75,26 +87,20 @@ def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
 
 def pairs_with(folder: RunFolder, one: Row, others: Sequence[Row]) -> list[Pair]:
     """Each of the others against this one, all of one task."""
-    page = folder.read_task(one.task)
-    cluster, links, gallery = (
-        np.array(page["cluster"]),
-        Links.listed(page["positives"]),
-        len(page["candidates"]["names"]),
-    )
-    mine = hits(folder, one, links, gallery)
+    right = Right.read(folder, one.task)
+    mine = hits(folder, one, right)
     found = (
-        _pair(one.task, row.retriever, one.retriever, hits(folder, row, links, gallery), mine, cluster)
-        for row in others
+        _pair(one.task, row.retriever, one.retriever, hits(folder, row, right), mine, right.cluster) for row in others
     )
     return [pair for pair in found if pair is not None]
 
 
-def hits(folder: RunFolder, row: Row, links: Links, gallery: int) -> Hits:
+def hits(folder: RunFolder, row: Row, task: Right) -> Hits:
     asked: np.ndarray | None = None
     found: dict[str, dict[int, np.ndarray]] = {METRIC: {}, DEEPER: {}}
     for record in row.records:
         ids, _, queries = folder.read_ranking(cell_name(row.task, row.retriever, record["seed"]))
-        values = metrics.per_query(ids, links.take(queries), [1, 10], gallery)
+        values = metrics.per_query(ids, task.links.take(queries), [1, 10], task.gallery)
         if asked is None:
             asked = queries
         common, mine, theirs = np.intersect1d(queries, asked, return_indices=True)

@@ -40,15 +40,12 @@ class Held:
 
     def smaller_from(self, other: Held) -> str:
         """The size of the gallery from which on this one holds fewer bytes than the other."""
-        if self.item >= other.item:
-            return "–" if self.fixed >= other.fixed else f"up to {_crossing(self, other)}"
-        return "any size" if self.fixed <= other.fixed else _crossing(self, other)
-
-
-def _crossing(one: Held, other: Held) -> str:
-    if one.item == other.item:
-        return "any size"
-    return quantity((one.fixed - other.fixed) / (other.item - one.item))
+        item, fixed = self.item - other.item, self.fixed - other.fixed
+        if item >= 0 and fixed >= 0:
+            return "–"
+        if item <= 0 and fixed <= 0:
+            return "any size"
+        return f"{'up to ' if item > 0 else ''}{quantity(-fixed / item)}"
 
 
 def held(row: Row) -> Held | None:

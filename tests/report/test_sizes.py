@@ -32,6 +32,7 @@ def test_the_size_at_which_both_hold_as_many_bytes(tmp_path: Path) -> None:
     assert found["generated"].smaller_from(found["exact"]) == "20"
     assert found["codes"].smaller_from(found["exact"]) == "any size"
     assert found["both"].smaller_from(found["exact"]) == "–"
+    assert found["exact"].smaller_from(found["both"]) == "any size", "as many an item, and fewer fixed ones"
     assert found["wide"].smaller_from(found["exact"]) == "up to 1"
     text = sizes.markdown(tables.rows(folder, folder.records()))
     assert "smaller than both from" in text, "the first dual tower"
