@@ -24,7 +24,7 @@ from baselines.indexes import ExactIndex
 from baselines.settings import DUAL_TUNED, DualTunedSettings
 from harness.contract.dataset import Contents, Pairs
 from harness.contract.instruments import Captioner, Encoder, TextTower
-from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported
+from harness.contract.retriever import Footprint, Ranking, Retriever
 from harness.contract.store import Store
 from harness.machine import compute
 from harness.machine.compute import stage
@@ -154,7 +154,17 @@ class DualTuned(Retriever):
         self.neighbours.build(self.vectors)
 
     def add(self, contents: Contents) -> None:
-        raise Unsupported("dual_tuned has learnt a vector for each candidate: index the whole gallery again")
+        """Later candidates are placed among those that it has learnt; nothing is trained."""
+        if len(contents):
+            grown = self.with_added(contents)
+            self.vectors, self.neighbours = grown.vectors, grown.neighbours
+
+    def with_added(self, contents: Contents) -> DualTuned:
+        """The same with later candidates placed beside its own."""
+        other = copy.copy(self)
+        other.vectors, other.neighbours = np.concatenate([self.vectors, self.place(contents)]), ExactIndex()
+        other.neighbours.build(other.vectors)
+        return other
 
     def search(self, queries: Contents, k: int) -> Ranking:
         with stage("encode"):

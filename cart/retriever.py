@@ -36,7 +36,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -86,6 +86,8 @@ class Tuned(TextScorer, VectorScorer, Protocol):
 
     def elsewhere(self, gallery: Contents, train_texts: Contents | None) -> Tuned: ...
 
+    def with_added(self, contents: Contents) -> Tuned: ...
+
 
 class Begun:
     """A model that has its queries already."""
@@ -119,7 +121,7 @@ class CartRetriever(Retriever):
         self.fusion, self.geometry, self.normalise = settings.fusion, settings.geometry, settings.loss
         self.decoder: dict[str, Any] = settings.model_dump(include={"width", "layers", "dropout", "text_dropout"})
         self.plan = Plan(settings.steps, settings.batch, settings.lr, settings.loss, settings.consistency, seed)
-        self.described = settings.described
+        self.described, self.add_steps = settings.described, settings.add_steps
         self.beams, self.store, self.scratch, self.seed = settings.beams, store, scratch, seed
         self.teacher, self.teacher_texts, self.blend = settings.teacher, settings.teacher_texts, settings.blend
         self.tries, self.tried, self.about = settings.tune, list[dict[str, float]](), settings.model_dump(mode="json")
@@ -221,12 +223,13 @@ class CartRetriever(Retriever):
         counts = [len(each) for each in captions]
         if not all(counts):
             raise ValueError(f"candidate {counts.index(0)} has no caption: CART would never learn its identifier")
-        if self.start is not None and self.blend:
+        if self.teacher == "start":
+            if self.start is None:
+                raise ValueError("teacher: start needs a fine-tuned dual tower to start from: name one with `start:`")
             chosen, _ = distillation.training_texts(self.teacher, self.train_texts, captions, self.teacher_texts)
-            likeliest = min(distillation.LIKELIEST, len(gallery))
-            return batches.between(self._tokens(list(chosen)), self.start, self.blend, likeliest)
+            return self._judged(chosen, self.start)
         if self.teacher != "none":
-            instruments = (self.encoder, self.captioner, self.teacher_texts, self.store, self.start)
+            instruments = (self.encoder, self.captioner, self.teacher_texts, self.store)
             posterior = distillation.posterior(self.teacher, self.train_texts, gallery, *instruments)
             return batches.from_posterior(self._tokens(list(posterior.texts)), posterior)
         return batches.from_captions(self._tokens([text for each in captions for text in each]), counts)
@@ -270,7 +273,7 @@ class CartRetriever(Retriever):
     # -- later candidates ---------------------------------------------------------------------------------------------
 
     def add(self, contents: Contents) -> None:
-        """Identifiers from the codebooks as they are, and a larger tree; nothing is trained."""
+        """Identifiers from the codebooks as they are, and a larger tree; then `add_steps` of training, if any."""
         if self.geometry not in ("none", "codebook"):
             raise Unsupported(f"geometry {self.geometry} holds vectors of the old candidates: index the gallery again")
         if not len(contents):
@@ -279,7 +282,24 @@ class CartRetriever(Retriever):
         self.named = self.scheme.extend(self.named, np.array(vectors, np.float32))
         self.tree = trie.build(self.named.tokens, self.named.sizes)
         self.model.grow(self.named.sizes)
+        if self.add_steps and self.start is not None:
+            self._learn_added(contents, self.start.with_added(contents))
         self._ready()
+
+    def _learn_added(self, contents: Contents, judge: Tuned) -> None:
+        """From the added candidates' captions, and as many texts of the train split, lest the others be forgotten."""
+        chosen = [text for each in self.captioner.captions(contents) for text in each]
+        if self.train_texts is not None and len(self.train_texts):
+            rows = np.random.default_rng(self.seed).permutation(len(self.train_texts))[: len(chosen)]
+            chosen += self.train_texts[rows]
+        train(self.model, self.tree, self._judged(chosen, judge), replace(self.plan, steps=self.add_steps))
+
+    def _judged(self, chosen: Sequence[str], judge: Tuned) -> Draw:
+        """Texts with the scores of a tuned dual tower; with `blend`, what lies between two of them."""
+        rows = self._tokens(list(chosen))
+        if self.blend:
+            return batches.between(rows, judge, self.blend, min(distillation.LIKELIEST, len(judge.vectors)))
+        return batches.from_posterior(rows, distillation.asked(judge, chosen, len(judge.vectors)))
 
     # -- keeping ----------------------------------------------------------------------------------------------------
 

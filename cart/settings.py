@@ -25,7 +25,7 @@ HEADS = 4  # of the decoder's attention
 
 
 class CartSettings(Settings):
-    later = frozenset({"described", "text_dropout", "tune"})
+    later = frozenset({"add_steps", "described", "text_dropout", "tune"})
     searching = frozenset({"beams"})
     start: RetrieverName | None = Field(None, description="a dual_tuned, whose vectors and text side it takes over")
     text: Literal["tower", "vector", "scratch"] | Checkpoint = Field(
@@ -68,6 +68,9 @@ class CartSettings(Settings):
     )
     teacher_texts: Count = Field(4000, description="texts that the teacher judges")
     blend: float = Field(0.0, ge=0, le=1, description="how far from one text to another the teacher is asked too")
+    add_steps: int = Field(
+        0, ge=0, le=1_000_000, description="of training once later candidates are added; 0: they get identifiers alone"
+    )
     tune: Tries = {}
 
     @model_validator(mode="after")
@@ -83,6 +86,13 @@ class CartSettings(Settings):
                 "teacher",
                 "teacher: start without a tuned dual tower to start from; expected `start`; name a retriever of kind "
                 "dual_tuned with it",
+            )
+        if self.add_steps and self.teacher != "start":
+            raise Conflict(
+                "add_steps",
+                f"add_steps: {self.add_steps} with teacher: {self.teacher}; expected `teacher: start`, for the tuned "
+                "dual tower says which texts fit old candidates, and which the added ones; write that, or remove "
+                "`add_steps`",
             )
         if self.blend and (self.text != "vector" or self.teacher != "start"):
             raise Conflict(

@@ -249,8 +249,10 @@ class Builder:
             self._fit(retriever, Recipe("fit", label, learnt), train, validation)
             with self.store.phase("index"):
                 retriever.index(task.indexed)
-                if len(later):
+            if len(later):
+                with self.store.phase("add"):
                     self._add(retriever, later, component)
+            with self.store.phase("index"):
                 retriever.save(folder)
 
         artifact = self.store.make(recipe, build)

@@ -143,9 +143,13 @@ def _cost(book: Frame, footprint: Footprint) -> Any:
             "phase": ", ".join(sorted(entry["seconds"])),
             "digest": digest,
         }
+    spent = {
+        f"{phase}_s": sum(entry["seconds"].get(phase, 0.0) for entry in book.used.values())
+        for phase in ("fit", "index", "add")
+        if phase != "add" or any("add" in entry["seconds"] for entry in book.used.values())
+    }
     return {
-        "fit_s": sum(entry["seconds"].get("fit", 0.0) for entry in book.used.values()),
-        "index_s": sum(entry["seconds"].get("index", 0.0) for entry in book.used.values()),
+        **spent,
         "artifacts": artifacts,
         "index_bytes": footprint.index_bytes,
         "constant_bytes": footprint.constant_bytes,

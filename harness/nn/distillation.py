@@ -14,6 +14,7 @@ Provenance: of the gallery a teacher sees the media alone, never a real caption 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -28,7 +29,7 @@ from harness.machine import compute
 from harness.machine.progress import track
 from harness.nn.batching import by_length
 
-Teacher = Literal["none", "dual", "likelihood", "start"]
+Teacher = Literal["none", "dual", "likelihood", "start"]  # posterior() of the first three; start: asked()
 VERSION = 2  # raise it whenever the same settings give another posterior
 NEAREST, RANDOM = 12, 4  # candidates that a teacher scores for a text
 SCALE = 20.0  # of cosines: what contrastive training of the small encoder ends near
@@ -71,18 +72,11 @@ def posterior(
     captioner: Captioner,
     count: int,
     store: Store | None = None,
-    start: TextScorer | None = None,
 ) -> Posterior:
     """A teacher's posterior for `count` texts; without a store it is computed anew every time."""
     if teacher == "none":
         return NOTHING
     chosen, own = training_texts(teacher, train_texts, captioner.captions(gallery), count)
-    if teacher == "start":
-        if start is None:
-            raise ValueError("teacher: start needs a fine-tuned dual tower to start from: name one with `start:`")
-        with compute.half_precision():  # the result is for training
-            ids, scores = start.score_texts(texts(chosen), min(LIKELIEST, len(gallery)))
-        return Posterior(chosen, ids, shares(scores))
     if store is None:
         return Posterior(chosen, *_scored(teacher, chosen, own, gallery, encoder, captioner))
     settings = {"teacher": teacher, "texts": count, "nearest": [NEAREST, RANDOM], "scale": SCALE, "version": VERSION}
@@ -98,6 +92,13 @@ def posterior(
     folder = store.make(Recipe("posterior", teacher, settings | parents | data), build).folder
     ids, odds = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("ids", "odds"))
     return Posterior(chosen, ids, odds)
+
+
+def asked(start: TextScorer, chosen: Sequence[str], candidates: int) -> Posterior:
+    """The posterior of a fine-tuned dual tower that knows so many candidates."""
+    with compute.half_precision():  # the result is for training
+        ids, scores = start.score_texts(texts(chosen), min(LIKELIEST, candidates))
+    return Posterior(tuple(chosen), ids, shares(scores))
 
 
 def training_texts(

@@ -202,6 +202,7 @@ def columns(ks: Sequence[int], group: Sequence[Row] = (), session: str | None = 
     ends = (ks[0], ks[-1]) if ks else ()
     shared = validity.common(group)
     aged = [(f"{age}hit@{k}", k == ks[0]) for k in ks for age in AGES]
+    grown = any(row.mean("cost", "add_s") is not None for row in group)
 
     def number(name: str, *path: str, brief: bool = True) -> Column:
         return Column(name, lambda row: quantity(row.mean(*path)), brief)
@@ -222,6 +223,7 @@ def columns(ks: Sequence[int], group: Sequence[Row] = (), session: str | None = 
         *[number("queries/s in bound", "speed", "server", "within_bound") for _ in bounds(group)[:1]],
         number("fit s", "cost", "fit_s"),
         number("index s", "cost", "index_s"),
+        *[number("add s", "cost", "add_s")] * grown,
         Column("index", index_size),
         *[Column(f"{where} memory", partial(memory, where=where)) for where in memories(group)],
         Column("note", lambda row: notes(row, session, shared), words=True),

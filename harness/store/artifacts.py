@@ -46,11 +46,11 @@ class Frame:
         self.since = now
 
     def book(self, manifest: Mapping[str, Any]) -> None:
-        """Book an artifact and its ancestors. All that an index is made from is a cost of indexing."""
+        """Book an artifact and its ancestors. What an index is made from is a cost of indexing; so with adding."""
         for name, entry in [(manifest["digest"], manifest), *manifest["used"].items()]:
             seconds = entry["seconds"]
-            if self.phase == "index":
-                seconds = {"index": sum(seconds.values())}
+            if self.phase != "fit":
+                seconds = {self.phase: sum(seconds.values())}
             entry = {"kind": entry["kind"], "label": entry["label"], "seconds": seconds, "peak_mb": entry["peak_mb"]}
             self.used.setdefault(name, entry)
 
@@ -111,7 +111,7 @@ class Store:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Book what happens meanwhile under `name`: fit or index."""
+        """Book what happens meanwhile under `name`: fit, index or add."""
         if not self.frames:
             yield
             return

@@ -165,13 +165,14 @@ class Speed(TypedDict):
 class ArtifactCost(TypedDict):
     s: float  # seconds, without the artifacts that it is made from
     peak_mb: float | None  # how far memory rose
-    phase: str  # fit or index
+    phase: str  # fit, index or add
     digest: str  # its name in the store
 
 
 class Cost(TypedDict):
     fit_s: float  # sum over the artifacts below, whether made now or found
     index_s: float
+    add_s: NotRequired[float]  # what came with candidates that were added later
     artifacts: dict[str, ArtifactCost]
     index_bytes: int  # all that grows with the gallery
     constant_bytes: NotRequired[int]  # of the index, but doesn't grow: codebooks, centroids. Older: in `index_bytes`

@@ -14,8 +14,13 @@ from kit import Kit
 
 from baselines.dual_tuned import DualTuned, _turn
 from baselines.settings import DualTunedSettings
+from cart.batches import Batch, Draw
+from cart.model import CART
 from cart.retriever import CartRetriever
 from cart.settings import CartSettings
+from cart.training import Plan
+from cart.training import train as learn
+from cart.trie import Trie
 from harness.contract.dataset import Contents, texts
 from harness.contract.retriever import Unsupported
 
@@ -180,6 +185,35 @@ def test_what_is_added_can_be_found(kit: Kit) -> None:
     retriever.add(gallery[30:])
     assert np.array_equal(retriever.named.tokens[:30], old)
     found = retriever.search(kit.test("text-audio").queries[:50], len(gallery)).ids
+    assert set(found[0].tolist()) == set(range(len(gallery)))
+
+
+@pytest.mark.parametrize("text", ["vector", "tower"])
+def test_what_is_added_can_be_learnt_too(kit: Kit, monkeypatch: pytest.MonkeyPatch, text: Any) -> None:
+    """A few more steps, on texts that the tuned dual tower, which has placed them, gives to old and added ones."""
+    pairs = kit.test("text-audio")
+    gallery, train = pairs.candidates, kit.training("text-audio")
+    start = DualTuned(DualTunedSettings(steps=3, batch=16), encoder=kit.encoder, captioner=kit.captioner, seed=0)
+    start.index(gallery[:30])
+    lessons: list[tuple[int, Batch]] = []
+
+    def remember(model: CART, trie: Trie, draw: Draw, plan: Plan, *rest: Any) -> float:
+        lessons.append((plan.steps, draw(np.random.default_rng(0), 256)))
+        return learn(model, trie, draw, plan, *rest)
+
+    monkeypatch.setattr("cart.retriever.train", remember)
+    settings = CartSettings(text=text, start="tuned", teacher="start", teacher_texts=60, add_steps=5, **TINY)
+    retriever = CartRetriever(settings, kit.encoder, kit.captioner, 0, start=start)
+    retriever.fit(*train)
+    retriever.index(gallery[:30])
+    taught = [weights.clone() for weights in retriever.model.parameters()]
+    retriever.add(gallery[30:])
+    assert [steps for steps, _ in lessons] == [TINY["steps"], 5]
+    meant = [batch.odds[batch.ids >= 30].sum() / batch.odds.sum() for _, batch in lessons]
+    assert meant[0] == 0 and 0 < meant[1] < 1, "the old ones alone; then old ones and added ones"
+    kept = zip(taught, retriever.model.parameters(), strict=True)
+    assert any(not torch.equal(old, new) for old, new in kept if old.shape == new.shape)
+    found = retriever.search(pairs.queries[:50], len(gallery)).ids
     assert set(found[0].tolist()) == set(range(len(gallery)))
 
 

@@ -39,6 +39,7 @@ retrievers:
   dual:   {kind: dual_tower, index: exact}
   tuned:  {kind: dual_tuned, steps: 2, batch: 8, tasks: "*+25added"}
   cart:   {kind: cart, start: tuned, steps: 2, batch: 8, clusters: 4, codes: 4, width: 48, tasks: "*+25added"}
+  fixed:  {kind: cart, steps: 2, batch: 8, clusters: 4, codes: 4, width: 48, geometry: centroid, tasks: "*+25added"}
   both:   {kind: rerank, first: dual, n: 8, tasks: "*+25added"}
 """
 GROWN = "sounds/test/text-audio+25added"
@@ -126,16 +127,18 @@ def test_who_can_add_is_measured_on_both_and_who_can_not_says_why(runs: tuple[Se
     session, outcome = runs
     found = records(session)
     assert outcome.failed == 0 and outcome.unavailable == 2 and outcome.broken == ()
-    refused = found[f"{GROWN} tuned 0"]
+    refused = found[f"{GROWN} fixed 0"]
     assert refused["status"] == "unavailable"
-    assert refused["reason"].startswith("dual_tuned: ") and "index the whole gallery" in refused["reason"]
-    for name in ("oracle", "dual", "cart", "both"):
+    assert refused["reason"].startswith("cart: ") and "index the gallery again" in refused["reason"]
+    for name in ("oracle", "dual", "tuned", "cart", "both"):
         grown = found[f"{GROWN} {name} 0"]
+        assert 0 <= grown["cost"]["add_s"] < 60, "told apart from what the index cost"
         assert grown["status"] == "ok" and grown["data"]["items"] == 20 and grown["data"]["added"] == 5
         assert {"old hit@1", "added hit@1", "old hit@5", "added hit@5"} <= grown["metrics"].keys()
     oracle = found[f"{GROWN} oracle 0"]["metrics"]
     assert oracle["old hit@1"]["value"] == oracle["added hit@1"]["value"] == 1.0
     plain = found["sounds/test/text-audio dual 0"]
+    assert "add_s" not in plain["cost"]
     assert "added" not in plain["data"] and not any("added" in name for name in plain["metrics"])
 
 
@@ -188,6 +191,7 @@ def test_tables_show_both_where_there_are_both(runs: tuple[Session, Outcome]) ->
     grown, plain = markdown.split("## sounds/test/text-audio\n")
     assert "| old hit@1 % | added hit@1 % | old hit@5 % | added hit@5 % |" in grown
     assert "5 of the candidates added when the others were indexed" in grown
+    assert "| index s | add s |" in grown and "| add s |" not in plain
     assert "added hit" not in plain and "old hit" not in plain
     oracle = next(row for row in rows if row.retriever == "oracle")
     assert len(oracle.seeds) == 2 and oracle.metrics["added hit@1"]["value"] == 1.0

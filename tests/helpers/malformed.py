@@ -287,6 +287,9 @@ TOGETHER = [
     _cart("teacher nowhere", "teacher: start", "expected `start`", "dual_tuned"),
     _cart("blend of words", f"{START}, blend: 0.5, text: tower".replace("text: vector, ", ""), "`text: vector`"),
     _cart("blend without a teacher", "start: tuned, text: vector, blend: 0.5", "teacher: none", "`teacher: start`"),
+    _cart(
+        "steps for what is added, taught by nobody", "start: tuned, add_steps: 9", "teacher: none", "`teacher: start`"
+    ),
     _cart("width of no heads", "width: 50", "width is 50", "multiple of 4", "write 52"),
     _handed(
         "second can't judge", "kind: rerank, first: {kind: random}, second: {kind: random}", "a.second", "likelihood"
