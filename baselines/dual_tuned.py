@@ -37,7 +37,6 @@ from harness.nn.text_side import parameters, text_side
 
 FIRST_SCALE = 3.0  # exp(3) ≈ 20: what contrastive training of the small encoder ends near
 VECTORS = 3  # the learning rate of the candidates' vectors, in terms of the text side's
-SOFT = 3.0  # temperature of teacher and student, so that less likely candidates count too
 RIDGE = 0.1  # of the mean square of a coordinate
 
 Batch = tuple[Tensor, Callable[[Tensor], Tensor]]  # positions of texts (B), and the loss of their scores (B, N)
@@ -49,6 +48,7 @@ class DualTuned(Retriever):
     ) -> None:
         self.encoder, self.captioner, self.store, self.seed = encoder, captioner, store, seed
         self.steps, self.batch, self.lr = settings.steps, settings.batch, settings.lr
+        self.temperature = settings.temperature
         self.text, self.teacher, self.teacher_texts = settings.text, settings.teacher, settings.teacher_texts
         self.tries, self.tried = settings.tune, list[dict[str, float]]()
         self.train_texts: Contents | None = None  # for a teacher: they describe other items than the gallery's
@@ -65,12 +65,16 @@ class DualTuned(Retriever):
     def _take(self, tried: list[dict[str, float]]) -> None:
         """The best of the settings that were tried."""
         self.tried = tried
-        self.lr, self.steps = tried[0].get("lr", self.lr), int(tried[0].get("steps", self.steps))
+        self._set(tried[0])
+
+    def _set(self, values: choosing.Values) -> None:
+        self.lr, self.steps = values.get("lr", self.lr), int(values.get("steps", self.steps))
+        self.temperature = values.get("temperature", self.temperature)
 
     def _sibling(self, values: choosing.Values) -> DualTuned:
         """The same with other settings, for another gallery."""
         other = copy.copy(self)
-        other.lr, other.steps = values.get("lr", self.lr), int(values.get("steps", self.steps))
+        other._set(values)
         other.neighbours = ExactIndex()
         return other
 
@@ -146,7 +150,8 @@ class DualTuned(Retriever):
             chosen = posterior.draw(rng, self.batch)
             ids = torch.from_numpy(posterior.ids[chosen]).long().to(device)  # (B, n)
             odds = torch.from_numpy(posterior.odds[chosen]).to(device).clamp(min=1e-30)
-            yield torch.from_numpy(chosen), partial(divergence, ids=ids, goal=(odds.log() / SOFT).log_softmax(1))
+            goal = (odds.log() / self.temperature).log_softmax(1)
+            yield torch.from_numpy(chosen), partial(divergence, ids=ids, goal=goal, temperature=self.temperature)
 
     def _finish(self) -> None:
         self._trained = self.tower.state_dict()
@@ -231,9 +236,11 @@ class DualTuned(Retriever):
         self.neighbours.reset_counts()
 
 
-def divergence(scores: Tensor, ids: Tensor, goal: Tensor) -> Tensor:
-    """KL(goal ‖ scores) among the candidates `ids` (B, n) of each row of scores (B, N); goal (B, n) in logarithms."""
-    student = (scores.gather(1, ids) / SOFT).log_softmax(1)
+def divergence(scores: Tensor, ids: Tensor, goal: Tensor, temperature: float) -> Tensor:
+    """KL(goal ‖ scores) among the candidates `ids` (B, n) of each row of scores (B, N); goal (B, n) in logarithms. Both
+    are softened, so that less likely candidates count too.
+    """
+    student = (scores.gather(1, ids) / temperature).log_softmax(1)
     return F.kl_div(student, goal, log_target=True, reduction="batchmean")
 
 

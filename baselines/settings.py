@@ -18,6 +18,7 @@ from harness.contract.settings import (
     RetrieverName,
     Settings,
     Steps,
+    Temperature,
     Tries,
 )
 
@@ -54,7 +55,7 @@ CAPTION_MATCH = Entry(
 
 
 class DualTunedSettings(Settings):
-    later = frozenset({"tune"})
+    later = frozenset({"temperature", "tune"})
     steps: Steps = 600
     batch: int = Field(256, ge=2, le=65_536, description="texts in a step")
     lr: Rate = 1e-3
@@ -65,6 +66,7 @@ class DualTunedSettings(Settings):
         "none", description="who says which candidates other texts fit"
     )
     teacher_texts: Count = Field(4000, description="texts that the teacher judges")
+    temperature: Temperature = 3.0
     tune: Tries = {}
 
     def wants(self) -> Mapping[str, str]:

@@ -57,7 +57,7 @@ def from_posterior(rows: Tensor, posterior: Posterior) -> Draw:
     return draw
 
 
-def between(vectors: Tensor, scorer: VectorScorer, most: float, k: int) -> Draw:
+def between(vectors: Tensor, scorer: VectorScorer, most: float, k: int, temperature: float = 1.0) -> Draw:
     """From a text up to `most` of the way to another, evenly; the k likeliest candidates of the point there."""
 
     def draw(rng: np.random.Generator, count: int) -> Batch:
@@ -65,6 +65,6 @@ def between(vectors: Tensor, scorer: VectorScorer, most: float, k: int) -> Draw:
         way = torch.from_numpy(rng.random((count, 1), dtype=np.float32)) * most
         mixed = F.normalize(torch.lerp(one, other, way), dim=-1)
         ids, scores = scorer.score_vectors(mixed.numpy(), k)
-        return Batch(mixed, ids, distillation.shares(scores))
+        return Batch(mixed, ids, distillation.shares(scores / temperature))
 
     return draw

@@ -124,6 +124,7 @@ class CartRetriever(Retriever):
         self.described, self.add_steps = settings.described, settings.add_steps
         self.beams, self.store, self.scratch, self.seed = settings.beams, store, scratch, seed
         self.teacher, self.teacher_texts, self.blend = settings.teacher, settings.teacher_texts, settings.blend
+        self.temperature = settings.temperature
         self.tries, self.tried, self.about = settings.tune, list[dict[str, float]](), settings.model_dump(mode="json")
         self.train_texts: Contents | None = None  # for a teacher: they describe other items than the gallery's
         self.first_token: float | None = None
@@ -157,15 +158,19 @@ class CartRetriever(Retriever):
 
     def _take(self, tried: list[dict[str, float]]) -> None:
         """The best of the settings that were tried."""
-        self.tried, self.plan = tried, self._planned(tried[0])
+        self.tried = tried
+        self._set(tried[0])
 
-    def _planned(self, values: choosing.Values) -> Plan:
-        return replace(self.plan, lr=values.get("lr", self.plan.lr), steps=int(values.get("steps", self.plan.steps)))
+    def _set(self, values: choosing.Values) -> None:
+        lr, steps = values.get("lr", self.plan.lr), int(values.get("steps", self.plan.steps))
+        self.plan = replace(self.plan, lr=lr, steps=steps)
+        self.temperature = values.get("temperature", self.temperature)
 
     def _sibling(self, validation: Pairs, values: choosing.Values) -> CartRetriever:
         """The same with other settings, for the validation gallery."""
         other = copy.copy(self)
-        other.plan, other.scratch = self._planned(values), None
+        other._set(values)
+        other.scratch = None
         if self.start is not None:
             other.start = self.start.elsewhere(validation.candidates, self.train_texts)
         return other
@@ -231,12 +236,12 @@ class CartRetriever(Retriever):
         if self.teacher != "none":
             instruments = (self.encoder, self.captioner, self.teacher_texts, self.store)
             posterior = distillation.posterior(self.teacher, self.train_texts, gallery, *instruments)
-            return batches.from_posterior(self._tokens(list(posterior.texts)), posterior)
+            return batches.from_posterior(self._tokens(list(posterior.texts)), posterior.softened(self.temperature))
         return batches.from_captions(self._tokens([text for each in captions for text in each]), counts)
 
     def _train(self, captions: list[list[str]], draw: Draw) -> None:
         subject = "\n".join(text for each in captions for text in each[:1]) + str(self.named.tokens[:64].tolist())
-        subject += f"{self.teacher} {self.teacher_texts} {self.blend}"
+        subject += f"{self.teacher} {self.teacher_texts} {self.blend} {self.temperature}"
         earlier = train(self.model, self.tree, draw, self.plan, self.scratch, subject)
         if self.store is not None:
             self.store.carry(earlier)
@@ -298,8 +303,10 @@ class CartRetriever(Retriever):
         """Texts with the scores of a tuned dual tower; with `blend`, what lies between two of them."""
         rows = self._tokens(list(chosen))
         if self.blend:
-            return batches.between(rows, judge, self.blend, min(distillation.LIKELIEST, len(judge.vectors)))
-        return batches.from_posterior(rows, distillation.asked(judge, chosen, len(judge.vectors)))
+            likeliest = min(distillation.LIKELIEST, len(judge.vectors))
+            return batches.between(rows, judge, self.blend, likeliest, self.temperature)
+        posterior = distillation.asked(judge, chosen, len(judge.vectors))
+        return batches.from_posterior(rows, posterior.softened(self.temperature))
 
     # -- keeping ----------------------------------------------------------------------------------------------------
 

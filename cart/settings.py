@@ -18,6 +18,7 @@ from harness.contract.settings import (
     Rate,
     RetrieverName,
     Settings,
+    Temperature,
     Tries,
 )
 
@@ -25,7 +26,7 @@ HEADS = 4  # of the decoder's attention
 
 
 class CartSettings(Settings):
-    later = frozenset({"add_steps", "described", "text_dropout", "tune"})
+    later = frozenset({"add_steps", "described", "temperature", "text_dropout", "tune"})
     searching = frozenset({"beams"})
     start: RetrieverName | None = Field(None, description="a dual_tuned, whose vectors and text side it takes over")
     text: Literal["tower", "vector", "scratch"] | Checkpoint = Field(
@@ -67,6 +68,7 @@ class CartSettings(Settings):
         "none", description="who says which candidates other texts fit"
     )
     teacher_texts: Count = Field(4000, description="texts that the teacher judges")
+    temperature: Temperature = 1.0
     blend: float = Field(0.0, ge=0, le=1, description="how far from one text to another the teacher is asked too")
     add_steps: int = Field(
         0, ge=0, le=1_000_000, description="of training once later candidates are added; 0: they get identifiers alone"

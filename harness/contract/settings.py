@@ -5,7 +5,7 @@ anywhere else. Modules that hold such a class import no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -82,17 +82,26 @@ Frames = Annotated[int, Field(ge=1, le=1000, description="of a video")]
 Count = Annotated[int, Field(ge=1, le=50_000_000)]
 Steps = Annotated[int, Field(ge=1, le=1_000_000, description="of training")]
 Rate = Annotated[float, Field(gt=0, le=1, description="the highest learning rate")]
+Temperature = Annotated[
+    float, Field(gt=0, le=100, description="of the teacher's scores: above 1 less likely candidates count for more")
+]
+
+
+# What a retriever can choose, and which values it may try.
+TRIED: Mapping[str, Callable[[float], bool]] = {
+    "lr": lambda value: 0 < value <= 1,
+    "steps": lambda value: value >= 0 and value == int(value),
+    "temperature": lambda value: 0 < value <= 100,
+}
 
 
 def _tries(tries: dict[str, list[float]]) -> dict[str, list[float]]:
     for name, values in tries.items():
-        whole = name == "steps"
-        fine = all(value >= 0 and value == int(value) if whole else 0 < value <= 1 for value in values)
-        if name not in ("lr", "steps") or not values or not fine:
+        if name not in TRIED or not values or not all(map(TRIED[name], values)):
             raise Conflict(
                 "tune",
-                f"tune: {name}: {values}; expected `lr` with rates above 0, or `steps` with whole numbers from 0; "
-                "correct it",
+                f"tune: {name}: {values}; expected `lr` with rates above 0, `steps` with whole numbers from 0, or "
+                "`temperature` with numbers above 0; correct it",
             )
     return tries
 

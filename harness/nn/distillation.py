@@ -15,7 +15,7 @@ Provenance: of the gallery a teacher sees the media alone, never a real caption 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Literal, Protocol
@@ -48,6 +48,13 @@ class Posterior:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def softened(self, temperature: float) -> Posterior:
+        """Above 1 the less likely candidates count for more, below 1 for less."""
+        if temperature == 1:
+            return self
+        with np.errstate(divide="ignore"):
+            return replace(self, odds=shares(np.log(self.odds) / temperature))
 
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """The numbers of texts drawn evenly."""

@@ -47,6 +47,17 @@ def test_a_text_comes_with_what_its_teacher_thinks() -> None:
         assert np.array_equal(ids, posterior.ids[text - 1]) and np.array_equal(odds, posterior.odds[text - 1])
 
 
+def test_a_teacher_may_be_softened_and_sharpened() -> None:
+    posterior = Posterior(("a",), np.array([[3, 4, 5]]), np.array([[0.8, 0.2, 0.0]], np.float32))
+    assert posterior.softened(1.0) is posterior
+    assert posterior.softened(2.0).odds[0] == pytest.approx([2 / 3, 1 / 3, 0]), "the roots of 0.8 and 0.2 are as 2 to 1"
+    assert posterior.softened(0.5).odds[0] == pytest.approx([16 / 17, 1 / 17, 0])
+    batch = batches.between(vectors(40), Nearest(), 0.5, 4, 0.5)(RNG(0), 30)
+    plain = batches.between(vectors(40), Nearest(), 0.5, 4)(RNG(0), 30)
+    squared = plain.odds**2
+    assert np.allclose(batch.odds, squared / squared.sum(axis=1, keepdims=True), atol=1e-6)
+
+
 @pytest.mark.parametrize("most", [1e-6, 0.5, 1.0])
 def test_vectors_between_two_texts_are_scored_as_they_are(most: float) -> None:
     known = vectors(40)

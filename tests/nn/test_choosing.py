@@ -77,12 +77,13 @@ def test_the_control_never_falls_below_what_it_starts_from(tiny: Callable[[str],
     """Captions of an untrained captioner only do harm: then it stays as it is."""
     kit = tiny("audio")
     train, validation = kit.training("text-audio")
-    settings = DualTunedSettings(batch=32, tune={"lr": [0.01, 0.0001], "steps": [0, 30]})
+    settings = DualTunedSettings(batch=32, tune={"lr": [0.01, 0.0001], "steps": [0, 30], "temperature": [2.0]})
     tuned = DualTuned(settings, kit.encoder, kit.captioner, 0)
     tuned.fit(train, validation)
     plain = next(each["hit@1"] for each in tuned.tried if each["steps"] == 0)
     assert tuned.tried[0]["hit@1"] >= plain
     assert (tuned.steps, tuned.lr) == (tuned.tried[0]["steps"], tuned.tried[0]["lr"])
+    assert tuned.temperature == 2
     vectors = kit.encoder.encode(validation.queries) @ kit.encoder.embed(validation.candidates).T
     assert plain == pytest.approx(choosing.hits(vectors.argmax(1), validation.links), abs=0.01), "step 0 is the start"
     tuned.index(kit.test("text-audio").candidates)

@@ -1,0 +1,120 @@
+"""Real words on stand-ins for media: Clotho's captions, and the vectors of a small pretrained text encoder.
+
+    pip install wordllama
+    python tests/studies/real_words.py CLOTHO OUT
+    python -m harness run OUT/real-words.yaml
+
+CLOTHO holds the three files of captions, `clotho_captions_{development,validation,evaluation}.csv`. No sound is heard:
+the vector of a clip is the mean of its first two captions' vectors, with noise, so that the dual tower finds about a
+quarter at first, as CLAP does. The other three captions are the queries. What a captioner would say of a clip are the
+captions of the eight training clips nearest to it, none of which describes it. So the words and their ambiguity are
+real, as are the vectors' crowding; that media and text share one space so well is not.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+from tokenizers import Tokenizer
+
+SPLITS = {"train": "development", "validation": "validation", "test": "evaluation"}
+SEEN = 2  # captions of a clip that its vector is made from
+NOISE = 0.04  # in each of 256 directions, where vectors have length 1
+NEIGHBOURS = 8
+
+SUITE = """\
+# Real captions, and the vectors of a pretrained encoder: tests/studies/real_words.py says what stands for what.
+name: real-words
+about: Dual tower and CART on real captions, with the vectors of a small pretrained text encoder
+k: [1, 5, 10]
+seeds: [0]
+scenarios:
+  offline: {rounds: 8, cap_s: 20}
+
+datasets:
+  words: {kind: manifest, path: clips.jsonl, modality: audio, vectors: media.npy}
+
+encoders:
+  theirs: {kind: precomputed, media: media.npy, text: texts.npz}
+
+captioners:
+  neighbours: {kind: file, path: captions.jsonl}
+
+tasks:
+  - {dataset: words, encoder: theirs, captioner: neighbours}
+
+retrievers:
+  random:     {kind: random}
+  oracle:     {kind: oracle}
+  dual-exact: {kind: dual_tower}
+  dual-pq:    {kind: dual_tower, index: "OPQ32,PQ32"}
+  dual-rq:    {kind: dual_tower, index: "RQ8x8"}
+  caption-match: {kind: caption_match}
+  lexical:       {kind: lexical}
+"""
+
+
+def main() -> None:
+    source, out = map(Path, sys.argv[1:])
+    out.mkdir(parents=True, exist_ok=True)
+    clips = {split: read(source / f"clotho_captions_{name}.csv") for split, name in SPLITS.items()}
+    texts = sorted({text for each in clips.values() for captions in each.values() for text in captions})
+    vectors = dict(zip(texts, encode(texts), strict=True))
+    rng = np.random.default_rng(0)
+    media = {
+        split: np.stack([heard(captions, vectors, rng) for captions in each.values()]) for split, each in clips.items()
+    }
+    np.save(out / "media.npy", np.concatenate(list(media.values())))
+    np.savez(out / "texts.npz", vectors=np.stack(list(vectors.values())), names=np.array(list(vectors)))
+    with (out / "clips.jsonl").open("w") as file:
+        for row, (split, name) in enumerate((split, name) for split, each in clips.items() for name in each):
+            said = clips[split][name][SEEN:]
+            file.write(json.dumps({"id": f"{split} {name}", "row": row, "split": split, "caption": said}) + "\n")
+    with (out / "captions.jsonl").open("w") as file:
+        for split in ("validation", "test"):
+            for name, near in zip(clips[split], nearest(media[split], media["train"]), strict=True):
+                said = [text for place in near for text in list(clips["train"].values())[place][SEEN:]]
+                file.write(json.dumps({"item": f"{split} {name}", "captions": said}) + "\n")
+    (out / "real-words.yaml").write_text(SUITE)
+
+
+def read(path: Path) -> dict[str, list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["file_name"]: [row[f"caption_{number}"] for number in range(1, 6)] for row in csv.DictReader(file)}
+
+
+def encode(texts: list[str]) -> np.ndarray:
+    """float32 [n, 256]: the mean of each text's tokens, as wordllama has it, from the files inside its package."""
+    found = importlib.util.find_spec("wordllama")
+    if found is None or found.origin is None:
+        sys.exit("wordllama isn't here: pip install wordllama")
+    folder = Path(found.origin).parent
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizers" / "l2_supercat_tokenizer_config.json"))
+    (table,) = load_file(folder / "weights" / "l2_supercat_256.safetensors").values()
+    tokenizer.no_padding()
+    rows = tokenizer.encode_batch(texts, add_special_tokens=False)
+    return unit(np.stack([table[row.ids].astype(np.float32).mean(0) for row in rows]))
+
+
+def heard(captions: list[str], vectors: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """The vector that stands for a clip."""
+    mean = np.mean([vectors[text] for text in captions[:SEEN]], axis=0)
+    return unit(mean + NOISE * rng.normal(size=mean.shape)).astype(np.float32)
+
+
+def nearest(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.argsort(-some @ others.T, axis=1)[:, :NEIGHBOURS]
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+if __name__ == "__main__":
+    main()
