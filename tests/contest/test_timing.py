@@ -130,6 +130,20 @@ def test_more_rounds_than_queries():
     assert contestant.queries.tolist() == [0, 1, 2]
 
 
+class Starting(Scripted):
+    """Takes as long for one query as for many."""
+
+    def search(self, queries: Contents, k: int) -> Ranking:
+        time.sleep(0.03)
+        return super().search(queries, k)
+
+
+def test_slow_in_small_numbers_is_not_slow():
+    """At the rate of its eight warm-up queries it would be too slow for all."""
+    contestant = run({"offline": {"rounds": 4, "cap_s": 0.8}}, questions(400), one=Starting())
+    assert len(contestant.queries) == 400
+
+
 def test_a_slow_contestant_gets_fewer_queries_and_the_others_all():
     slow, fast = run({"offline": {"rounds": 4, "cap_s": 0.4}}, slow=Scripted(seconds=0.02), fast=Scripted())
     assert fast.queries.tolist() == list(range(COUNT))

@@ -84,22 +84,24 @@ def _share(contestant: Contestant, number: int, slices: list[np.ndarray]) -> int
 def _warm_up(contestant: Contestant, questions: Questions, size: int, budget: float) -> float:
     """Search until the rate is stable; the last rate, in queries a second.
 
-    The first two calls ask one query each, so that a first answer which takes longer than others shows.
+    The first two calls ask one query each, so that a first answer which takes longer than others shows. From then on
+    eight times as many, or as many as fit into the budget: what is slow in small numbers may be fast in large ones.
     """
-    begun, place, rates = time.perf_counter(), 0, list[float]()
+    begun, place, asked, rates = time.perf_counter(), 0, 1, list[float]()
     while True:
-        asked = 1 if len(rates) < 2 else min(size, 8 ** (len(rates) - 1))
         positions = np.arange(place, place + asked) % len(questions.warm)
         part = ask(contestant, positions, in_memory(questions.warm[positions]), questions)
         place += asked
         rates.append(asked / max(part.seconds, 1e-9))
-        if len(rates) < 3:
+        if len(rates) <= 2:
+            asked = min(size, len(rates) ** 3)
             continue
         contestant.first = {"ms": 1e3 / rates[0], "usual_ms": 1e3 / rates[1]}
-        spent = time.perf_counter() - begun
         stable = asked == size and abs(rates[-1] - rates[-2]) <= STABLE * rates[-1]
-        if stable or len(rates) > 9 or spent + min(size, asked * 8) / rates[-1] > budget:
+        more = int(min(size, 8 * asked, rates[-1] * (budget - time.perf_counter() + begun)))
+        if stable or len(rates) > 9 or (more <= asked if asked < size else more < size):
             return rates[-1]
+        asked = more
 
 
 def _summary(contestant: Contestant, repeated: Round, warm_name: str) -> dict[str, Any]:
