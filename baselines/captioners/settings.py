@@ -9,21 +9,36 @@ from typing import Annotated
 from pydantic import Field
 
 from harness.contract.entry import Entry
-from harness.contract.settings import LIKELIHOOD, MEDIA_SIDE, TEXT_SIDE, Checkpoint, EncoderName, Rate, Settings, Steps
+from harness.contract.settings import (
+    LIKELIHOOD,
+    MEDIA_SIDE,
+    TEXT_SIDE,
+    Checkpoint,
+    DatasetName,
+    EncoderName,
+    Rate,
+    Settings,
+    Steps,
+)
 
 Samples = Annotated[int, Field(ge=1, le=10_000, description="captions of each item")]
 Temperature = Annotated[float, Field(gt=0, le=100, description="of sampling: higher is more varied")]
 
 
-class SmallCaptionerSettings(Settings):
+class TellerSettings(Settings):
+    """Of captioners that are trained here."""
+
     searching = frozenset({"samples", "temperature"})
-    encoder: EncoderName = Field(description="whose media tower it starts from")
     steps: Steps = 400
     items: int = Field(64, ge=1, le=65_536, description="in a step")
     texts: int = Field(4, ge=1, le=100, description="of each item in a step")
     lr: Rate = 1e-3
     samples: Samples = 30
     temperature: Temperature = 1.0
+
+
+class SmallCaptionerSettings(TellerSettings):
+    encoder: EncoderName = Field(description="whose media tower it starts from")
 
     def wants(self) -> Mapping[str, str]:
         return {"encoder": MEDIA_SIDE}
@@ -34,6 +49,22 @@ SMALL = Entry(
     SmallCaptionerSettings,
     about="describes what a small encoder perceives; trained here, on what the encoder was trained on",
     version=2,
+    needs=("encoder", "seed"),
+    offers=(LIKELIHOOD, TEXT_SIDE),
+)
+
+
+class PrefixCaptionerSettings(TellerSettings):
+    encoder: EncoderName = Field(description="whose vectors it describes: any that embeds media")
+    trained_on: DatasetName = Field(description="from whose train split it learns to")
+    prefix: int = Field(8, ge=1, le=256, description="states that a vector becomes")
+    width: int = Field(192, ge=48, le=4096, multiple_of=48, description="of the decoder")
+
+
+PREFIX = Entry(
+    "baselines.captioners.prefix:PrefixCaptioner",
+    PrefixCaptionerSettings,
+    about="describes the vectors of any encoder; a small decoder is trained here",
     needs=("encoder", "seed"),
     offers=(LIKELIHOOD, TEXT_SIDE),
 )

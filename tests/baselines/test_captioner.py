@@ -11,8 +11,9 @@ import pytest
 import torch
 from kit import Kit
 
+from baselines.captioners.decoder import END, nll
 from baselines.captioners.settings import SmallCaptionerSettings
-from baselines.captioners.small import END, SmallCaptioner, nll
+from baselines.captioners.small import SmallCaptioner
 from harness.machine import compute
 from harness.nn.words import START
 

@@ -33,7 +33,7 @@ TRAINED: dict[str, Callable[[Kit], Any]] = {
     "the small encoder": lambda kit: SmallEncoder(
         SmallEncoderSettings(steps=5, batch=16, dim=16, lr=1e-3, trained_on="tiny", patience=0), seed=0
     ),
-    "the small captioner": lambda kit: SmallCaptioner(
+    "the captioner": lambda kit: SmallCaptioner(
         SmallCaptionerSettings(steps=5, items=8, texts=2, samples=4, temperature=1.0, lr=1e-3, encoder="tiny"),
         encoder=kit.encoder,
         seed=0,

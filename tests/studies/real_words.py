@@ -44,7 +44,8 @@ encoders:
   theirs: {kind: precomputed, media: media.npy, text: texts.npz}
 
 captioners:
-  neighbours: {kind: file, path: captions.jsonl}
+  neighbours: {kind: file, path: captions.jsonl}                                          # what is said of similar clips
+  told: {kind: prefix, encoder: theirs, trained_on: words, steps: 600, samples: 40}     # a decoder of the vectors
 
 tasks:
   - {dataset: words, encoder: theirs, captioner: neighbours}
@@ -55,12 +56,26 @@ retrievers:
   dual-exact: {kind: dual_tower}
   dual-pq:    {kind: dual_tower, index: "OPQ32,PQ32"}
   dual-rq:    {kind: dual_tower, index: "RQ8x8"}
-  caption-match: {kind: caption_match}
-  lexical:       {kind: lexical}
+  caption-match: {kind: caption_match, captioner: [neighbours, told]}
+  lexical:       {kind: lexical, captioner: [neighbours, told]}
+  likelihood:    {kind: likelihood, captioner: told, queries: 200}
+  # Captions at their word, and the paper's way with nothing but such captions.
+  dual-tuned: {kind: dual_tuned, captioner: [neighbours, told], batch: 512, tune: {lr: [0.0001, 0.001], steps: [0, 200]}}
+  cart-captions:
+    {kind: cart, captioner: [neighbours, told], text: vector, fusion: last-layer, loss: legal, consistency: 0,
+     pca: 64, balanced: true, batch: 512, steps: 500}
+  # The dual tower as it is judges the texts of the train split, and what lies between two of them.
+  plain: {kind: dual_tuned, tune: {steps: [0]}}
+  cart:
+    {kind: cart, start: plain, text: vector, fusion: last-layer, loss: legal, consistency: 0,
+     teacher: start, teacher_texts: 30000, blend: 0.5, pca: 64, balanced: true, dropout: 0, batch: 512,
+     tune: {temperature: [0.25, 0.5, 1], steps: [800]}}
 """
 
 
 def main() -> None:
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     source, out = map(Path, sys.argv[1:])
     out.mkdir(parents=True, exist_ok=True)
     clips = {split: read(source / f"clotho_captions_{name}.csv") for split, name in SPLITS.items()}
