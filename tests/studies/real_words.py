@@ -44,8 +44,8 @@ encoders:
   theirs: {kind: precomputed, media: media.npy, text: texts.npz}
 
 captioners:
-  neighbours: {kind: file, path: captions.jsonl}                                          # what is said of similar clips
-  told: {kind: prefix, encoder: theirs, trained_on: words, steps: 600, samples: 40}     # a decoder of the vectors
+  neighbours: {kind: file, path: captions.jsonl}  # what is said of similar clips
+  told: {kind: prefix, encoder: theirs, trained_on: words, steps: 600, samples: 40}
 
 tasks:
   - {dataset: words, encoder: theirs, captioner: neighbours}
@@ -60,7 +60,8 @@ retrievers:
   lexical:       {kind: lexical, captioner: [neighbours, told]}
   likelihood:    {kind: likelihood, captioner: told, queries: 200}
   # Captions at their word, and the paper's way with nothing but such captions.
-  dual-tuned: {kind: dual_tuned, captioner: [neighbours, told], batch: 512, tune: {lr: [0.0001, 0.001], steps: [0, 200]}}
+  dual-tuned:
+    {kind: dual_tuned, captioner: [neighbours, told], batch: 512, tune: {lr: [0.0001, 0.001], steps: [0, 200]}}
   cart-captions:
     {kind: cart, captioner: [neighbours, told], text: vector, fusion: last-layer, loss: legal, consistency: 0,
      pca: 64, balanced: true, batch: 512, steps: 500}
