@@ -94,7 +94,7 @@ def _warm_up(contestant: Contestant, questions: Questions, size: int, budget: fl
         place += asked
         rates.append(asked / max(part.seconds, 1e-9))
         if len(rates) <= 2:
-            asked = min(size, len(rates) ** 3)
+            asked = 1 if len(rates) < 2 else min(size, 8)
             continue
         contestant.first = {"ms": 1e3 / rates[0], "usual_ms": 1e3 / rates[1]}
         stable = asked == size and abs(rates[-1] - rates[-2]) <= STABLE * rates[-1]
