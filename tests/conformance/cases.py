@@ -123,7 +123,7 @@ def foreign(name: str) -> Encoder:
 # What isn't as it is with most, of the kinds themselves.
 OTHERWISE: Mapping[str, Given] = {
     **{name: {"grows": False} for name in ("null", "random", "constant", "oracle")},
-    **{name: {"learns": True} for name in ("caption_match", "cart", "lexical")},
+    **{name: {"learns": True} for name in ("caption_match", "cart", "dual_tuned", "lexical")},
     "pretrained": {"settings": lambda: {"checkpoint": judge("blip")}, "ways": ("text-image",)},
 }
 KINDS = {name: entry for name, entry in kinds("retrievers").items() if not entry.foreign}
@@ -156,8 +156,8 @@ CASES: Mapping[str, Case] = {
     **{f"dual-{name}": across(name) for name in HERE},
     **{f"hnsw-{name}": across(name, "HNSW8,Flat", MEDIA[name][:1], efSearch=256) for name in HERE},
     "sq-clap": Case(DUAL, dual("SQ8"), encoder=lambda: foreign("clap"), learns=True),
-    "dual-taught": Case(TUNED, {"teacher": "dual", "teacher_texts": 20}),
-    "dual-distilled": Case(TUNED, {"text": "captioner", "teacher": "likelihood", "teacher_texts": 20}),
+    "dual-taught": Case(TUNED, {"teacher": "dual", "teacher_texts": 20}, learns=True),
+    "dual-distilled": Case(TUNED, {"text": "captioner", "teacher": "likelihood", "teacher_texts": 20}, learns=True),
     "cart-started": started(),
     "cart-vector": started(**VECTOR, pca=8, balanced=True),
     "cart-blend": started(**VECTOR, blend=0.5),

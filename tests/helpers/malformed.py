@@ -295,9 +295,14 @@ TOGETHER = [
         "second can't judge", "kind: rerank, first: {kind: random}, second: {kind: random}", "a.second", "likelihood"
     ),
     _handed("match over other towers", "kind: match, encoder: away", "'away' of kind clap", "kind small"),
-    _handed("likelihood of a file", "kind: likelihood, captioner: file", "'file' of kind file", "kind small"),
-    _handed("teacher that is a file", "kind: dual_tuned, captioner: file, teacher: likelihood", "kind small"),
-    _handed("text side of a file", "kind: dual_tuned, captioner: file, text: captioner", "a text side", "kind small"),
+    _handed("likelihood of a file", "kind: likelihood, captioner: file", "'file' of kind file", "kind prefix or small"),
+    _handed("teacher that is a file", "kind: dual_tuned, captioner: file, teacher: likelihood", "kind prefix or small"),
+    _handed(
+        "text side of a file",
+        "kind: dual_tuned, captioner: file, text: captioner",
+        "a text side",
+        "kind prefix or small",
+    ),
     _handed("words of rows", "kind: cart, encoder: rows", "its cart is 'rows'", "a text side", "clip"),
     _handed("inside another", "kind: rerank, first: {kind: random}, captioner: file", "its likelihood is 'file'"),
     Case("vectors of nothing", HEAD + "encoders:\n  a: {kind: precomputed}\n", 5, ("neither `media` nor `text`",)),
