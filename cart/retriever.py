@@ -301,11 +301,10 @@ class CartRetriever(Retriever):
 
     def _judged(self, chosen: Sequence[str], judge: Tuned) -> Draw:
         """Texts with the scores of a tuned dual tower; with `blend`, what lies between two of them."""
-        rows = self._tokens(list(chosen))
+        rows, likeliest = self._tokens(list(chosen)), min(distillation.LIKELIEST, len(judge.vectors))
         if self.blend:
-            likeliest = min(distillation.LIKELIEST, len(judge.vectors))
             return batches.between(rows, judge, self.blend, likeliest, self.temperature)
-        posterior = distillation.asked(judge, chosen, len(judge.vectors))
+        posterior = distillation.asked(judge, chosen, likeliest)
         return batches.from_posterior(rows, posterior.softened(self.temperature))
 
     # -- keeping ----------------------------------------------------------------------------------------------------

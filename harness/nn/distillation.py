@@ -101,10 +101,10 @@ def posterior(
     return Posterior(chosen, ids, odds)
 
 
-def asked(start: TextScorer, chosen: Sequence[str], candidates: int) -> Posterior:
-    """The posterior of a fine-tuned dual tower that knows so many candidates."""
+def asked(start: TextScorer, chosen: Sequence[str], k: int) -> Posterior:
+    """The posterior of a fine-tuned dual tower over the k likeliest candidates of each text."""
     with compute.half_precision():  # the result is for training
-        ids, scores = start.score_texts(texts(chosen), min(LIKELIEST, candidates))
+        ids, scores = start.score_texts(texts(chosen), k)
     return Posterior(tuple(chosen), ids, shares(scores))
 
 
