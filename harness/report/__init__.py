@@ -8,14 +8,26 @@ from typing import TextIO
 
 from harness.machine import escaping, files
 from harness.machine.escaping import line
-from harness.report import ablation, costs, equal_recall, folds, paired, published, scaling, sizes, tables, validity
+from harness.report import (
+    ablation,
+    costs,
+    equal_recall,
+    folds,
+    paired,
+    published,
+    scaling,
+    sizes,
+    starts,
+    tables,
+    validity,
+)
 from harness.store.record import Record
 from harness.store.run_folder import RunFolder
 
 
 def write(folder: RunFolder, title: str, records: Sequence[Record], session: str | None = None) -> list[tables.Row]:
     """Write tables and plots of these records into the folder; returns the rows, to be shown too."""
-    from harness.report import equal_recall_plot, plots, scaling_plot
+    from harness.report import equal_recall_plot, plots, scaling_plot, sweeps
 
     found = folds.with_means(tables.rows(folder, records))
     markdown = tables.markdown(title, found, cutoffs(records), session)
@@ -29,11 +41,14 @@ def write(folder: RunFolder, title: str, records: Sequence[Record], session: str
     files.write(folder.root / "tables" / "paired.md", paired.markdown(paired.pairs(folder, found)).encode())
     files.write(folder.root / "tables" / "costs.md", costs.markdown(costs.costs(records)).encode())
     plots.recall_against_rate(folds.without_parts(found), folder.root / "plots")
+    sweeps.found_against_setting(folds.without_parts(found), folder.root / "plots")
     if parts := ablation.ablations(folder, found):
         files.write(folder.root / "tables" / "ablation.md", ablation.markdown(parts).encode())
         files.write(folder.root / "tables" / "ablation.csv", ablation.comma_separated(parts).encode())
     if held := sizes.markdown(found):
         files.write(folder.root / "tables" / "sizes.md", held.encode())
+    if students := starts.kept(folder, found):
+        files.write(folder.root / "tables" / "starts.md", starts.markdown(students).encode())
     if series := scaling.series(found):
         files.write(folder.root / "tables" / "scaling.md", scaling.markdown(series).encode())
         scaling_plot.rate_against_size(series, folder.root / "plots")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from harness.machine.escaping import row as table_row
-from harness.report.paired import Hits, Right, hits
+from harness.report.paired import METRIC, Hits, Right, hits
 from harness.report.scaling import times
 from harness.report.tables import Row, by_task, quantity, rounds_of
 from harness.score import statistics
@@ -98,14 +98,12 @@ def _exact(row: Row) -> bool:
 
 def _shares(mine: Hits, exact: Hits, cluster: np.ndarray) -> tuple[float, statistics.Interval] | None:
     """On the items that are chosen on and on the others; None where they share too few queries to tell."""
-    seeds = sorted(mine.right.keys() & exact.right.keys())
-    common, rows, theirs = np.intersect1d(mine.asked, exact.asked, return_indices=True)
-    if not seeds or not len(common):
+    both = mine.beside(exact)
+    if both is None:
         return None
-    items = cluster[common]
+    items = cluster[both.asked]
     other = np.random.default_rng(0).permutation(int(cluster.max()) + 1)[items] % 2 == 1
-    one = np.stack([mine.right[seed][rows] for seed in seeds]).astype(float)
-    all_of_it = np.stack([exact.right[seed][theirs] for seed in seeds]).astype(float)
+    one, all_of_it = both.pair(METRIC)
     if not all_of_it[:, other].any() or not all_of_it[:, ~other].any():
         return None
     seen = float(one[:, ~other].mean() / all_of_it[:, ~other].mean())

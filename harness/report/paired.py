@@ -52,8 +52,44 @@ class Hits:
     """One retriever's queries at one task, int64 [Q], and whether its first answers to each were right."""
 
     asked: np.ndarray
-    right: dict[int, np.ndarray]  # seed → float [Q]: the first
-    among: dict[int, np.ndarray]  # one of the first ten; empty where rankings aren't so deep
+    right: dict[str, dict[int, np.ndarray]]  # metric → seed → float [Q]; hit@10 only where rankings are so deep
+
+    def beside(self, other: Hits) -> Both | None:
+        """On the queries that both answered, with the seeds that both have; None where there are none."""
+        seeds = sorted(self.right[METRIC].keys() & other.right[METRIC].keys())
+        common, mine, theirs = np.intersect1d(self.asked, other.asked, return_indices=True)
+        if not seeds or not len(common):
+            return None
+        return Both(common, tuple(seeds), self._taken(seeds, mine), other._taken(seeds, theirs))
+
+    def _taken(self, seeds: Sequence[int], rows: np.ndarray) -> dict[str, np.ndarray]:
+        return {
+            name: np.stack([found[seed][rows] for seed in seeds]).astype(float)
+            for name, found in self.right.items()
+            if all(seed in found for seed in seeds)
+        }
+
+
+@dataclass(frozen=True)
+class Both:
+    """Two retrievers on the same queries, int64 [Q]; what each found, by metric, float64 [seeds, Q]."""
+
+    asked: np.ndarray
+    seeds: tuple[int, ...]
+    first: dict[str, np.ndarray]
+    second: dict[str, np.ndarray]
+
+    @property
+    def deep(self) -> bool:
+        return DEEPER in self.first and DEEPER in self.second
+
+    def pair(self, metric: str) -> tuple[np.ndarray, np.ndarray]:
+        return self.first[metric], self.second[metric]
+
+    def difference(self, metric: str, cluster: np.ndarray) -> statistics.Difference:
+        """Of one seed's queries, or of several seeds'; `cluster`: the item of each query of the task."""
+        one, other = (each if len(each) > 1 else each[0] for each in self.pair(metric))
+        return statistics.paired_difference(one, other, cluster[self.asked])
 
 
 class Right(NamedTuple):
@@ -109,29 +145,15 @@ def hits(folder: RunFolder, row: Row, task: Right) -> Hits:
             found[name] = before | {record["seed"]: values[name][mine]}
         asked = common
     assert asked is not None
-    return Hits(asked, found[METRIC], found[DEEPER])
+    return Hits(asked, {name: each for name, each in found.items() if each})
 
 
 def _pair(task: str, first: str, second: str, a: Hits, b: Hits, cluster: np.ndarray) -> Pair | None:
-    seeds = sorted(a.right.keys() & b.right.keys())
-    common, mine, theirs = np.intersect1d(a.asked, b.asked, return_indices=True)
-    if not seeds or not len(common):
+    both = a.beside(b)
+    if both is None:
         return None
-    first_right = _difference(
-        [a.right[seed][mine] for seed in seeds], [b.right[seed][theirs] for seed in seeds], cluster[common]
-    )
-    deeper = None
-    if all(seed in each.among for seed in seeds for each in (a, b)):
-        deeper = _difference(
-            [a.among[seed][mine] for seed in seeds], [b.among[seed][theirs] for seed in seeds], cluster[common]
-        )
-    return Pair(task, first, second, first_right, deeper, len(seeds), len(common))
-
-
-def _difference(one: Sequence[np.ndarray], other: Sequence[np.ndarray], cluster: np.ndarray) -> statistics.Difference:
-    """Of one seed's queries, or of several seeds'."""
-    mine, theirs = (np.stack(each).astype(float) if len(each) > 1 else each[0].astype(float) for each in (one, other))
-    return statistics.paired_difference(mine, theirs, cluster)
+    deeper = both.difference(DEEPER, cluster) if both.deep else None
+    return Pair(task, first, second, both.difference(METRIC, cluster), deeper, len(both.seeds), len(both.asked))
 
 
 def cells(found: Sequence[Pair]) -> list[list[str]]:
