@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from harness import check_cli, data_cli
+from harness import check_cli, data_cli, weights_cli
 from harness.contract.problems import BadInput
 from harness.machine.disk import NoRoom
 from harness.machine.escaping import line, terminal
@@ -62,6 +62,10 @@ def parser() -> argparse.ArgumentParser:
     data = verbs.add_parser("data", help="datasets on this disk: list, check, path, get")
     data_cli.add_options(data)
     data.set_defaults(call=_data)
+
+    weights = verbs.add_parser("weights", help="checkpoints on this disk: list, get, check")
+    weights_cli.add_options(weights)
+    weights.set_defaults(call=lambda options: weights_cli.call(options, _say, _complain))
 
     kinds = verbs.add_parser("list", help="list datasets, encoders, captioners and retrievers, or all of one of them")
     kinds.add_argument("kind", nargs="?", metavar="KIND", help="what it takes, needs and offers")
@@ -176,13 +180,18 @@ def _run(options: argparse.Namespace) -> int:
         return BAD_INPUT
     compute.prepare_environment(threads, options.choices.spin)
     found = _checked(suite, options, suite.limit_s)
-    from harness.contest import plan
+    from harness.contest import missing, plan
 
     left = plan.to_do(suite, found, None if options.fresh else _out(options, suite))
     progress.say(plan.duration(suite, left, _cache_root(), threads, options.fresh))
     from harness.contest.session import run_suite
 
-    return run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options, found.fails)
+    code = run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options, found.fails)
+    for each in missing.summary(
+        found.missing, plan.unavailable(suite, found), f"python -m harness plan {options.suite}"
+    ):
+        progress.say(each)
+    return code
 
 
 def _plan(options: argparse.Namespace) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,16 +16,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from harness.contest import child
+from harness.contest.missing import Missing, missing
 from harness.contract.problems import BadInput, Problem, last_line
-from harness.suite.schema import marked, shapes
 from harness.suite.spec import Component, Suite
 
 PLAN_S = 60.0  # a plan waits so long for one import, or one dataset's annotations
 MOST_FILES = 20_000  # media files of a split that are looked for
 SHOWN = 3
-HUB_NAME = r"(hf-hub:)?[\w.-]+(/[\w.-]+)?(@[\w./-]+)?"  # what names a checkpoint elsewhere, or a tag
-
-WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
 State = Literal["wrong", "unavailable", "fails", "remark"]
 
@@ -40,6 +36,7 @@ class Finding(NamedTuple):
 @dataclass
 class Findings:
     wrong: list[Problem] = field(default_factory=list)  # bad input: nothing is run
+    missing: list[Missing] = field(default_factory=list)
     unavailable: dict[str, str] = field(default_factory=dict)  # by a component's digest: why
     fails: dict[str, str] = field(default_factory=dict)
     remarks: dict[str, str] = field(default_factory=dict)
@@ -63,44 +60,16 @@ def check(suite: Suite, data: Path, limit_s: float = PLAN_S) -> Findings:
                 split = cell.task.part if part.digest == cell.task.dataset.digest else "train"
                 splits.setdefault((part.digest, split), part)
     for part in parts.values():
-        absent = absence(part, suite.path.parent, data)
-        if absent:
-            found.unavailable[part.digest] = absent
+        lacks = missing(part, suite.path.parent, data)
+        if lacks:
+            found.missing.append(lacks)
+            found.unavailable[part.digest] = lacks.reason
     here = [part for part in parts.values() if part.digest not in found.unavailable]
     jobs = [Job(part, "", data) for part in here if part.entry.foreign]
     jobs += [Job(part, split, data) for (digest, split), part in splits.items() if digest not in found.unavailable]
     for component, finding in [*_checked_arguments(here), *_tried(jobs, limit_s)]:
         _file(found, component, finding, suite.path)
     return found
-
-
-def absence(component: Component, home: Path, data: Path) -> str | None:
-    """The package, folder or file that is missing on this machine, and what to do."""
-    entry = component.entry
-    reason = entry.absent(data) if component.section == "datasets" else entry.missing()
-    if reason or not entry.target:
-        return reason or entry.about or f"{component.kind}: this version can't build it yet"
-    for key, value in component.arguments.items():
-        if isinstance(value, Path) and not value.exists():
-            if (
-                not marked(shapes(entry.settings)[key], "hub")
-                or value.suffix in WEIGHTS
-                or not re.fullmatch(HUB_NAME, str(value))
-            ):
-                return f"{component.kind}: nothing at {home / value} ({key}); put it there, or correct the path"
-            if os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "TRUE", "YES", "ON") and _elsewhere(str(value)):
-                return (
-                    f"{component.kind}: {value} ({key}) is not on this machine; `hf download {value}` fetches it where "
-                    "there is a network"
-                )
-    return None
-
-
-def _elsewhere(name: str) -> bool:
-    """Whether a hub id's files are not in the hub's cache."""
-    name = name.removeprefix("hf-hub:").partition("@")[0]
-    cache = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME", "~/.cache/huggingface"), "hub")
-    return "/" in name and not (Path(cache).expanduser() / f"models--{name.replace('/', '--')}").is_dir()
 
 
 def _file(found: Findings, component: Component, finding: Finding, path: Path) -> None:

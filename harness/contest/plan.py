@@ -10,6 +10,7 @@ from typing import Any
 from harness.contest import calibration
 from harness.contest.checks import Findings
 from harness.contest.estimate import estimate
+from harness.contest.missing import brief, screen
 from harness.machine import compute
 from harness.suite import sources
 from harness.suite.spec import Cell, Component, Suite
@@ -29,13 +30,14 @@ def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]
             contest = (cell.task.name, cell.seed)
             yield f"{cell.task.name}, seed {cell.seed}"
             if missing:
-                yield f"  unavailable: {missing}"
+                yield f"  unavailable: {brief(missing)}"
             for remark in (found.remarks.get(part.digest) for part in cell.task.dataset.parts()):
                 yield from [f"  {remark}"] if remark else []
         state, why = _state(suite, cell, found, out)
         counts[state] += 1
         left += [cell] if state == "to do" else []
         if not missing:
+            why = brief(why) if state == "unavailable" else why
             yield f"  {cell.retriever.name:28} {state}{f': {why}' if why else ''}"
         for used in (cell.encoder, cell.captioner):
             if used is not None and state == "to do":
@@ -44,8 +46,14 @@ def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]
     yield ", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "will fail")
     if left:
         yield duration(suite, left, cache, compute.available_threads())
+    yield from screen(found.missing)
     for used, seed in wanted.values():
         yield f"needs {used.section.removesuffix('s')} {used.name}, seed {seed}: {_made(used, seed, cache)}"
+
+
+def unavailable(suite: Suite, found: Findings) -> int:
+    """How many cells can't be measured for want of something."""
+    return sum(any(part.digest in found.unavailable for part in cell.parts()) for cell in suite.cells())
 
 
 def to_do(suite: Suite, found: Findings, out: Path | None) -> list[Cell]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from harness.contest import fresh, guard, isolated, preview
 from harness.contest.asking import Contestant
 from harness.contest.builder import Builder
+from harness.contest.missing import brief
 from harness.contest.questions import questions
 from harness.contest.recording import Session, give_up, succeed
 from harness.contest.task import Task, write_page
@@ -90,7 +91,7 @@ def _contest(session: Session, builder: Builder, cells: list[Cell]) -> int:
         if len(done) < len(cells):
             task = replace(task, leaks=builder.leaks(spec.dataset, spec.part))
     except Unavailable as reason:
-        say(f"  unavailable: {reason}")
+        say(f"  unavailable: {brief(str(reason))}")
         give_up(session, cells, "unavailable", str(reason))
         return 0
     except BadInput as reason:
@@ -147,7 +148,7 @@ def _prepare(session: Session, builder: Builder, task: Task, cells: list[Cell]) 
                 retriever = builder.retriever(cell, task)
             details = builder.details(cell)
         except Unavailable as reason:
-            say(f"  {cell.retriever.name}: unavailable: {reason}")
+            say(f"  {cell.retriever.name}: unavailable: {brief(str(reason))}")
             give_up(session, [cell], "unavailable", str(reason), task)
             continue
         except (BadInput, isolated.Failed) as reason:

@@ -26,9 +26,12 @@ def part(kind: str, checkpoint: Path) -> Any:
 
 
 def model(kind: str, checkpoint: Path, unasked: Sequence[str] = ("pooler",)) -> Any:
-    """A module of a class such as AutoModelForTextEncoding; all its weights must be there, except `unasked` ones."""
+    """A module of a class such as AutoModelForTextEncoding; all its weights must be there, except `unasked` ones.
+
+    From .safetensors, or .bin, as CLAP and BLIP have on the hub: of that pickle only tensors are read.
+    """
     found, report = _from_pretrained(
-        kind, checkpoint, use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True
+        kind, checkpoint, weights_only=True, output_loading_info=True, ignore_mismatched_sizes=True
     )
     for name, here, wanted in report["mismatched_keys"]:
         raise BadInput(
@@ -70,14 +73,17 @@ def _from_pretrained(kind: str, checkpoint: Path, **settings: Any) -> Any:
     if revision:
         settings["revision"] = revision
     try:
-        return getattr(transformers, kind).from_pretrained(name, trust_remote_code=False, **settings)
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
+        found = getattr(transformers, kind)
+        return found.from_pretrained(name, trust_remote_code=False, local_files_only=True, **settings)
+    except (OSError, ValueError, ImportError, SafetensorError, pickle.UnpicklingError, EOFError) as error:
         lines = str(error).strip().splitlines() or [repr(error)]
         damaged = checkpoint.exists() and not isinstance(error, ImportError) and "no file named" not in lines[0]
+        if isinstance(error, pickle.UnpicklingError):
+            raise BadInput(f"{checkpoint}: no weights can be read from its .bin file; {_advice(error)}") from error
         raise (BadInput if damaged else Unavailable)(
             f"{checkpoint}: {kind} can't load it ({lines[0]}); name a folder with config.json, model.safetensors and "
-            f"the tokenizer's files, or a hub id whose files are here: `hf download {name}` fetches them where there "
-            "is a network"
+            f"the tokenizer's files, or a hub id whose files are here: `python -m harness weights get {name}` fetches "
+            "them where there is a network"
         ) from error
 
 
@@ -95,7 +101,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         raise (BadInput if path.exists() else Unavailable)(
-            f"{path}: no weights can be read from it ({_cause(error)}); {_advice(path, error)}"
+            f"{path}: no weights can be read from it ({_cause(error)}); {_advice(error)}"
         ) from error
     if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):  # a training run's checkpoint
         found = found["state_dict"]
@@ -146,7 +152,7 @@ def _cause(error: Exception) -> str:
     return (unsupported or lines[0])[:200]
 
 
-def _advice(path: Path, error: Exception) -> str:
+def _advice(error: Exception) -> str:
     if "TorchScript" in str(error):
         return "it is a TorchScript program, which would be run: save its state_dict() as .safetensors and name that"
     if isinstance(error, pickle.UnpicklingError):

@@ -76,12 +76,12 @@ def show(
 
     stream = stream or sys.stdout
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else 240, emoji=False, markup=False)
-    for task, group in tables.by_task(folds.without_parts(rows)).items():
-        console.print(f"\n{line(task)}", style="bold")
-        missing = tables.unavailable_note(group)
-        if missing:
-            console.print(f"  {line(missing)}", soft_wrap=True)
+    shown = folds.without_parts(rows)
+    absent = tables.not_here(shown)
+    for task, group in tables.by_task(shown).items():
+        if any(task in tasks for tasks in absent.values()):
             continue
+        console.print(f"\n{line(task)}", style="bold")
         console.print(f"  {line(tables.caption(group))}", soft_wrap=True)
         if near := tables.chance_note(group):
             console.print(f"  {line(near)}", soft_wrap=True)
@@ -98,6 +98,8 @@ def show(
             console.print(f"  {line(', '.join(names_of))}: {line(status)}: {line(reason)}", soft_wrap=True)
         for note in (*filter(None, [tables.sessions_note(group)]), *validity.lines(group)):
             console.print(f"  {line(note)}", soft_wrap=True)
+    for reason, tasks in absent.items():
+        console.print(f"\n{line(', '.join(tasks))}: {line(reason)}", soft_wrap=True)
     if any(row.records for row in rows):
         console.print("\n" + tables.FOOT, style="dim", soft_wrap=True)
     spent = costs.lines(costs.costs([record for row in rows for record in row.records]))

@@ -432,14 +432,23 @@ def unavailable_note(group: Sequence[Row]) -> str | None:
     return None
 
 
+def not_here(all_rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Why tasks are unavailable to all, and which."""
+    found: dict[str, list[str]] = {}
+    for task, group in by_task(all_rows).items():
+        reason = unavailable_note(group)
+        if reason:
+            found.setdefault(reason, []).append(task)
+    return found
+
+
 def markdown(title: str, all_rows: Sequence[Row], ks: Sequence[int], session: str | None) -> str:
     lines = [f"# {escaping.markdown(title)}", ""]
+    absent = not_here(all_rows)
     for task, group in by_task(all_rows).items():
-        lines += [f"## {escaping.markdown(task)}", ""]
-        missing = unavailable_note(group)
-        if missing:
-            lines += [escaping.markdown(missing), ""]
+        if any(task in tasks for tasks in absent.values()):
             continue
+        lines += [f"## {escaping.markdown(task)}", ""]
         near = chance_note(group)
         lines += [escaping.markdown(caption(group)) + ".", ""]
         lines += [escaping.markdown(near) + ".", ""] if near else []
@@ -448,6 +457,8 @@ def markdown(title: str, all_rows: Sequence[Row], ks: Sequence[int], session: st
         lines += [escaping.row(list(cells(row, table).values())) for row in group]
         below = [*filter(None, [sessions_note(group)]), *validity.lines(group)]
         lines += ["", *(part for note in below for part in (escaping.markdown(note) + ".", ""))]
+    for reason, tasks in absent.items():
+        lines += [f"{', '.join(map(escaping.markdown, tasks))}: {escaping.markdown(reason)}", ""]
     return "\n".join([*lines, FOOT, ""])
 
 

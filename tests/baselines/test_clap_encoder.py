@@ -109,5 +109,5 @@ def test_chance_stands_in_for_no_weight_not_even_the_pooler(checkpoint: Path, tm
     save_file(kept, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(BadInput, match=r"it lacks 2 weights \(text_model.pooler"):
         made(ClapEncoder(ClapSettings(checkpoint=tmp_path)))
-    with pytest.raises(Unavailable, match="hf download nobody/nothing"):
+    with pytest.raises(Unavailable, match="weights get nobody/nothing"):
         made(ClapEncoder(ClapSettings(checkpoint=Path("nobody/nothing"))))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import harm
 import numpy as np
 import pytest
 import tiny_checkpoints
@@ -145,7 +146,7 @@ def told(checkpoint: Path, words: str) -> None:
 
 
 def test_what_is_not_here_says_how_to_get_it() -> None:
-    told(Path("nobody/nothing@v1"), "hf download nobody/nothing")
+    told(Path("nobody/nothing@v1"), "weights get nobody/nothing")
 
 
 def test_a_checkpoint_cut_short(checkpoint: Path, tmp_path: Path) -> None:
@@ -169,10 +170,17 @@ def test_chance_stands_in_for_no_weight(checkpoint: Path, tmp_path: Path, part: 
     told(tmp_path, "it lacks")
 
 
-def test_pickled_weights_are_not_read(checkpoint: Path, tmp_path: Path) -> None:
-    (copied(checkpoint, tmp_path) / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
-    with pytest.raises(Unavailable, match=r"no file named model\.safetensors"):
+def test_weights_of_a_pickle_are_read_and_nothing_else_of_it(checkpoint: Path, tmp_path: Path) -> None:
+    """CLAP and BLIP have no others on the hub."""
+    weights = copied(checkpoint, tmp_path) / "model.safetensors"
+    torch.save(load_file(weights), tmp_path / "pytorch_model.bin")
+    weights.unlink()
+    found, whole = (made(ClipEncoder(ClipSettings(checkpoint=each))) for each in (tmp_path, checkpoint))
+    np.testing.assert_array_equal(found.encode(CAPTIONS), whole.encode(CAPTIONS))
+    harm.poisoned(tmp_path / "pytorch_model.bin", tmp_path / "trace")
+    with pytest.raises(BadInput, match=r"never run: name a \.safetensors file"):
         made(ClipEncoder(ClipSettings(checkpoint=tmp_path)))
+    assert not (tmp_path / "trace").exists()
 
 
 def test_another_kind_of_model(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import harm
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
@@ -120,7 +121,7 @@ def test_saved_and_loaded_it_says_the_same(checkpoint: Path, tmp_path: Path) -> 
 
 
 def test_a_checkpoint_that_is_not_here_says_how_to_get_it() -> None:
-    with pytest.raises(Unavailable, match="hf download nobody/nothing"):
+    with pytest.raises(Unavailable, match="weights get nobody/nothing"):
         made(Path("nobody/nothing@v1"))
 
 
@@ -130,10 +131,12 @@ def copied(checkpoint: Path, folder: Path) -> Path:
     return folder
 
 
-def test_weights_come_from_safetensors_alone(checkpoint: Path, tmp_path: Path) -> None:
-    (copied(checkpoint, tmp_path) / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
-    with pytest.raises(Unavailable, match="safetensors"):
+def test_a_pickle_with_code_in_it_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    (copied(checkpoint, tmp_path) / "model.safetensors").unlink()
+    harm.poisoned(tmp_path / "pytorch_model.bin", tmp_path / "trace")
+    with pytest.raises(BadInput, match="never run"):
         made(tmp_path)
+    assert not (tmp_path / "trace").exists()
 
 
 def test_weights_cut_short_are_told(checkpoint: Path, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_audio_is_refused() -> None:
 
 
 def test_a_checkpoint_that_is_not_here_says_how_to_get_it() -> None:
-    with pytest.raises(Unavailable, match="hf download nobody/nothing"):
+    with pytest.raises(Unavailable, match="weights get nobody/nothing"):
         Pretrained(PretrainedSettings(checkpoint=Path("nobody/nothing"))).fit(NOTHING, NOTHING)
 
 

@@ -116,7 +116,7 @@ def test_folders_that_are_not_what_they_should_be(tmp_path: Path, name: str, con
 
 
 def test_a_folder_that_is_not_here(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="hf download nobody/nothing"):
+    with pytest.raises(Unavailable, match="weights get nobody/nothing"):
         made(SentenceEncoder(SentencesSettings(checkpoint=Path("nobody/nothing"))))
 
 

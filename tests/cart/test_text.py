@@ -95,7 +95,7 @@ def test_texts_without_words_are_heard_too(checkpoints: dict[str, Path]) -> None
 
 
 def test_a_checkpoint_that_is_not_here(kit: Kit) -> None:
-    with pytest.raises(Unavailable, match="hf download nobody/nothing"):
+    with pytest.raises(Unavailable, match="weights get nobody/nothing"):
         indexed(kit, text=Path("nobody/nothing"))
 
 

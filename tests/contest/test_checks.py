@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from hub import fetched
 from runs import harness
 
 from harness import cli
@@ -53,8 +54,21 @@ def reported(found: Findings) -> list[str]:
     return sorted([*found.unavailable.values(), *found.remarks.values(), *found.fails.values(), *map(str, found.wrong)])
 
 
-def test_what_is_there_is_not_complained_of(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+@pytest.fixture
+def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HF_HUB_CACHE", str(folder / "hub"))
+    return folder / "hub"
+
+
+def checkpoint(folder: Path, *names: str) -> Path:
+    (folder / "made").mkdir()
+    for name in names:
+        (folder / "made" / name).write_text("{}")
+    return folder / "made"
+
+
+def test_what_is_there_is_not_complained_of(folder: Path, hub: Path) -> None:
+    fetched(hub, "org/name", checkpoint(folder, "config.json", "model.safetensors"))
     expected = ["clap: nothing at /nowhere/at/all (checkpoint); put it there, or correct the path"]
     assert reported(check(load(folder / "suite.yaml"), folder)) == expected
 
@@ -74,15 +88,27 @@ def test_a_file_that_is_missing_is_told_with_its_place(name: str, words: str, fo
     assert not found.wrong and not found.fails
 
 
-def test_a_checkpoint_of_the_hub_is_looked_for_where_there_is_no_network(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("names", "lacks"),
+    [
+        (None, "is not on this machine"),
+        (("model.safetensors",), "is here without its config.json"),
+        (("config.json", "training_args.bin"), "is here without its weights"),
+        (("config.json", "pytorch_model.bin"), None),
+    ],
+)
+def test_a_checkpoint_is_looked_for_in_the_hubs_cache(
+    names: tuple[str, ...] | None, lacks: str | None, folder: Path, hub: Path
 ) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HUB_CACHE", str(folder / "hub"))
-    suite = load(folder / "suite.yaml")
-    assert any("org/name (checkpoint) is not on this machine" in each for each in reported(check(suite, folder)))
-    (folder / "hub/models--org--name").mkdir(parents=True)
-    assert len(reported(check(suite, folder))) == 1
+    if names is not None:
+        fetched(hub, "org/name", checkpoint(folder, *names))
+    found = [each for each in check(load(folder / "suite.yaml"), folder).missing if each.sort == "weights"]
+    assert [each.reason for each in found] == [
+        f"clap: org/name (checkpoint) {lacks}; `python -m harness weights get org/name` fetches it where there is a "
+        "network"
+        for _ in [lacks]
+        if lacks
+    ]
 
 
 @pytest.mark.parametrize("missing", [1, 6])

@@ -103,7 +103,7 @@ def test_all_who_can_be_had_are_measured(out: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "status", "words"),
     [
-        ("absent", "unavailable", "hf download nobody/nothing"),
+        ("absent", "unavailable", "weights get nobody/nothing"),
         ("cut", "failed", "can't load it"),
         ("laion", "unavailable", ""),  # with the package or without it: no checkpoint
         ("nan", "failed", "nan.npz: row 3 holds NaN"),
