@@ -15,6 +15,7 @@ from harness.report import (
     folds,
     paired,
     published,
+    reproduction,
     scaling,
     sizes,
     starts,
@@ -37,6 +38,8 @@ def write(folder: RunFolder, title: str, records: Sequence[Record], session: str
         markdown += f"\n{escaping.markdown(str(about))}\n"
     files.write(folder.root / "tables" / "main.md", markdown.encode())
     published.write(folder, records)
+    if beside := reproduction.reproduced(found):
+        files.write(folder.root / "tables" / "reproduction.md", reproduction.markdown(beside).encode())
     files.write(folder.root / "tables" / "main.csv", tables.comma_separated(found).encode())
     files.write(folder.root / "tables" / "paired.md", paired.markdown(paired.pairs(folder, found)).encode())
     files.write(folder.root / "tables" / "costs.md", costs.markdown(costs.costs(records)).encode())
@@ -98,6 +101,8 @@ def show(
             console.print(f"  {line(', '.join(names_of))}: {line(status)}: {line(reason)}", soft_wrap=True)
         for note in (*filter(None, [tables.sessions_note(group)]), *validity.lines(group)):
             console.print(f"  {line(note)}", soft_wrap=True)
+    for beside in reproduction.reproduced(rows):
+        console.print(f"\n{line(beside.sentence)}", soft_wrap=True)
     for reason, tasks in absent.items():
         console.print(f"\n{line(', '.join(tasks))}: {line(reason)}", soft_wrap=True)
     if any(row.records for row in rows):

@@ -36,6 +36,8 @@ class Figure:
     mrr: float | None = None
     rate: float | None = None
     setting: str = ""
+    checkpoints: tuple[str, ...] = ()  # the very weights: hub ids, and open_clip's architecture and tag
+    items: int | None = None  # candidates, where it is of such weights
 
     @property
     def cells(self) -> list[str]:
@@ -53,7 +55,11 @@ def figures() -> tuple[Figure, ...]:
         for name, source in published["sources"].items()
     }
     return tuple(
-        Figure(dataset, **{**each, "source": sources[each["source"]], "recall": tuple(each["recall"])})
+        Figure(
+            dataset,
+            **{**each, "source": sources[each["source"]]}
+            | {key: tuple(each.get(key, ())) for key in ("recall", "checkpoints")},
+        )
         for dataset, lines in published["figures"].items()
         for each in lines
     )
