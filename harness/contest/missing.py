@@ -10,6 +10,7 @@ from typing import Literal
 
 from harness.data import weights
 from harness.data.datasets.sources import SOURCES
+from harness.machine.hub import cache as hub_cache
 from harness.suite.schema import marked, shapes
 from harness.suite.spec import Component
 
@@ -89,7 +90,7 @@ def _weights(component: Component, key: str, name: str) -> Missing | None:
     reason = f"{component.kind}: {name} ({key}) {problem}; `{how}` fetches it where there is a network"
     source = weights.SOURCES.get(name)
     size, licence = (source.size, source.licence) if source else ("", "see the hub")
-    return Missing("weights", name, reason, size, licence, how, str(weights.cache()))
+    return Missing("weights", name, reason, size, licence, how, str(hub_cache()))
 
 
 # -- what people read --------------------------------------------------------------------------------------------------

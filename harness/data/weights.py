@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatch
@@ -12,6 +11,7 @@ from typing import NamedTuple
 
 from harness.contract.dataset import Unavailable
 from harness.machine import files
+from harness.machine.hub import snapshot
 
 
 class Source(NamedTuple):
@@ -33,22 +33,6 @@ MODELS = ("*.safetensors", "*.bin")  # weights of torch, the better form first: 
 OTHERS = ("*.json", "*.txt", "*.model")  # configuration, tokenizers
 NOT_MODELS = ("training_args.bin", "optimizer.bin")
 SHA256 = re.compile("[0-9a-f]{64}")
-
-
-def cache() -> Path:
-    """Where the hub's client keeps what it fetched."""
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
-    return Path(os.environ.get("HF_HUB_CACHE") or Path(home, "hub")).expanduser()
-
-
-def snapshot(name: str) -> Path | None:
-    """The folder of org/name or org/name@revision in the cache; None where nothing of it was fetched."""
-    repository, _, revision = name.partition("@")
-    place = cache() / f"models--{repository.replace('/', '--')}"
-    reference = place / "refs" / (revision or "main")
-    commit = reference.read_text().strip() if reference.is_file() else revision
-    folder = place / "snapshots" / commit
-    return folder if commit and folder.is_dir() else None
 
 
 def lacking(name: str) -> str | None:

@@ -17,6 +17,7 @@ from pydantic_core import to_jsonable_python
 from harness.contract.folds import folds
 from harness.contract.problems import Problem, SuiteError, meant
 from harness.contract.settings import Settings
+from harness.machine import hub
 from harness.machine.files import digest, path_digest
 from harness.suite.registry import Entry, Section, offering
 from harness.suite.scenarios import SCENARIOS
@@ -291,11 +292,13 @@ class Suite:
 def _digested(value: Any) -> Any:
     if isinstance(value, Path):  # what lies there, so that it may be moved and a changed file is another one
         contents = path_digest(value)
-        return str(value) if contents is None else {"contents": contents}
+        return hub.pinned(str(value)) if contents is None else {"contents": contents}
     return {"component": value.digest} if isinstance(value, Component) else value
 
 
 def _configured(value: Any) -> Any:
+    if isinstance(value, Path) and not value.exists():
+        return hub.pinned(str(value))
     return value.config if isinstance(value, Component) else to_jsonable_python(value)
 
 

@@ -9,6 +9,8 @@ from hub import COMMIT, fetched
 from runs import harness
 
 from harness.data import weights
+from harness.machine.hub import pinned, snapshot
+from harness.suite import load
 
 NAME = "org/name"
 
@@ -46,10 +48,29 @@ def test_weights_are_fetched_in_one_form(names: list[str], wanted: set[str]) -> 
 
 def test_a_revision_is_looked_for_by_its_name_and_by_its_commit(tmp_path: Path, cache: Path) -> None:
     folder = fetched(cache, NAME, made(tmp_path / "made"))
-    assert weights.snapshot(NAME) == weights.snapshot(f"{NAME}@{COMMIT}") == folder
-    assert weights.snapshot(f"{NAME}@v2") is None
+    assert snapshot(NAME) == snapshot(f"{NAME}@{COMMIT}") == folder
+    assert snapshot(f"{NAME}@v2") is None
     (cache / "models--org--name" / "refs" / "v2").write_text(COMMIT)
-    assert weights.snapshot(f"{NAME}@v2") == folder and weights.lacking(f"{NAME}@v2") is None
+    assert snapshot(f"{NAME}@v2") == folder and weights.lacking(f"{NAME}@v2") is None
+
+
+def test_a_checkpoint_that_was_fetched_anew_is_another_one(tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"name: mine\nencoders: {{theirs: {{kind: clip, checkpoint: {NAME}}}}}\n"
+        "tasks: [{dataset: shapes, encoder: theirs}]\nretrievers: {dual: {kind: dual_tower}}\n"
+    )
+    seen = []
+    for commit in ("", "a" * 40, "b" * 40):
+        if commit:
+            fetched(cache, NAME, made(tmp_path / commit)).rename(cache / "models--org--name" / "snapshots" / commit)
+            (cache / "models--org--name" / "refs" / "main").write_text(commit)
+        (cell,) = load(path).cells()
+        assert cell.encoder is not None
+        seen.append((cell.encoder.digest, cell.encoder.config["checkpoint"]))
+    assert [name for _, name in seen] == [NAME, f"{NAME}@{'a' * 40}", f"{NAME}@{'b' * 40}"]
+    assert len({digest for digest, _ in seen}) == 3
+    assert pinned(f"hf-hub:{NAME}") == f"hf-hub:{NAME}@{'b' * 40}"
 
 
 def test_what_is_whole_passes_and_a_changed_byte_does_not(tmp_path: Path, cache: Path) -> None:
