@@ -25,6 +25,7 @@ from harness.machine.progress import say
 
 FAULTS = (RuntimeError, MemoryError)  # what FAISS raises
 CELLS, MEMBERS = "IVF*", 39
+BITS, FEWEST, MOST = "x*", 3, 8  # of a codeword in PQ and RQ
 WARNING = "WARNING "  # how FAISS's warnings on standard error begin
 TOO_FEW = re.compile(r"(HNSW[01]|NSG[0-3]|(IVF|PQ|PCA)0)(?!\d)")  # FAISS takes some of these, and dies or hangs later
 COMMON = {  # factory strings by their letters
@@ -36,9 +37,11 @@ SETTINGS = ("nprobe", "efSearch", "efConstruction", "k_factor_rf", "ht", "max_co
 
 def for_gallery(factory: str, count: int) -> str:
     """With a number of cells in place of `IVF*`: 4 √n, but no more than there are vectors to learn from, as a power of
-    two. FAISS advises both."""
+    two. FAISS advises both. With a number of bits in place of the star of `PQ32x*`: 8, or as many as all codewords take.
+    """
     cells = min(4 * math.sqrt(count), count / MEMBERS)
-    return factory.replace(CELLS, f"IVF{1 << math.floor(math.log2(max(1, cells)))}")
+    factory = factory.replace(CELLS, f"IVF{1 << math.floor(math.log2(max(1, cells)))}")
+    return factory.replace(BITS, f"x{min(MOST, max(FEWEST, math.floor(math.log2(max(1, count)))))}")
 
 
 class FaissIndex:

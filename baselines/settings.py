@@ -28,7 +28,7 @@ Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 class DualTowerSettings(Settings):
     later = frozenset({"start"})
     start: RetrieverName | None = Field(None, description="a dual_tuned, whose vectors and text side it looks up with")
-    index: str = Field("exact", description="exact, or a FAISS factory string such as HNSW32,Flat or IVF*,Flat")
+    index: str = Field("exact", description="exact, or a FAISS factory string such as HNSW32,Flat, IVF*,Flat or PQ32x*")
     search: dict[str, Whole] = Field({}, description="search settings by their FAISS names: efSearch, nprobe, …")
     tune: dict[str, float] = Field({}, description="{recall: 0.99}: the least such setting that reaches it; `k` beside")
 

@@ -60,6 +60,14 @@ def test_a_star_stands_for_as_many_cells_as_suit_the_gallery(count: int, cells: 
     assert faiss_index.for_gallery("IVF64,Flat", count) == "IVF64,Flat"
 
 
+@pytest.mark.parametrize(("count", "bits"), [(1, 3), (8, 3), (255, 7), (256, 8), (1_000_000, 8)])
+def test_another_star_stands_for_as_many_bits_as_there_are_vectors_for(count: int, bits: int) -> None:
+    assert faiss_index.for_gallery("IVF8,PQ8x*", count) == f"IVF8,PQ8x{bits}"
+    if 1 < count < 300:
+        vectors = unit(count, 0)
+        assert len(np.unique(built("PQ8x*", vectors).search(vectors, 1).ids)) > count / 2
+
+
 def test_an_index_with_a_star_is_built_tuned_and_kept(tmp_path) -> None:
     vectors = unit(SIZE, 0)
     index = built("IVF*,Flat", vectors)
