@@ -36,8 +36,8 @@ SETTINGS = ("nprobe", "efSearch", "efConstruction", "k_factor_rf", "ht", "max_co
 
 
 def for_gallery(factory: str, count: int) -> str:
-    """With a number of cells in place of `IVF*`: 4 √n, but no more than there are vectors to learn from, as a power of
-    two. FAISS advises both. With a number of bits in place of the star of `PQ32x*`: 8, or as many as all codewords take.
+    """With numbers in place of stars. `IVF*`: 4 √n cells, but no more than there are vectors to learn from, as a power
+    of two; FAISS advises both. `PQ32x*`: 8 bits, or as many as there are vectors to make codewords of.
     """
     cells = min(4 * math.sqrt(count), count / MEMBERS)
     factory = factory.replace(CELLS, f"IVF{1 << math.floor(math.log2(max(1, cells)))}")
