@@ -59,7 +59,7 @@ class DualTower(Retriever):
             exact = indexes.ExactIndex()
             exact.build(vectors)
             wanted = exact.search(self.probes, min(self.aim.k, len(vectors))).ids
-            self.tuned = index_tuning.tune(self.neighbours, self.probes, wanted, self.aim)
+            self.tuned = index_tuning.tune(self.neighbours, self.probes, wanted, vectors, self.aim)
 
     def add(self, contents: Contents) -> None:
         if self.aim and not self.tuned:  # the gallery was empty so far

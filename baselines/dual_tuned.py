@@ -116,7 +116,7 @@ class DualTuned(Retriever):
         for step in track(range(self.steps), "fine-tuning dual tower", note=lambda: f"loss {loss[0]:.2f}"):
             chosen, cost = next(batches)
             with compute.half_precision():
-                texts = encode(chosen)
+                texts = encode(chosen).float()  # CLIP's come in half precision
             value = cost(scale.exp().clamp(max=100) * texts @ F.normalize(items, dim=-1).T)  # (B, N)
             learner.learn(step, value)
             loss[0] = value.item()

@@ -62,6 +62,7 @@ class FaissIndex:
         vectors = self._checked(vectors)
         self.begin(*vectors.shape[::-1])
         if quick:
+            _leave_unsorted(self.index)
             _hurry(self.index)
         if len(vectors):
             try:
@@ -82,6 +83,8 @@ class FaissIndex:
         for metric in (faiss.METRIC_INNER_PRODUCT, faiss.METRIC_L2):
             try:
                 self.index = faiss.index_factory(dim, for_gallery(self.factory, count), metric)
+                if "ht" not in self.settings:
+                    _leave_unsorted(self.index)
                 return
             except FAULTS as error:
                 problem = error
@@ -223,6 +226,16 @@ def _similarity(index: Any) -> Callable[[np.ndarray], np.ndarray]:
     return np.negative if isinstance(inner, faiss.IndexLSH) else lambda distances: 1 - distances / 2
 
 
+def _leave_unsorted(index: Any) -> None:
+    """PQ's codewords in any order. FAISS spends minutes on one that only a search with `ht` makes use of."""
+    index = compute.faiss().downcast_index(index)
+    if hasattr(index, "do_polysemous_training"):
+        index.do_polysemous_training = False
+    for name in ("index", "storage", "base_index"):
+        if getattr(index, name, None) is not None:
+            _leave_unsorted(getattr(index, name))
+
+
 def _hurry(index: Any) -> None:
     """Leave out most of what takes OPQ, PQ and LSQ minutes, in this index and in those that it is made of."""
     faiss = compute.faiss()
@@ -232,8 +245,6 @@ def _hurry(index: Any) -> None:
             transform = faiss.downcast_VectorTransform(index.chain.at(place))
             if isinstance(transform, faiss.OPQMatrix):
                 transform.niter = transform.niter_pq = transform.niter_pq_0 = 1
-    if hasattr(index, "do_polysemous_training"):
-        index.do_polysemous_training = False
     quantizer = getattr(index, "lsq", None)
     if quantizer is not None:
         quantizer.train_iters = quantizer.train_ils_iters = quantizer.encode_ils_iters = 1

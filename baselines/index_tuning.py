@@ -16,6 +16,8 @@ from harness.machine.progress import say
 PROBES = 5000  # queries at most: they estimate a recall of 0.99 to about 0.0005
 DEPTH = 10  # recall of the first so many, unless `k` says otherwise
 MOST = 1 << 16  # no search is allowed to look deeper
+TIE = 1e-6  # as near as one of the first, a candidate counts as one: equal captions have equal vectors
+AT_ONCE = 256  # queries whose candidates' vectors are gathered
 SETTINGS = {"IVF": "nprobe", "HNSW": "efSearch"}  # the setting that is tuned: of the first that the string names
 
 
@@ -47,19 +49,21 @@ def aim(factory: str, search: Mapping[str, int], tune: Mapping[str, float]) -> A
     return Aim(recall, int(k), setting)
 
 
-def tune(index: Any, probes: np.ndarray, exact: np.ndarray, wanted: Aim) -> dict[str, Any]:
+def tune(index: Any, probes: np.ndarray, exact: np.ndarray, vectors: np.ndarray, wanted: Aim) -> dict[str, Any]:
     """Set the index to the least setting that reaches the recall; returns the setting and its recall.
 
-    `exact` int64 [probes, k] are the answers of exact search. Recall hardly ever falls as a setting rises, so the
-    least one is found by bisection.
+    `exact` int64 [probes, k] are the answers of exact search among `vectors`. Recall hardly ever falls as a setting
+    rises, so the least one is found by bisection.
     """
+    least = _similarities(probes, vectors, exact[:, -1:]) - TIE
     most = min(MOST, index.cells() if wanted.setting == "nprobe" else max(1, index.size()))
     known: dict[int, float] = {}
 
     def recall(value: int) -> float:
         if value not in known:
             index.change(wanted.setting, value)
-            known[value] = overlap(index.search(probes, wanted.k).ids, exact)
+            found = index.search(probes, wanted.k).ids
+            known[value] = float((_similarities(probes, vectors, found)[:, : exact.shape[1]] >= least).mean())
         return known[value]
 
     low, high = 0, 1  # recall isn't reached at `low`; at `high` it is, or isn't known yet
@@ -84,6 +88,16 @@ def tune(index: Any, probes: np.ndarray, exact: np.ndarray, wanted: Aim) -> dict
         "k": wanted.k,
         "queries": len(probes),
     }
+
+
+def _similarities(probes: np.ndarray, vectors: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """float32 [Q, k], of each query with its candidates; -inf where there is none."""
+    out = np.empty(ids.shape, np.float32)
+    for start in range(0, len(ids), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        out[part] = np.einsum("qd,qkd->qk", probes[part], vectors[ids[part]])
+    out[ids < 0] = -np.inf
+    return out
 
 
 def overlap(found: np.ndarray, exact: np.ndarray) -> float:

@@ -311,8 +311,8 @@ class CartRetriever(Retriever):
 
     def save(self, folder: Path) -> None:
         identifiers.save(folder, self.scheme, self.named)
-        own = {name: tensor for name, tensor in self.model.state_dict().items() if not self._lent(name)}
-        save_file({name: tensor.cpu().contiguous() for name, tensor in own.items()}, folder / "model.safetensors")
+        own = {name: tensor.cpu().contiguous() for name, tensor in self._own().items()}
+        save_file(own, folder / "model.safetensors")
         learnt = {"first_token": self.first_token, "words": self.words, "tried": self.tried}
         (folder / "learnt.json").write_text(json.dumps(learnt))
 
@@ -325,13 +325,20 @@ class CartRetriever(Retriever):
         self.first_token, self.words = learnt.get("first_token"), learnt.get("words", [])
         self.tried = learnt.get("tried", [])
         self.model = self._model(np.zeros((len(self.named), dim), np.float32))
-        lent = {name: tensor for name, tensor in self.model.state_dict().items() if self._lent(name)}
-        self.model.load_state_dict({**lent, **load_file(folder / "model.safetensors")})
+        known, own = self.model.state_dict(), self._own()
+        others = {name: tensor for name, tensor in known.items() if name not in own}
+        self.model.load_state_dict({**others, **load_file(folder / "model.safetensors")})
         self._ready()
 
-    def _lent(self, name: str) -> bool:
-        """Weights of a frozen text side belong to another artifact, and are not copied."""
-        return self.frozen and name.startswith("encoder.source.")
+    def _own(self) -> dict[str, Tensor]:
+        """Its weights, each once: T5 has two names for its embeddings. Those of a frozen text side belong to another
+        artifact, and are not copied.
+        """
+        own: dict[int, tuple[str, Tensor]] = {}
+        for name, tensor in self.model.state_dict().items():
+            if not (self.frozen and name.startswith("encoder.source.")):
+                own.setdefault(tensor.data_ptr() or -len(own), (name, tensor))
+        return dict(own.values())
 
     def footprint(self) -> Footprint:
         """The tree, the counter's head and a geometry's tables of nodes grow with the gallery; its codewords don't."""

@@ -20,6 +20,8 @@ from transformers import (
     SiglipConfig,
     SiglipImageProcessor,
     SiglipModel,
+    T5Config,
+    T5ForConditionalGeneration,
 )
 
 from harness.contract.dataset import Contents, Modality, Waveform, texts
@@ -46,7 +48,7 @@ def tokenizer(folder: Path, marks: dict[str, str], longest: int, around: tuple[s
     PreTrainedTokenizerFast(tokenizer_object=inner, model_max_length=longest, **marks).save_pretrained(folder)
 
 
-def clip(folder: Path) -> Path:
+def clip(folder: Path, dim: int = 12) -> Path:
     marks = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>"}  # as CLIP's own
     tokenizer(folder, marks, 16, ("<s>", "</s>"))
     text = {**HEADS, "vocab_size": 40, "max_position_embeddings": 16, "bos_token_id": 1, "eos_token_id": 2}
@@ -54,7 +56,7 @@ def clip(folder: Path) -> Path:
     config = CLIPConfig(
         text_config={**text, "eos_token_id": 2},
         vision_config={**HEADS, "image_size": SIZE, "patch_size": 8},
-        projection_dim=12,
+        projection_dim=dim,
     )
     torch.manual_seed(0)
     CLIPModel(config).save_pretrained(folder)
@@ -77,7 +79,7 @@ def siglip(folder: Path) -> Path:
     return folder
 
 
-def clap(folder: Path, fusion: bool = False) -> Path:
+def clap(folder: Path, fusion: bool = False, dim: int = 12) -> Path:
     marks = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}  # as RoBERTa's
     tokenizer(folder, marks, 20, ("<s>", "</s>"))
     bins = 64 if fusion else 16  # transformers shrinks long sounds to 64, whatever it is told
@@ -97,7 +99,7 @@ def clap(folder: Path, fusion: bool = False) -> Path:
     }
     text = {**HEADS, "vocab_size": 40, "max_position_embeddings": 24}
     torch.manual_seed(0)
-    config = ClapConfig(text_config=text, audio_config=audio, projection_dim=12)
+    config = ClapConfig(text_config=text, audio_config=audio, projection_dim=dim)
     ClapModel(config).save_pretrained(folder)
     ClapFeatureExtractor(
         feature_size=bins,
@@ -108,6 +110,24 @@ def clap(folder: Path, fusion: bool = False) -> Path:
         frequency_max=8000,
         truncation="fusion" if fusion else "rand_trunc",
     ).save_pretrained(folder)
+    return folder
+
+
+def t5(folder: Path) -> Path:
+    """Encoder and decoder, as the hub has it."""
+    tokenizer(folder, {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}, 32, ("", "</s>"))
+    torch.manual_seed(0)
+    shape = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 1, "num_heads": 2, "vocab_size": 40}
+    T5ForConditionalGeneration(T5Config(**shape)).save_pretrained(folder)
+    return folder
+
+
+def pickled(folder: Path) -> Path:
+    """With pytorch_model.bin in place of model.safetensors, as older checkpoints are on the hub."""
+    from safetensors.torch import load_file
+
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
     return folder
 
 
