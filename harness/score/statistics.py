@@ -265,7 +265,8 @@ def ratio_interval(
     if clusters == 1 or not table[:, 1].sum():
         return Interval(float(table[:, 0].sum() / table[:, 1].sum()) if table[:, 1].sum() else np.nan, np.nan, np.nan)
     sums = _resampled_sums(table, draws, np.random.default_rng(seed))
-    shares = sums[:, 0] / np.maximum(sums[:, 1], np.finfo(float).tiny)
+    some = sums[:, 1] > 0  # of resamplings in which the second found nothing there is no share
+    shares = sums[some, 0] / sums[some, 1]
     low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(table[:, 0].sum() / table[:, 1].sum()), float(low), float(high))
 

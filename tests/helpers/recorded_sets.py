@@ -44,7 +44,9 @@ def audiocaps(root: Path) -> None:
     rows: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for number, split in enumerate(SPLITS):
         clip = f"{number:011d}"
-        told = captions(number)[: 1 if split == "train" else 5]
+        told = [
+            text.capitalize() for text in captions(number)[: 1 if split == "train" else 5]
+        ]  # as the first version has
         rows[split] += [f"{10 * number + place},{clip},30,{text}" for place, text in enumerate(told)]
         sound(root / split / f"Y{clip}.wav", number)
     for split, lines in rows.items():
