@@ -1,8 +1,9 @@
 """The `sentence_transformers` encoder: texts by a sentence encoder, media by another encoder.
 
-`checkpoint` is a folder or a hub id in the layout of sentence-transformers, or a plain checkpoint of transformers, with
-`pooling`. `media` is the encoder of the media in the same space: `{kind: precomputed, media: FILE}`, or CLIP where the
-sentence encoder was trained towards CLIP's images. The package sentence-transformers itself isn't needed.
+`checkpoint` is a folder or a hub id in the layout of sentence-transformers (a table of token vectors, StaticEmbedding,
+among them), or a plain checkpoint of transformers, with `pooling`. `media` is the encoder of the media in the same
+space: `{kind: precomputed, media: FILE}`, or CLIP where the sentence encoder was trained towards CLIP's images. The
+package sentence-transformers itself isn't needed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 
 from baselines.encoders.pretrained import PretrainedEncoder, Towers
 from baselines.encoders.settings import SentencesSettings
+from baselines.encoders.static_text import KIND as STATIC
+from baselines.encoders.static_text import StaticText
 from harness.contract.dataset import Contents, Modality, Pairs
 from harness.contract.instruments import Encoder, TokenEncoder
 from harness.contract.problems import BadInput
@@ -46,7 +49,7 @@ class SentenceEncoder(PretrainedEncoder):
         self.media = media
 
     def _load(self) -> Towers:
-        text = self.text_tower()
+        text = self._table() if self._kinds()[:1] == [STATIC] else self._tower()
         parameters = parameter_count(text)
         compute.ready(text, self.precision)
         return Towers(text.dim, parameters, text.tokens, text, self._nothing, text.states)
@@ -86,7 +89,26 @@ class SentenceEncoder(PretrainedEncoder):
         return self.media
 
     def text_tower(self) -> SentenceText:
+        if self._kinds()[:1] == [STATIC]:
+            raise NotImplementedError("a table of token vectors stays as it is: a map after it is what can be learnt")
+        return self._tower()
+
+    def _tower(self) -> SentenceText:
         return SentenceText(self.checkpoint, self.pooling, self.prompt)
+
+    def _table(self) -> StaticText:
+        kinds = self._kinds()
+        if set(kinds[1:]) - {"Normalize"}:
+            raise BadInput(
+                f"{self.checkpoint}: modules.json has {', '.join(kinds)}; expected {STATIC} and then at most "
+                "Normalize; name another checkpoint"
+            )
+        path = _settings(self.checkpoint, "modules.json")[0]["path"]
+        return StaticText(self.checkpoint, path, _prompt(self.checkpoint) if self.prompt is None else self.prompt)
+
+    def _kinds(self) -> list[str]:
+        """The modules that the checkpoint is made of, by sentence-transformers' names."""
+        return [str(each["type"]).rpartition(".")[2] for each in _settings(self.checkpoint, "modules.json") or []]
 
 
 class SentenceText(nn.Module):

@@ -56,6 +56,35 @@ def test_it_pools_as_its_folder_says(tmp_path: Path, mode: str, pooling: str, de
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(("key", "path"), [("embedding.weight", "0_StaticEmbedding"), ("embeddings", "")])
+def test_a_table_of_token_vectors_is_averaged(tmp_path: Path, key: str, path: str) -> None:
+    encoder = made(SentenceEncoder(SentencesSettings(checkpoint=tiny_checkpoints.static(tmp_path, key, path))))
+    table = load_file(tmp_path / path / "model.safetensors")[key].float()
+    words = ["a red circle", "rain", "unheard rain"]
+    rows = [
+        [["<unk>", *tiny_checkpoints.WORDS].index(w) if w != "unheard" else 0 for w in text.split()] for text in words
+    ]
+    expected = torch.stack([torch.nn.functional.normalize(table[row].mean(0), dim=0) for row in rows])
+    np.testing.assert_allclose(encoder.encode(texts(words)), expected, atol=1e-5)
+    assert np.isfinite(encoder.encode(texts([""]))).all()
+    same_one_by_one(encoder, CAPTIONS)
+    encoder.save(tmp_path)
+    again = SentenceEncoder(SentencesSettings(checkpoint=tmp_path))
+    again.load(tmp_path)
+    assert np.array_equal(again.encode(CAPTIONS), encoder.encode(CAPTIONS))
+    with pytest.raises(NotImplementedError):
+        encoder.text_tower()
+
+
+def test_a_table_that_is_not_one_is_told(tmp_path: Path) -> None:
+    folder = tiny_checkpoints.static(tmp_path, "weights")
+    with pytest.raises(BadInput, match=r"expected a table of vectors named embedding\.weight or embeddings"):
+        made(SentenceEncoder(SentencesSettings(checkpoint=folder)))
+    (folder / "0_StaticEmbedding" / "tokenizer.json").unlink()
+    with pytest.raises(BadInput, match=r"0_StaticEmbedding needs tokenizer\.json"):
+        made(SentenceEncoder(SentencesSettings(checkpoint=folder)))
+
+
 def test_a_plain_checkpoint_with_pooling_and_a_prompt(tmp_path: Path) -> None:
     folder = tiny_checkpoints.sentences(tmp_path)
     told = {"prompts": {"query": "dog "}, "default_prompt_name": "query"}

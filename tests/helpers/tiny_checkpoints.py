@@ -186,3 +186,22 @@ def sentences(folder: Path, pooling: str = "mean_tokens", dense: int = 0) -> Pat
         tensors = {"linear.weight": torch.randn(dense, 16), "linear.bias": torch.randn(dense)}
         save_file(tensors, folder / "2_Dense" / "model.safetensors")
     return folder
+
+
+def static(folder: Path, key: str = "embedding.weight", path: str = "0_StaticEmbedding") -> Path:
+    """A table of token vectors in the layout of sentence-transformers."""
+    from safetensors.torch import save_file
+
+    (folder / path).mkdir(parents=True, exist_ok=True)
+    words = Tokenizer(models.WordLevel({name: row for row, name in enumerate(["<unk>", *WORDS])}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.enable_padding(length=9)  # as some are saved; what is padding isn't read
+    words.save(str(folder / path / "tokenizer.json"))
+    torch.manual_seed(0)
+    save_file({key: torch.randn(len(WORDS) + 1, 12).half()}, folder / path / "model.safetensors")
+    kinds = [("StaticEmbedding", path), ("Normalize", "1_Normalize")]
+    modules = [
+        {"idx": row, "path": at, "type": f"sentence_transformers.models.{kind}"} for row, (kind, at) in enumerate(kinds)
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    return folder

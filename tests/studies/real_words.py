@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 SPLITS = {"train": "development", "validation": "validation", "test": "evaluation"}
@@ -41,7 +41,8 @@ datasets:
   words: {kind: manifest, path: clips.jsonl, modality: audio, vectors: media.npy}
 
 encoders:
-  theirs: {kind: precomputed, media: media.npy, text: texts.npz}
+  heard:  {kind: precomputed, media: media.npy}
+  theirs: {kind: sentence_transformers, checkpoint: wordllama, media: heard}
 
 captioners:
   neighbours: {kind: file, path: captions.jsonl}  # what is said of similar clips
@@ -54,23 +55,26 @@ retrievers:
   random:     {kind: random}
   oracle:     {kind: oracle}
   dual-exact: {kind: dual_tower}
-  dual-pq:    {kind: dual_tower, index: "OPQ32,PQ32"}
+  dual-pq:    {kind: dual_tower, index: "PQ32x*"}
   dual-rq:    {kind: dual_tower, index: "RQ8x8"}
   caption-match: {kind: caption_match, captioner: [neighbours, told]}
   lexical:       {kind: lexical, captioner: [neighbours, told]}
   likelihood:    {kind: likelihood, captioner: told, queries: 200}
-  # Captions at their word, and the paper's way with nothing but such captions.
+  # Captions at their word, if that helps on validation.
   dual-tuned:
     {kind: dual_tuned, captioner: [neighbours, told], batch: 512, tune: {lr: [0.0001, 0.001], steps: [0, 200]}}
   cart-captions:
-    {kind: cart, captioner: [neighbours, told], text: vector, fusion: last-layer, loss: legal, consistency: 0,
+    {kind: cart, captioner: told, text: vector, fusion: last-layer, loss: legal, consistency: 0,
      pca: 64, balanced: true, batch: 512, steps: 500}
-  # The dual tower as it is judges the texts of the train split, and what lies between two of them.
+  # The dual tower as it is judges texts: of the train split, generated captions, and what lies between two of them.
   plain: {kind: dual_tuned, tune: {steps: [0]}}
   cart:
-    {kind: cart, start: plain, text: vector, fusion: last-layer, loss: legal, consistency: 0,
-     teacher: start, teacher_texts: 30000, blend: 0.5, pca: 64, balanced: true, dropout: 0, batch: 512,
-     tune: {temperature: [0.25, 0.5, 1], steps: [800]}}
+    {kind: cart, captioner: told, start: plain, text: vector, fusion: last-layer, loss: legal, consistency: 0,
+     teacher: start, teacher_texts: 50000, blend: 0.5, pca: 64, balanced: true, dropout: 0, batch: 512,
+     tune: {temperature: [1, 2], steps: [1600]}}
+  cart-atomic:
+    {kind: cart, captioner: told, start: plain, text: vector, fusion: last-layer, loss: legal, consistency: 0,
+     identifiers: atomic, teacher: start, teacher_texts: 50000, blend: 0.5, dropout: 0, batch: 512, steps: 1600}
 """
 
 
@@ -87,7 +91,7 @@ def main() -> None:
         split: np.stack([heard(captions, vectors, rng) for captions in each.values()]) for split, each in clips.items()
     }
     np.save(out / "media.npy", np.concatenate(list(media.values())))
-    np.savez(out / "texts.npz", vectors=np.stack(list(vectors.values())), names=np.array(list(vectors)))
+    checkpoint(out / "wordllama")
     with (out / "clips.jsonl").open("w") as file:
         for row, (split, name) in enumerate((split, name) for split, each in clips.items() for name in each):
             said = clips[split][name][SEEN:]
@@ -106,16 +110,31 @@ def read(path: Path) -> dict[str, list[str]]:
 
 
 def encode(texts: list[str]) -> np.ndarray:
-    """float32 [n, 256]: the mean of each text's tokens, as wordllama has it, from the files inside its package."""
+    """float32 [n, 256]: the mean of each text's tokens, as wordllama has it."""
+    tokenizer, table = words()
+    tokenizer.no_padding()
+    rows = tokenizer.encode_batch(texts, add_special_tokens=False)
+    return unit(np.stack([table[row.ids].astype(np.float32).mean(0) for row in rows]))
+
+
+def checkpoint(folder: Path) -> None:
+    """The same in the layout of sentence-transformers, for texts that nobody has written yet."""
+    tokenizer, table = words()
+    (folder / "table").mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "table" / "tokenizer.json"))
+    save_file({"embedding.weight": table}, folder / "table" / "model.safetensors")
+    (folder / "modules.json").write_text(json.dumps([{"idx": 0, "path": "table", "type": "models.StaticEmbedding"}]))
+
+
+def words() -> tuple[Tokenizer, np.ndarray]:
+    """wordllama's tokenizer and its table of token vectors, from the files inside its package."""
     found = importlib.util.find_spec("wordllama")
     if found is None or found.origin is None:
         sys.exit("wordllama isn't here: pip install wordllama")
     folder = Path(found.origin).parent
     tokenizer = Tokenizer.from_file(str(folder / "tokenizers" / "l2_supercat_tokenizer_config.json"))
     (table,) = load_file(folder / "weights" / "l2_supercat_256.safetensors").values()
-    tokenizer.no_padding()
-    rows = tokenizer.encode_batch(texts, add_special_tokens=False)
-    return unit(np.stack([table[row.ids].astype(np.float32).mean(0) for row in rows]))
+    return tokenizer, table
 
 
 def heard(captions: list[str], vectors: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
