@@ -201,7 +201,8 @@ class DualTuned(Retriever):
         return tower
 
     def _fresh_tower(self) -> Any:
-        if self.text == "captioner":
+        """To be trained; without a step of training it stays the encoder's own."""
+        if self.text == "captioner" and self.steps:
             return self.captioner.text_tower(self.encoder.dim)
         return text_side(self.encoder, learns=True)
 
@@ -217,10 +218,10 @@ class DualTuned(Retriever):
         tensors = load_file(folder / "tuned.safetensors")
         self.vectors, self.turn = tensors.pop("vectors").numpy(), tensors.pop("turn").numpy()
         self.scale = float(tensors.pop("scale"))
-        self.tower = self._fresh_tower()
-        self.tower.load_state_dict(below(tensors, "tower"))
         if self.tries:
             self._take(json.loads((folder / "tried.json").read_text()))
+        self.tower = self._fresh_tower()
+        self.tower.load_state_dict(below(tensors, "tower"))
         self._finish()
 
     def details(self) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -73,11 +73,15 @@ def test_what_was_tried_is_kept_by_all_that_it_depends_on(tmp_path: Path) -> Non
     assert asked == [1, 2, 1, 2, 1, 3]
 
 
-def test_the_control_never_falls_below_what_it_starts_from(tiny: Callable[[str], Kit], tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["tower", "captioner"])
+def test_the_control_never_falls_below_what_it_starts_from(
+    tiny: Callable[[str], Kit], tmp_path: Path, text: Literal["tower", "captioner"]
+) -> None:
     """Captions of an untrained captioner only do harm: then it stays as it is."""
     kit = tiny("audio")
     train, validation = kit.training("text-audio")
-    settings = DualTunedSettings(batch=32, tune={"lr": [0.01, 0.0001], "steps": [0, 30], "temperature": [2.0]})
+    tries = {"lr": [0.01, 0.0001], "steps": [0.0, 30.0], "temperature": [2.0]}
+    settings = DualTunedSettings(batch=32, text=text, tune=tries)
     tuned = DualTuned(settings, kit.encoder, kit.captioner, 0)
     tuned.fit(train, validation)
     plain = next(each["hit@1"] for each in tuned.tried if each["steps"] == 0)
