@@ -62,7 +62,6 @@ class FaissIndex:
         vectors = self._checked(vectors)
         self.begin(*vectors.shape[::-1])
         if quick:
-            _leave_unsorted(self.index)
             _hurry(self.index)
         if len(vectors):
             try:
@@ -226,31 +225,35 @@ def _similarity(index: Any) -> Callable[[np.ndarray], np.ndarray]:
     return np.negative if isinstance(inner, faiss.IndexLSH) else lambda distances: 1 - distances / 2
 
 
-def _leave_unsorted(index: Any) -> None:
-    """PQ's codewords in any order. FAISS spends minutes on one that only a search with `ht` makes use of."""
+def _parts(index: Any) -> Iterator[Any]:
+    """An index and those that it is made of, each as what it is."""
     index = compute.faiss().downcast_index(index)
-    if hasattr(index, "do_polysemous_training"):
-        index.do_polysemous_training = False
+    yield index
     for name in ("index", "storage", "base_index"):
         if getattr(index, name, None) is not None:
-            _leave_unsorted(getattr(index, name))
+            yield from _parts(getattr(index, name))
+
+
+def _leave_unsorted(index: Any) -> None:
+    """PQ's codewords in any order. FAISS spends minutes on one that only a search with `ht` makes use of."""
+    for part in _parts(index):
+        if hasattr(part, "do_polysemous_training"):
+            part.do_polysemous_training = False
 
 
 def _hurry(index: Any) -> None:
-    """Leave out most of what takes OPQ, PQ and LSQ minutes, in this index and in those that it is made of."""
+    """Leave out most of what takes OPQ, PQ and LSQ minutes."""
     faiss = compute.faiss()
-    index = faiss.downcast_index(index)
-    if isinstance(index, faiss.IndexPreTransform):
-        for place in range(index.chain.size()):
-            transform = faiss.downcast_VectorTransform(index.chain.at(place))
-            if isinstance(transform, faiss.OPQMatrix):
-                transform.niter = transform.niter_pq = transform.niter_pq_0 = 1
-    quantizer = getattr(index, "lsq", None)
-    if quantizer is not None:
-        quantizer.train_iters = quantizer.train_ils_iters = quantizer.encode_ils_iters = 1
-    for name in ("index", "storage", "base_index"):
-        if getattr(index, name, None) is not None:
-            _hurry(getattr(index, name))
+    _leave_unsorted(index)
+    for part in _parts(index):
+        if isinstance(part, faiss.IndexPreTransform):
+            for place in range(part.chain.size()):
+                transform = faiss.downcast_VectorTransform(part.chain.at(place))
+                if isinstance(transform, faiss.OPQMatrix):
+                    transform.niter = transform.niter_pq = transform.niter_pq_0 = 1
+        quantizer = getattr(part, "lsq", None)
+        if quantizer is not None:
+            quantizer.train_iters = quantizer.train_ils_iters = quantizer.encode_ils_iters = 1
 
 
 def words(error: Exception) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.machine.files import is_folder
 
 if TYPE_CHECKING:  # the command line is built for every verb: nothing is imported for those that don't need it
+    from harness.data.check import Finding
     from harness.suite.registry import Entry
 
 FINE, WRONG, BAD_INPUT, ABSENT = 0, 1, 2, 3
@@ -94,8 +95,13 @@ def _check(options: argparse.Namespace, data: Path, cache: Path, say: Say) -> in
     progress.use(progress.choose())
     dataset, target = _of_suite(options.suite, options.name, data) if options.suite else _built(options.name, data)
     say(f"{options.name}: {dataset.modality}{', made by a program' if dataset.generated else ''}")
+    return told(findings(dataset, target, options.decode, cache), say)
+
+
+def told(found: Iterable[Finding], say: Say) -> int:
+    """Say what was found; the exit code."""
     wrong = 0
-    for finding in findings(dataset, target, options.decode, cache):
+    for finding in found:
         say(finding.text)
         wrong += finding.wrong
     say(f"{wrong} findings need a look" if wrong else "nothing wrong with it")

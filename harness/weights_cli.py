@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-FINE, WRONG, ABSENT = 0, 1, 3
-Say = Callable[[str], None]
+from harness.data_cli import ABSENT, FINE, Say, told
 
 
 def add_options(verb: argparse.ArgumentParser) -> None:
@@ -32,12 +31,7 @@ def call(options: argparse.Namespace, say: Say, complain: Say) -> int:
         if options.action == "get":
             say(str(weights.get(options.name)))
             return FINE
-        wrong = 0
-        for finding in weights.check(options.name):
-            say(finding.text)
-            wrong += finding.wrong
-        say(f"{wrong} files need a look" if wrong else "nothing wrong with it")
-        return WRONG if wrong else FINE
+        return told(weights.check(options.name), say)
     except Unavailable as reason:
         complain(str(reason))
         return ABSENT

@@ -49,7 +49,7 @@ class SentenceEncoder(PretrainedEncoder):
         self.media = media
 
     def _load(self) -> Towers:
-        text = self._table() if self._kinds()[:1] == [STATIC] else self._tower()
+        text = self._table() if _is_table(_modules(self.checkpoint)) else self._tower()
         parameters = parameter_count(text)
         compute.ready(text, self.precision)
         return Towers(text.dim, parameters, text.tokens, text, self._nothing, text.states)
@@ -89,7 +89,7 @@ class SentenceEncoder(PretrainedEncoder):
         return self.media
 
     def text_tower(self) -> SentenceText:
-        if self._kinds()[:1] == [STATIC]:
+        if _is_table(_modules(self.checkpoint)):
             raise NotImplementedError("a table of token vectors stays as it is: a map after it is what can be learnt")
         return self._tower()
 
@@ -97,18 +97,14 @@ class SentenceEncoder(PretrainedEncoder):
         return SentenceText(self.checkpoint, self.pooling, self.prompt)
 
     def _table(self) -> StaticText:
-        kinds = self._kinds()
+        (_, path), *others = _modules(self.checkpoint)
+        kinds = [STATIC, *(kind for kind, _ in others)]
         if set(kinds[1:]) - {"Normalize"}:
             raise BadInput(
                 f"{self.checkpoint}: modules.json has {', '.join(kinds)}; expected {STATIC} and then at most "
                 "Normalize; name another checkpoint"
             )
-        path = _settings(self.checkpoint, "modules.json")[0]["path"]
         return StaticText(self.checkpoint, path, _prompt(self.checkpoint) if self.prompt is None else self.prompt)
-
-    def _kinds(self) -> list[str]:
-        """The modules that the checkpoint is made of, by sentence-transformers' names."""
-        return [str(each["type"]).rpartition(".")[2] for each in _settings(self.checkpoint, "modules.json") or []]
 
 
 class SentenceText(nn.Module):
@@ -116,14 +112,14 @@ class SentenceText(nn.Module):
 
     def __init__(self, checkpoint: Path, pooling: Pooling | None, prompt: str | None) -> None:
         super().__init__()
-        inside = _settings(checkpoint, "modules.json") or []
-        kinds = [str(each["type"]).rpartition(".")[2] for each in inside]
+        inside = _modules(checkpoint)
+        kinds = [kind for kind, _ in inside]
         if kinds and (kinds[:2] != ["Transformer", "Pooling"] or set(kinds[2:]) - {"Dense", "Normalize"}):
             raise BadInput(
                 f"{checkpoint}: modules.json has {', '.join(kinds)}; expected Transformer, Pooling, and then at most "
                 "Dense and Normalize; name another checkpoint"
             )
-        place = checkpoint / inside[0]["path"] if inside and inside[0]["path"] else checkpoint
+        place = checkpoint / inside[0][1] if inside and inside[0][1] else checkpoint
         config = checkpoints.part("AutoConfig", place)
         whole = config.model_type not in ("t5", "mt5", "umt5")  # of those the encoder alone
         self.model = checkpoints.model("AutoModel" if whole else "AutoModelForTextEncoding", place)
@@ -138,9 +134,8 @@ class SentenceText(nn.Module):
         self.longest = limits.get("max_seq_length") or min(self.tokenizer.model_max_length, places)
         self.lower = bool(limits.get("do_lower_case"))
         self.prompt = _prompt(checkpoint) if prompt is None else prompt
-        self.pooling = pooling or _pooling(checkpoint, inside[1]["path"] if inside else None)
-        after = zip(kinds[2:], inside[2:], strict=True)
-        parts = [_dense(checkpoint, each["path"]) if kind == "Dense" else Normalize() for kind, each in after]
+        self.pooling = pooling or _pooling(checkpoint, inside[1][1] if inside else None)
+        parts = [_dense(checkpoint, path) if kind == "Dense" else Normalize() for kind, path in inside[2:]]
         self.after = nn.Sequential(*parts)
         linear = [part for part in self.after.modules() if isinstance(part, nn.Linear)]
         self.dim = linear[-1].out_features if linear else self.width
@@ -184,6 +179,16 @@ class SentenceText(nn.Module):
 class Normalize(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return F.normalize(x, dim=-1)
+
+
+def _modules(checkpoint: Path) -> list[tuple[str, str]]:
+    """What the checkpoint is made of, by sentence-transformers' names, each with its folder; empty for a plain one."""
+    inside = _settings(checkpoint, "modules.json") or []
+    return [(str(each["type"]).rpartition(".")[2], each["path"]) for each in inside]
+
+
+def _is_table(modules: list[tuple[str, str]]) -> bool:
+    return bool(modules) and modules[0][0] == STATIC
 
 
 def _settings(checkpoint: Path, name: str) -> Any:

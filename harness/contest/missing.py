@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from harness.data import weights
 from harness.data.datasets.sources import SOURCES
@@ -33,16 +33,21 @@ class Missing:
 
 def checkpoints(component: Component) -> Mapping[str, str]:
     """The hub ids that a component's settings name, by key; a folder or file that is there is none."""
-    fields = shapes(component.entry.settings) if component.entry.target else {}
     return {
         key: str(value).removeprefix("hf-hub:")
         for key, value in component.arguments.items()
-        if isinstance(value, Path) and not value.exists() and marked(fields[key], "hub") and _names_one(value)
+        if _absent(value) and "/" in str(value) and _elsewhere(component, key, value)
     }
 
 
-def _names_one(value: Path) -> bool:
-    return "/" in str(value) and value.suffix not in FILES and bool(re.fullmatch(HUB_NAME, str(value)))
+def _absent(value: Any) -> bool:
+    return isinstance(value, Path) and not value.exists()
+
+
+def _elsewhere(component: Component, key: str, value: Path) -> bool:
+    """Whether it may name what is no path: something on the hub, or known to a library, such as a tag of open_clip."""
+    fits = value.suffix not in FILES and re.fullmatch(HUB_NAME, str(value))
+    return bool(fits and marked(shapes(component.entry.settings)[key], "hub"))
 
 
 def missing(component: Component, home: Path, data: Path) -> Missing | None:
@@ -64,17 +69,14 @@ def missing(component: Component, home: Path, data: Path) -> Missing | None:
         return Missing("package", component.kind, reason)
     hub = checkpoints(component)
     for key, value in component.arguments.items():
-        if isinstance(value, Path) and not value.exists() and not (key not in hub and _tag(component, key, value)):
-            found = _weights(component, key, hub[key]) if key in hub else _file(component, key, home / value)
-            if found:
-                return found
+        lacks = None
+        if key in hub:
+            lacks = _weights(component, key, hub[key])
+        elif _absent(value) and not _elsewhere(component, key, value):
+            lacks = _file(component, key, home / value)
+        if lacks:
+            return lacks
     return None
-
-
-def _tag(component: Component, key: str, value: Path) -> bool:
-    """Whether it may be a name that a library knows, such as a tag of open_clip."""
-    known = marked(shapes(component.entry.settings)[key], "hub") and value.suffix not in FILES
-    return bool(known and re.fullmatch(HUB_NAME, str(value)))
 
 
 def _file(component: Component, key: str, path: Path) -> Missing:

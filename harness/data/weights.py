@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.contract.dataset import Unavailable
+from harness.data.check import Finding
 from harness.machine import files
 from harness.machine.hub import snapshot
 
@@ -74,11 +75,6 @@ def get(name: str) -> Path:
             f"{name}: the hub doesn't give it ({type(error).__name__}; HF_HUB_OFFLINE keeps from trying); what was "
             "fetched is kept: run this again with a network, or correct the name"
         ) from error
-
-
-class Finding(NamedTuple):
-    text: str
-    wrong: bool = False
 
 
 def check(name: str) -> Iterator[Finding]:

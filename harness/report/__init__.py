@@ -79,11 +79,8 @@ def show(
 
     stream = stream or sys.stdout
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else 240, emoji=False, markup=False)
-    shown = folds.without_parts(rows)
-    absent = tables.not_here(shown)
-    for task, group in tables.by_task(shown).items():
-        if any(task in tasks for tasks in absent.values()):
-            continue
+    here, absent = tables.parted(folds.without_parts(rows))
+    for task, group in here.items():
         console.print(f"\n{line(task)}", style="bold")
         console.print(f"  {line(tables.caption(group))}", soft_wrap=True)
         if near := tables.chance_note(group):

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.machine import escaping
 from harness.report.equal_recall import TARGETS, Family
-from harness.report.plots import COLOURS, MARKERS, drawn, level_line, plainly
+from harness.report.plots import COLOURS, MARKERS, drawn, framed, level_line, plainly
 from harness.score.rates import interval
 
 
@@ -48,6 +48,4 @@ def _panel(panel: Any, task: str, members: Sequence[Family]) -> None:
     panel.set_xlabel("times exact search's queries per second (log)")
     panel.set_ylabel("hit@1 as a share of exact search's, other half, %")
     data: Any = members[0].settings[0].row.records[0]["data"]
-    panel.set_title(escaping.plot(task) + (" (generated data)" if data["generated"] else ""), fontsize=10)
-    panel.grid(alpha=0.25)
-    panel.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    framed(panel, task, data)

@@ -93,8 +93,13 @@ def _panel(panel: Any, task: str, group: list[Row]) -> None:
     panel.xaxis.set_minor_formatter(lambda value, place: "")
     panel.set_xlabel("queries per second, query in to ids out (log)")
     panel.set_ylabel("hit@1, %")
-    panel.set_title(escaping.plot(task) + (" (generated data)" if data["generated"] else ""), fontsize=10)
-    panel.grid(alpha=0.25, which="both")
+    framed(panel, task, data, grid="both")
+
+
+def framed(panel: Any, title: str, data: Any, grid: str = "major") -> None:
+    """What every panel has: a title that says what is generated, a grid, the legend beside it."""
+    panel.set_title(escaping.plot(title) + (" (generated data)" if data["generated"] else ""), fontsize=10)
+    panel.grid(alpha=0.25, which=grid)
     panel.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.machine import escaping
-from harness.report.plots import COLOURS, MARKERS, drawn, plainly
+from harness.report.plots import COLOURS, MARKERS, drawn, framed, plainly
 from harness.report.scaling import Series, last_crossover
 
 
@@ -63,6 +63,4 @@ def _panel(panel: Any, task: str, group: Sequence[Series]) -> None:
     panel.set_xlabel("candidates (log)")
     panel.set_ylabel("queries per second, query in to ids out (log)")
     data: Any = next(iter(group[0].rows.values())).records[0]["data"]
-    panel.set_title(escaping.plot(task) + (" (generated data)" if data["generated"] else ""), fontsize=10)
-    panel.grid(alpha=0.25, which="both")
-    panel.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    framed(panel, task, data, grid="both")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.machine import escaping
-from harness.report.plots import COLOURS, MARKERS, drawn, level_line, plainly
+from harness.report.plots import COLOURS, MARKERS, drawn, framed, level_line, plainly
 from harness.report.scaling import MARK
 from harness.report.tables import Row, by_task
 from harness.score.scoring import blind
@@ -135,6 +135,4 @@ def _panel(panel: Any, title: str, drawn_here: tuple[list[Sweep], Row | None]) -
     panel.set_xlabel(escaping.plot(group[0].setting.replace("_", " ")))
     panel.set_ylabel("hit@1, %")
     data: Any = next(iter(group[0].rows.values())).records[0]["data"]
-    panel.set_title(escaping.plot(title) + (" (generated data)" if data["generated"] else ""), fontsize=10)
-    panel.grid(alpha=0.25)
-    panel.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+    framed(panel, title, data)

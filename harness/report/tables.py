@@ -432,22 +432,23 @@ def unavailable_note(group: Sequence[Row]) -> str | None:
     return None
 
 
-def not_here(all_rows: Sequence[Row]) -> dict[str, list[str]]:
-    """Why tasks are unavailable to all, and which."""
-    found: dict[str, list[str]] = {}
+def parted(all_rows: Sequence[Row]) -> tuple[dict[str, list[Row]], dict[str, list[str]]]:
+    """Each task's rows; and, by the reason, the tasks that are unavailable to all, which have no table."""
+    here: dict[str, list[Row]] = {}
+    absent: dict[str, list[str]] = {}
     for task, group in by_task(all_rows).items():
         reason = unavailable_note(group)
         if reason:
-            found.setdefault(reason, []).append(task)
-    return found
+            absent.setdefault(reason, []).append(task)
+        else:
+            here[task] = group
+    return here, absent
 
 
 def markdown(title: str, all_rows: Sequence[Row], ks: Sequence[int], session: str | None) -> str:
     lines = [f"# {escaping.markdown(title)}", ""]
-    absent = not_here(all_rows)
-    for task, group in by_task(all_rows).items():
-        if any(task in tasks for tasks in absent.values()):
-            continue
+    here, absent = parted(all_rows)
+    for task, group in here.items():
         lines += [f"## {escaping.markdown(task)}", ""]
         near = chance_note(group)
         lines += [escaping.markdown(caption(group)) + ".", ""]

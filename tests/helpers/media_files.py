@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,16 +44,23 @@ def write_picture(path: Path, number: int) -> None:
         Image.fromarray(pixels).save(file, format=name)
 
 
-def write_video(path: Path, frames: int = 30, rate: int = 10, options: dict[str, str] | None = None) -> None:
-    """Frame `n` is grey, as bright as `8 * n`."""
+def write_video(
+    path: Path,
+    frames: int = 30,
+    rate: int = 10,
+    options: dict[str, str] | None = None,
+    colours: Sequence[Sequence[int]] = (),
+) -> None:
+    """Frame `n` is grey, as bright as `8 * n`; or all of a colour each, where these are given."""
     import av
 
+    shades = colours or [[min(255, 8 * number)] * 3 for number in range(frames)]
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream("mpeg4", rate=rate)
         stream.width = stream.height = 64
         stream.pix_fmt = "yuv420p"
-        for number in range(frames):
-            pixels = np.full((64, 64, 3), min(255, 8 * number), np.uint8)
+        for shade in shades:
+            pixels = np.full((64, 64, 3), shade, np.uint8)
             for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode():

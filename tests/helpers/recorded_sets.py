@@ -6,10 +6,8 @@ from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from disk import HEADER, karpathy, write, write_json
-from media_files import write_picture
-from PIL import Image
+from media_files import write_picture, write_sound, write_video
 
 TRAIN, VALIDATION, TEST = 16, 8, 40  # COCO's test is asked in five folds
 SPLITS = ["train"] * TRAIN + ["val"] * VALIDATION + ["test"] * TEST
@@ -37,16 +35,15 @@ def pictures(root: Path, name: str) -> None:
 
 def sound(path: Path, number: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.random.default_rng(number).uniform(-0.5, 0.5, 8000) * np.linspace(0, 1, 8000), 16_000)
+    write_sound(path, 200 + 5 * number, rate=16_000)
 
 
 def audiocaps(root: Path) -> None:
     rows: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for number, split in enumerate(SPLITS):
         clip = f"{number:011d}"
-        told = [
-            text.capitalize() for text in captions(number)[: 1 if split == "train" else 5]
-        ]  # as the first version has
+        said = captions(number)[: 1 if split == "train" else 5]
+        told = [text.capitalize() for text in said]  # as the first version has
         rows[split] += [f"{10 * number + place},{clip},30,{text}" for place, text in enumerate(told)]
         sound(root / split / f"Y{clip}.wav", number)
     for split, lines in rows.items():
@@ -64,21 +61,8 @@ def clotho(root: Path) -> None:
 
 
 def film(path: Path, number: int) -> None:
-    """Noise, in frames of one colour each."""
-    import av
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(number)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=4)
-        stream.width = stream.height = 32
-        stream.pix_fmt = "yuv420p"
-        for colour in rng.integers(0, 256, (4, 3)):
-            frame = av.VideoFrame.from_image(Image.new("RGB", (32, 32), tuple(colour.tolist())))
-            for packet in stream.encode(frame):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
+    write_video(path, rate=4, colours=np.random.default_rng(number).integers(0, 256, (4, 3)).tolist())
 
 
 def msrvtt(root: Path) -> None:
