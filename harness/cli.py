@@ -183,7 +183,7 @@ def _run(options: argparse.Namespace) -> int:
     from harness.contest import missing, plan
 
     left = plan.to_do(suite, found, None if options.fresh else _out(options, suite))
-    progress.say(plan.duration(suite, left, _cache_root(), threads, options.fresh))
+    progress.say(plan.expected(suite, left, _cache_root(), threads, options.fresh).sentence)
     from harness.contest.session import run_suite
 
     code = run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options, found.fails)

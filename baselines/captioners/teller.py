@@ -34,7 +34,7 @@ from harness.nn.learning import Learner
 from harness.nn.words import PAD, START, UNKNOWN, Vocabulary, pad
 
 STORED = "teller"  # the decoder's name in stored files
-ITEMS_AT_ONCE, TEXTS_AT_ONCE, PAIRS_AT_ONCE = 128, 4096, 256
+ITEMS_AT_ONCE, TEXTS_AT_ONCE, PAIRS_AT_ONCE = 128, 4096, 256  # the first two decide what is drawn: never the machine
 
 
 class Teller(Captioner):
@@ -162,7 +162,7 @@ class Teller(Captioner):
         tokens = F.pad(self.vocabulary.batch(texts), (0, 1), value=END)
         longest = lengths(tokens).numpy()
         scores = np.empty(len(pairs), np.float32)
-        for rows in by_length(longest[pairs[:, 0]], PAIRS_AT_ONCE, pairs[:, 0]) if len(pairs) else ():
+        for rows in by_length(longest[pairs[:, 0]], compute.at_once(PAIRS_AT_ONCE), pairs[:, 0]) if len(pairs) else ():
             asked, place = (torch.from_numpy(x) for x in np.unique(pairs[rows, 0], return_inverse=True))
             batch = tokens[asked, : int(longest[asked].max()) + 1].to(prepared.device)
             place = place.to(prepared.device)

@@ -23,8 +23,7 @@ from harness.machine import compute
 from harness.machine.compute import Precision
 from harness.nn import batching, checkpoints
 
-TEXTS, THINGS = 256, 32  # in a batch; a video's frames count as things
-MORE = 8  # times as many on a GPU
+TEXTS, THINGS = 256, 32  # at once; a video's frames count as things
 
 
 class Towers(NamedTuple):
@@ -66,7 +65,7 @@ class PretrainedEncoder(TokenEncoder):
         with torch.inference_mode(), compute.amp(self.precision):
             if contents.modality == "text" and len(contents):
                 tokens, device = towers.tokens(list(contents)), compute.current().device
-                found = batching.encode(lambda rows: towers.text(rows).float(), tokens, device, _size(TEXTS))
+                found = batching.encode(lambda rows: towers.text(rows).float(), tokens, device, compute.at_once(TEXTS))
                 return F.normalize(found, dim=-1).cpu().numpy()
             if contents.modality == "text":
                 return out
@@ -88,7 +87,7 @@ class PretrainedEncoder(TokenEncoder):
         with torch.inference_mode(), compute.amp(self.precision):
             if contents.modality == "text":
                 tokens = towers.tokens(list(contents)).to(compute.current().device)
-                found = torch.cat([states(part).float() for part in tokens.split(_size(TEXTS))])
+                found = torch.cat([states(part).float() for part in tokens.split(compute.at_once(TEXTS))])
                 return found.cpu().numpy(), (tokens != 0).cpu().numpy()
             seen: list[np.ndarray] = []
             for _, things, each in self._batches(contents):
@@ -106,9 +105,9 @@ class PretrainedEncoder(TokenEncoder):
                 f"name another encoder for this task"
             )
         each = self.frames if contents.modality == "video" else 1
-        at_once = max(1, _size(THINGS) // each)
-        for start in range(0, len(contents), at_once):
-            part = contents[start : start + at_once]
+        step = max(1, compute.at_once(THINGS) // each)
+        for start in range(0, len(contents), step):
+            part = contents[start : start + step]
             yield start, [thing for content in part for thing in _things(content, contents.modality, each)], each
 
     def save(self, folder: Path) -> None:
@@ -119,10 +118,6 @@ class PretrainedEncoder(TokenEncoder):
     def load(self, folder: Path) -> None:
         sizes = json.loads((folder / "pretrained.json").read_text())
         self.dim, self.parameters = sizes["dim"], sizes["parameters"]
-
-
-def _size(batch: int) -> int:
-    return batch * MORE if compute.current().device == "cuda" else batch
 
 
 def _things(content: Any, modality: Modality, frames: int) -> list[Any]:

@@ -75,7 +75,7 @@ class Match(SingleTower):
     def prepare(self, media: Contents) -> dict[str, np.ndarray]:
         patches = [np.empty((0, self.layers, *_doubled(self.searching.media.places)), np.float32)]
         with torch.inference_mode():
-            for batch in features.batches(self.encoder.planes(media), ITEMS_AT_ONCE):
+            for batch in features.batches(self.encoder.planes(media), compute.at_once(ITEMS_AT_ONCE)):
                 patches.append(self.searching.patches(batch).cpu().numpy())
         return {"patches": np.concatenate(patches), "vectors": np.asarray(self.encoder.embed(media))}
 

@@ -145,7 +145,7 @@ class Pretrained(SingleTower):
         scores = np.empty(len(pairs), np.float32)
         an_item = max(1, self.media["states"][:1].size)
         with stage("score"):
-            for batch in batches(texts, pairs, max(1, min(PAIRS_AT_ONCE, STATES_AT_ONCE // an_item))):
+            for batch in batches(texts, pairs, compute.at_once(max(1, min(PAIRS_AT_ONCE, STATES_AT_ONCE // an_item)))):
                 query, item = torch.from_numpy(batch.pairs).T
                 lengths = torch.from_numpy(np.asarray(self.media["lengths"][batch.items]))
                 longest = int(lengths.max())

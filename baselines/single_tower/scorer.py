@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.contract.dataset import Contents
 from harness.contract.retriever import Footprint, Ranking, Retriever, best, in_blocks
+from harness.machine import compute
 from harness.nn.batching import by_length
 
 PAIRS_AT_ONCE = 512  # fits a processor's cache: half the time of 4096
@@ -87,8 +88,9 @@ class Batch(NamedTuple):
     pairs: np.ndarray  # int64 [rows, 2]: (place in texts, place in items)
 
 
-def batches(texts: Sequence[str], pairs: np.ndarray, size: int = PAIRS_AT_ONCE) -> Iterator[Batch]:
-    """All pairs, `size` at once, by the length of their queries."""
+def batches(texts: Sequence[str], pairs: np.ndarray, size: int | None = None) -> Iterator[Batch]:
+    """All pairs, `size` at once, or as many as is fast, by the length of their queries."""
+    size = size or compute.at_once(PAIRS_AT_ONCE)
     words = np.array([len(text.split()) for text in texts])
     for rows in by_length(words[pairs[:, 0]], size, pairs[:, 0]):
         asked, query = np.unique(pairs[rows, 0], return_inverse=True)

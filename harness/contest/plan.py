@@ -9,19 +9,18 @@ from typing import Any
 
 from harness.contest import calibration
 from harness.contest.checks import Findings
-from harness.contest.estimate import estimate
+from harness.contest.estimate import Estimate, estimate, later
 from harness.contest.missing import brief, screen
 from harness.machine import compute
 from harness.suite import sources
-from harness.suite.spec import Cell, Component, Suite
+from harness.suite.spec import Cell, Suite
 
 
 def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]:
-    """Line by line: every cell's state, then the instruments to be made and their time so far."""
+    """Line by line: every cell's state, then what has to be made and what that takes here, then what is not here."""
     cells = suite.cells()
     counts = {"done": 0, "to do": 0, "unavailable": 0, "will fail": 0}
     yield f"suite {suite.name}: {len(cells)} cells, {len(suite.tasks)} tasks, seeds {', '.join(map(str, suite.seeds))}"
-    wanted: dict[tuple[str, int], tuple[Component, int]] = {}
     left: list[Cell] = []
     contest: tuple[str, int] | None = None
     for cell in cells:
@@ -39,16 +38,14 @@ def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]
         if not missing:
             why = brief(why) if state == "unavailable" else why
             yield f"  {cell.retriever.name:28} {state}{f': {why}' if why else ''}"
-        for used in (cell.encoder, cell.captioner):
-            if used is not None and state == "to do":
-                seed = cell.seed if used.entry.seeded else 0
-                wanted[(used.digest, seed)] = (used, seed)
     yield ", ".join(f"{count} {state}" for state, count in counts.items() if count or state != "will fail")
     if left:
-        yield duration(suite, left, cache, compute.available_threads())
+        costs = expected(suite, left, cache, compute.available_threads())
+        yield costs.sentence
+        yield from costs.lines()
     yield from screen(found.missing)
-    for used, seed in wanted.values():
-        yield f"needs {used.section.removesuffix('s')} {used.name}, seed {seed}: {_made(used, seed, cache)}"
+    waiting = [cell for cell in cells if any(part.digest in found.unavailable for part in cell.parts())]
+    yield from later(waiting).lines("once that is here, on this processor")
 
 
 def unavailable(suite: Suite, found: Findings) -> int:
@@ -61,9 +58,9 @@ def to_do(suite: Suite, found: Findings, out: Path | None) -> list[Cell]:
     return [cell for cell in suite.cells() if _state(suite, cell, found, out)[0] == "to do"]
 
 
-def duration(suite: Suite, cells: list[Cell], cache: Path, threads: int, fresh: bool = False) -> str:
-    """About how long these cells take to make ready, as a sentence; `fresh`: whatever is stored already."""
-    return estimate(suite, cells, cache, calibration.gflops(cache, threads), fresh).sentence
+def expected(suite: Suite, cells: list[Cell], cache: Path, threads: int, fresh: bool = False) -> Estimate:
+    """What it takes here to make these cells ready; `fresh`: whatever is stored already."""
+    return estimate(suite, cells, cache, calibration.gflops(cache, threads), fresh)
 
 
 def _state(suite: Suite, cell: Cell, found: Findings, out: Path | None) -> tuple[str, str]:
@@ -92,15 +89,3 @@ def _recorded(suite: Suite, cell: Cell, out: Path) -> tuple[str, str]:
     if record.get("status") == "failed":
         return "to do", "failed last time"
     return ("done", "") if record.get("status") == "ok" else ("to do", "")
-
-
-def _made(component: Component, seed: int, cache: Path) -> str:
-    """Whether the store holds it, and what it cost."""
-    for path in (cache / component.section.removesuffix("s")).glob("*/manifest.json"):
-        try:
-            manifest = json.loads(path.read_bytes())
-            if manifest["config"]["component"] == component.made.digest and manifest["config"]["seed"] == seed:
-                return f"in the store (it took {sum(manifest['seconds'].values()):.0f} s)"
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # the run will set it aside
-            continue
-    return "to be made"

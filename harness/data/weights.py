@@ -19,14 +19,21 @@ class Source(NamedTuple):
     what: str
     licence: str
     size: str  # of what `get` fetches
+    gflop: tuple[float, float] = (0.0, 0.0)  # of products for one thing (a picture, a frame, a sound) and one text
+    dim: int = 0  # of its vectors
+    memory_mb: float = 0.0  # of its weights in float32
 
 
 # Of the checkpoints that suites/ names. Others are fetched as well; their licence stands on the hub.
 SOURCES: Mapping[str, Source] = {
-    "openai/clip-vit-base-patch32": Source("CLIP ViT-B/32 of OpenAI", "MIT (OpenAI's repository)", "605 MB"),
-    "timm/vit_base_patch32_clip_224.openai": Source("the same for open_clip", "Apache 2.0", "605 MB"),
-    "google/siglip-base-patch16-224": Source("SigLIP ViT-B/16", "Apache 2.0", "813 MB"),
-    "laion/clap-htsat-unfused": Source("CLAP of LAION", "Apache 2.0", "615 MB"),
+    "openai/clip-vit-base-patch32": Source(
+        "CLIP ViT-B/32 of OpenAI", "MIT (OpenAI's repository)", "605 MB", (8.8, 5.9), 512, 605
+    ),
+    "timm/vit_base_patch32_clip_224.openai": Source(
+        "the same for open_clip", "Apache 2.0", "605 MB", (8.8, 5.9), 512, 605
+    ),
+    "google/siglip-base-patch16-224": Source("SigLIP ViT-B/16", "Apache 2.0", "813 MB", (35.1, 11.0), 768, 813),
+    "laion/clap-htsat-unfused": Source("CLAP of LAION", "Apache 2.0", "615 MB", (11.6, 13.1), 512, 615),
     "Salesforce/blip-itm-base-coco": Source("BLIP, image-text matching", "BSD 3-clause", "about 0.9 GB"),
     "google-t5/t5-small": Source("T5 small, a text side of CART", "Apache 2.0", "242 MB"),
 }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Precision = Literal["fp32", "bf16"]
 
 
+SHARE, MOST = 2 << 30, 32  # bytes of a GPU's memory for each such batch that is computed at once, and at most so many
 SPIN = 1000  # how often a waiting OpenMP thread looks again before it sleeps: some ten microseconds
 
 
@@ -99,6 +100,16 @@ def configure(device: str = "auto", threads: int | None = None, choices: Choices
 
 def current() -> Compute:
     return _current
+
+
+def at_once(batch: int) -> int:
+    """How many to compute at once where a processor's cache has room for `batch`: on a GPU, what its memory allows."""
+    if _current.device != "cuda":
+        return batch
+    import torch
+
+    shares = torch.cuda.get_device_properties(0).total_memory // SHARE  # not what is free now: answers must repeat
+    return batch * max(1, min(MOST, shares))
 
 
 def threads_in_use() -> int:

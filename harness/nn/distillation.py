@@ -169,7 +169,8 @@ def _likelihoods(chosen: tuple[str, ...], ids: np.ndarray, captioner: Captioner,
     prepared = captioner.prepare(gallery)
     scores = np.empty(ids.shape, np.float32)
     words = np.array([len(text.split()) for text in chosen], np.int64)
-    for part in track(by_length(words, max(1, PAIRS_AT_ONCE // ids.shape[1])), "teacher's likelihoods"):
+    texts_at_once = max(1, compute.at_once(PAIRS_AT_ONCE) // ids.shape[1])
+    for part in track(by_length(words, texts_at_once), "teacher's likelihoods"):
         asked = np.repeat(np.arange(len(part)), ids.shape[1])
         pairs = np.stack([asked, ids[part].ravel()], axis=1).astype(np.int64)
         with compute.half_precision():

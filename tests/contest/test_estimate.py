@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from runs import ROOT, TINY, harness
 
-from harness.contest import estimate as module
-from harness.contest.estimate import Estimate, estimate, needs, ship, stored
+from harness.contest import costs
+from harness.contest.costs import Cost, needs, seen, ship, stored
+from harness.contest.estimate import Estimate, Part, estimate
 from harness.suite import Suite, load
 
 SEEDS = TINY.replace("k: [1, 5]", "k: [1, 5]\nseeds: [0, 1]")
@@ -46,7 +47,7 @@ def test_of_what_was_never_made_nothing_is_known(suite: Suite, tmp_path: Path) -
 
 
 def test_what_is_stored_takes_no_time_and_anew_as_long_as_it_took(suite: Suite, made: Path) -> None:
-    assert estimate(suite, suite.cells(), made, 50.0) == Estimate(0.0, ())
+    assert estimate(suite, suite.cells(), made, 50.0) == Estimate(())
     anew = estimate(suite, suite.cells(), made, None, fresh=True)
     assert anew.unknown == ()
     assert anew.seconds == pytest.approx(spent(made), rel=0.01), "each artifact once, whoever shares it"
@@ -65,10 +66,10 @@ def test_costs_from_elsewhere_are_scaled(
     assert ship([suite], made) == [], "nobody measured that machine"
     measured = {need: replace(known, gflops=60.0) for need, known in stored(made).items()}
     with monkeypatch.context() as patch:
-        patch.setattr(module, "stored", lambda cache: measured)
+        patch.setattr(costs, "stored", lambda cache: measured)
         shipped: list[dict[str, Any]] = ship([suite], made)
     assert {each["what"] for each in shipped} >= {"encoder audio", "encoder image", "retriever dual", "retriever hnsw"}
-    (tmp_path / module.FILE).write_text(json.dumps(shipped))
+    (tmp_path / costs.FILE).write_text(json.dumps(shipped))
     same, slow = (estimate(suite, suite.cells(), tmp_path / "empty", speed) for speed in (60.0, 15.0))
     assert same.seconds == pytest.approx(spent(made), rel=0.01)
     assert slow.seconds == pytest.approx(2 * same.seconds), "by the root: not all of it is products"
@@ -86,7 +87,7 @@ def test_a_fresh_machine_is_told_how_long_the_first_verdict_takes(tmp_path: Path
 
 def test_a_retriever_with_another_encoder_is_another_one(suite: Suite, made: Path) -> None:
     dual = [cell for cell in suite.cells() if cell.retriever.name == "dual"]
-    ours = {need for cell in dual for need, _ in needs(cell) if need.encoder}
+    ours = {need for cell in dual for need, _, _ in needs(cell) if need.encoder}
     assert len(ours) == 2 and ours <= stored(made).keys()
 
 
@@ -95,5 +96,46 @@ def test_rubbish_counts_as_nothing(suite: Suite, tmp_path: Path, text: str) -> N
     folder = tmp_path / "cache/encoder/some"
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(text)
-    (tmp_path / module.FILE).write_text(text)
+    (tmp_path / costs.FILE).write_text(text)
     assert len(estimate(suite, suite.cells(), tmp_path / "cache", 50.0).unknown) == 6
+
+
+def test_time_memory_and_disk_are_told_part_by_part() -> None:
+    parts = (
+        Part("encoder clap", Cost(130, 615.2, 3.1), "by its size"),
+        Part("retriever cart", Cost(5 * 3600, 20_480, None), "as another of its kind"),
+        Part("retriever dual", Cost(0.5), "as before"),
+        Part("retriever odd", None, "not known yet"),
+    )
+    assert list(Estimate(parts).lines()) == [
+        "  to be made         time   memory  on disk",
+        "  encoder clap      2 min   615 MB     3 MB  by its size",
+        "  retriever cart    5.0 h  20.5 GB        ?  as another of its kind",
+        "  1 others            0 s",
+    ]
+    assert Estimate(parts).sentence.endswith("how long it takes to make retriever odd is not known yet")
+    assert list(Estimate(parts[2:]).lines()) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "texts"),
+    [
+        ({"steps": 100, "batch": 512}, 51_200),
+        ({"steps": 100, "items": 16, "texts": 4}, 6_400),
+        ({"steps": 7, "batch": 10, "tune": {"lr": [0.1, 0.2, 0.3], "steps": [0, 20, 40]}}, 1_200),
+        ({"index": "HNSW32"}, None),
+    ],
+)
+def test_what_training_sees(config: dict[str, Any], texts: float | None) -> None:
+    assert seen(config) == texts
+
+
+def test_a_longer_lesson_is_judged_by_a_shorter_one(tmp_path: Path, made: Path) -> None:
+    def seconds(steps: int) -> float:
+        (tmp_path / "tiny.yaml").write_text(TINY.replace("steps: 3,", f"steps: {steps}, lr: 0.002,"))
+        suite = load(tmp_path / "tiny.yaml")
+        found = {part.label: part for part in estimate(suite, suite.cells(), made, None).parts}["encoder audio"]
+        assert found.basis == "as another of its kind" and found.cost
+        return found.cost.seconds
+
+    assert seconds(30) == pytest.approx(10 * seconds(3))

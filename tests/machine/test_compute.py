@@ -116,3 +116,12 @@ def test_products_of_numpy_have_as_many_threads_as_all_others() -> None:
     for count in (2, 1):
         with compute.limited_threads(count):
             assert [each.scipy_openblas_get_num_threads64_() for each in libraries] == [count]
+
+
+@pytest.mark.parametrize(("gigabytes", "batches"), [(1, 1), (8, 4), (24, 12), (80, 32), (139, 32)])
+def test_batches_grow_with_the_memory_of_a_gpu_and_with_nothing_else(monkeypatch, gigabytes, batches):
+    assert compute.at_once(32) == 32  # a processor: what its cache holds
+    monkeypatch.setattr(compute, "_current", compute.Compute("cuda"))
+    memory = type("Properties", (), {"total_memory": gigabytes << 30})
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: memory)
+    assert compute.at_once(32) == 32 * batches
