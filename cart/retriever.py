@@ -47,7 +47,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cart import batches, decoding, geometry, identifiers, trie
+from cart import batches, decoding, geometry, identifiers, odds, trie
 from cart.batches import Draw, VectorScorer
 from cart.identifiers import Identifiers, Scheme
 from cart.model import CART, State
@@ -274,6 +274,21 @@ class CartRetriever(Retriever):
             begun = Begun(self.searching, self.searching.prepare(encoded), len(tokens))
             answers = decoding.search(begun, tokens, self.leaves, max(self.beams, k), k, self.normalise, self.work)
         return padded(answers.rows.cpu().numpy(), answers.scores.cpu().numpy(), len(queries), k)
+
+    # -- what it tells of its answers ---------------------------------------------------------------------------------
+
+    def identifiers(self) -> np.ndarray:
+        return self.named.tokens
+
+    def odds(self, queries: Contents, answers: np.ndarray) -> np.ndarray:
+        device = compute.current().device
+        paths = torch.from_numpy(self.tree.paths()[answers]).long().to(device)  # (Q, k, levels)
+        found = []
+        for start in range(0, len(queries), QUERIES_AT_ONCE):
+            rows = slice(start, start + QUERIES_AT_ONCE)
+            tokens = trim(self.model.encoder.tokens(list(queries[rows]))).to(device)  # type: ignore[attr-defined]
+            found.append(odds.odds(self.searching, tokens, self.leaves, paths[rows], self.normalise).float().cpu())
+        return torch.cat(found).numpy()
 
     # -- later candidates ---------------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ class Session:
     environment: dict[str, Any]
     fresh: bool = False
     fails: Mapping[str, str] = field(default_factory=dict)  # by digest: components that can't be run, as `checks` found
+    wanted: bool = False  # tables, plots and what people look at
 
     @property
     def depth(self) -> int:

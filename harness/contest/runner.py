@@ -10,7 +10,7 @@ import time
 import traceback
 from dataclasses import dataclass, replace
 
-from harness.contest import fresh, guard, isolated, preview
+from harness.contest import fresh, guard, isolated, preview, showing
 from harness.contest.asking import Contestant
 from harness.contest.builder import Builder
 from harness.contest.missing import brief
@@ -203,3 +203,16 @@ def _measure(session: Session, builder: Builder, task: Task, ready: list[tuple[C
         if contestant.failure is not None:
             say(f"  {cell.retriever.name}: failed: {last_line(contestant.failure)}")
             give_up(session, [cell], "failed", contestant.failure, task)
+    if session.wanted:
+        _keep(session, builder, task, ready)
+
+
+def _keep(session: Session, builder: Builder, task: Task, ready: list[tuple[Cell, Contestant, Frame]]) -> None:
+    """What can be looked at. Nobody's figures depend on it, so that no error in it ends a run."""
+    try:
+        fine = [contestant for _, contestant, _ in ready if contestant.failure is None]
+        showing.keep(session.folder, task, ready[0][0].seed, fine, builder.seals.reveal)
+    except BaseException as error:
+        interruption.let_pass(error)
+        disk.end_if_full(session.folder.root, task.name, error)
+        say(f"  no media or paths to look at: {last_line(traceback.format_exc())}")

@@ -48,6 +48,7 @@ def _locked(
 ) -> int:
     compute.configure(options.device, options.threads, options.choices)
     begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    wanted = os.environ.get("HARNESS_TABLES") != "0"  # the gate, which runs a suite many times, has no use for them
     session = Session(
         id=f"{begun}-{os.getpid()}",
         suite=suite,
@@ -57,6 +58,7 @@ def _locked(
         environment=environment.describe(),
         fresh=options.fresh,
         fails=fails,
+        wanted=wanted,
     )
     journal = folder.journal()
     entry: dict[str, Any] = {
@@ -76,7 +78,6 @@ def _locked(
     code = _verdict(outcome, options.strict)
     found = [folder.record(cell.file) for cell in suite.cells()]  # of this call's cells, in the suite's order
     records = [each for each in found if each is not None]
-    wanted = os.environ.get("HARNESS_TABLES") != "0"  # the gate, which runs a suite many times, has no use for them
     rows = report.write(folder, suite.name, records, session.id) if wanted else []
     entry |= {
         "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

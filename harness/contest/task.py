@@ -74,7 +74,10 @@ class Task:
             "added": self.added,
             "dropped": list(self.dropped),
             "queries": {"names": list(self.query_names), "texts": texts},
-            "candidates": {"names": list(self.candidate_names)},
+            "candidates": {
+                "names": list(self.candidate_names),
+                "texts": list(self.gallery) if self.gallery.modality == "text" else None,
+            },
             "positives": [self.links.of(query).tolist() for query in range(len(self.links))],
             "cluster": self.cluster.tolist(),
         }

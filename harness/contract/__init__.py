@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.contract.entry import Entry
     from harness.contract.instruments import Captioner, Encoder, Instrument, TextTower, TokenEncoder
     from harness.contract.problems import BadInput, Problems
-    from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported, best
+    from harness.contract.retriever import Footprint, Generates, Ranking, Retriever, Unsupported, best
     from harness.contract.settings import Conflict, Settings
     from harness.contract.store import Recipe, Store
 
@@ -26,6 +26,7 @@ __all__ = [
     "Encoder",
     "Entry",
     "Footprint",
+    "Generates",
     "Instrument",
     "Pairs",
     "Problems",
@@ -48,7 +49,7 @@ HOMES = {
     "entry": ("Entry",),
     "instruments": ("Captioner", "Encoder", "Instrument", "TextTower", "TokenEncoder"),
     "problems": ("BadInput", "Problems"),
-    "retriever": ("Footprint", "Ranking", "Retriever", "Unsupported", "best"),
+    "retriever": ("Footprint", "Generates", "Ranking", "Retriever", "Unsupported", "best"),
     "settings": ("Conflict", "Settings"),
     "store": ("Recipe", "Store"),
 }

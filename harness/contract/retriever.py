@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -86,6 +86,17 @@ class Retriever(ABC):
     def details(self) -> Mapping[str, Any]:
         """More about it, as plain values for the record, after `index` or `load`."""
         return {}
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """A retriever that generates identifiers of candidates, token by token, and can say how likely each token was."""
+
+    def identifiers(self) -> np.ndarray:
+        """int [N, levels]: of every candidate."""
+
+    def odds(self, queries: Contents, answers: np.ndarray) -> np.ndarray:
+        """float32 [Q, k, levels]: the probability of each token of these candidates, given those before it."""
 
 
 def best(scores: np.ndarray, k: int) -> Ranking:

@@ -70,6 +70,13 @@ class RunFolder:
     def ranking_path(self, name: str) -> Path:
         return self.root / "rankings" / f"{name}.npz"
 
+    def odds_path(self, name: str) -> Path:
+        return self.root / "odds" / f"{name}.npz"
+
+    def media_path(self, task: str) -> Path:
+        """Which file of `media/` stands for which query or candidate."""
+        return self.root / "media" / f"{safe(task)}.json"
+
     def task_path(self, task: str) -> Path:
         return self.root / "tasks" / f"{safe(task)}.json.gz"
 
@@ -109,6 +116,19 @@ class RunFolder:
         path = self.ranking_path(name)
         files.write(path, buffer.getvalue())
         return files.file_digest(path)
+
+    def write_odds(self, name: str, queries: np.ndarray, odds: np.ndarray, identifiers: np.ndarray) -> None:
+        """How likely each token of some answers was; `identifiers` of all candidates. For people, not for scoring."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, query=queries, odds=odds.astype(np.float16), identifiers=identifiers)
+        files.write(self.odds_path(name), buffer.getvalue())
+
+    def read_odds(self, name: str) -> dict[str, np.ndarray] | None:
+        """query [S], odds [S, k, levels], identifiers [N, levels]; None for those that generate nothing."""
+        if not self.odds_path(name).is_file():
+            return None
+        with np.load(self.odds_path(name), allow_pickle=False) as arrays:
+            return dict(arrays)
 
     def read_ranking(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """ids, scores, query."""

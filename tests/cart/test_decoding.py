@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cart import trie as tries
 from cart.decoding import Normalise, search
+from cart.odds import odds
 from cart.trie import Trie
 
 BOTH: tuple[Normalise, ...] = ("legal", "full")
@@ -259,3 +260,15 @@ def test_the_same_answers_as_generate_with_a_prefix_function(network: Any, norma
     assert (rows >= 0).all()
     torch.testing.assert_close(scores.flatten(), generated.sequences_scores, rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(identifiers[rows.numpy()], theirs)
+
+
+@pytest.mark.parametrize("normalise", BOTH)
+@settings(max_examples=40, deadline=None)
+@given(trie=trees())
+def test_the_odds_of_an_answers_tokens_multiply_to_its_score(trie: Trie, normalise: Normalise) -> None:
+    model, queries, k = Table(trie, 3), torch.arange(3), len(trie)
+    found = search(model, queries, trie, beams=k, k=k, normalise=normalise)
+    paths = torch.from_numpy(trie.paths()).long()[found.rows]  # (Q, k, levels)
+    likely = odds(model, queries, trie, paths, normalise)
+    assert likely.shape == (3, k, trie.levels) and (likely <= 1 + 1e-5).all()
+    assert torch.allclose(likely.log().sum(-1), found.scores, atol=1e-4)

@@ -11,7 +11,7 @@ from cases import CASES, Case
 from kit import FEW, Kit
 
 from harness.contract.dataset import Contents, Waveform, texts
-from harness.contract.retriever import PAD, Ranking, Retriever, Unsupported
+from harness.contract.retriever import PAD, Generates, Ranking, Retriever, Unsupported
 from harness.machine import files
 from harness.score.agreement import agreement
 from harness.score.metrics import check_ranking
@@ -92,6 +92,17 @@ def test_made_again_it_answers_the_same(bench):
     first, second = (bench.ask(each, bench.queries) for each in (bench.shared, bench.ready(bench.gallery)))
     assert np.array_equal(first.ids, second.ids)
     assert np.array_equal(first.scores, second.scores)
+
+
+def test_who_generates_can_say_how_likely_each_token_was(bench):
+    if not isinstance(bench.shared, Generates):
+        return
+    ranking = bench.ask(bench.shared, bench.queries, FEW)
+    tokens, odds = bench.shared.identifiers(), bench.shared.odds(bench.queries, ranking.ids)
+    assert len(np.unique(tokens, axis=0)) == FEW == len(tokens)
+    assert odds.shape == (*ranking.ids.shape, tokens.shape[1])
+    answered = ranking.ids != PAD
+    assert np.allclose(np.log(odds).sum(2)[answered], ranking.scores[answered], atol=2e-2), "they multiply to the score"
 
 
 def test_saved_and_loaded_it_answers_the_same(bench, tmp_path):
