@@ -181,12 +181,14 @@ def _run(options: argparse.Namespace) -> int:
     compute.prepare_environment(threads, options.choices.spin)
     found = _checked(suite, options, suite.limit_s)
     from harness.contest import missing, plan
+    from harness.contest.ahead import Ahead
 
     left = plan.to_do(suite, found, None if options.fresh else _out(options, suite))
     progress.say(plan.expected(suite, left, _cache_root(), threads, options.fresh).sentence)
     from harness.contest.session import run_suite
 
-    code = run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options, found.fails)
+    ahead = Ahead(left, lambda cells: plan.expected(suite, cells, _cache_root(), threads))
+    code = run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options, found.fails, ahead)
     for each in missing.summary(
         found.missing, plan.unavailable(suite, found), f"python -m harness plan {options.suite}"
     ):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -82,13 +83,11 @@ def _retrievers(
 
 def seen(config: Mapping[str, Any]) -> float | None:
     """How many texts training sees, by the settings of a component; None where nothing is trained for some steps."""
-    tried: Mapping[str, Any] = config["tune"] if isinstance(config.get("tune"), Mapping) else {}
-    steps = max(tried.get("steps") or [config.get("steps") or 0])  # fewer are on the way there
-    ways = 1
-    for name, values in tried.items():
-        ways *= len(values) if name != "steps" else 1
+    tune = config.get("tune") or {}
+    tried = {name: values for name, values in tune.items() if isinstance(values, list)}  # an index has a target instead
+    steps = max(tried.pop("steps", None) or [config.get("steps") or 0])  # fewer are on the way there
     batch = config.get("batch") or config.get("items", 1) * config.get("texts", 1)
-    return float(ways * steps * batch) or None
+    return float(math.prod(map(len, tried.values())) * steps * batch) or None
 
 
 # -- what is known -----------------------------------------------------------------------------------------------------

@@ -46,6 +46,13 @@ class Estimate:
         return tuple(sorted(labels, key=lambda label: label.startswith("retriever")))
 
     @property
+    def left(self) -> str:
+        """In a few words; empty where nothing is left to make."""
+        if self.unknown:
+            return f"more than {_words(self.seconds)}" if self.seconds else "an unknown time"
+        return f"about {_words(self.seconds)}" if self.seconds >= 1 else ""
+
+    @property
     def sentence(self) -> str:
         if not self.seconds and not self.unknown:
             return "all that has to be made is in the store; what is left is timing"

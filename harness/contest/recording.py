@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.contest import guard
+from harness.contest.ahead import Ahead, nothing
 from harness.contest.asking import Contestant
 from harness.contest.task import Task
 from harness.contract.retriever import Footprint
@@ -35,6 +36,7 @@ class Session:
     environment: dict[str, Any]
     fresh: bool = False
     fails: Mapping[str, str] = field(default_factory=dict)  # by digest: components that can't be run, as `checks` found
+    ahead: Ahead = field(default_factory=nothing)
     wanted: bool = False  # tables, plots and what people look at
 
     @property
@@ -100,6 +102,7 @@ def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: 
 
 def give_up(session: Session, cells: list[Cell], status: str, reason: str, task: Task | None = None) -> None:
     for cell in cells:
+        session.ahead.passed(cell)
         record.save(session.folder.record_path(cell.file), _base(session, cell, task, status, reason))
 
 

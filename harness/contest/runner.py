@@ -161,7 +161,8 @@ def _prepare(session: Session, builder: Builder, task: Task, cells: list[Cell]) 
             give_up(session, [cell], "failed", traceback.format_exc(), task)
             continue
         cost = sum(sum(entry["seconds"].values()) for entry in book.used.values())
-        say(f"  {cell.retriever.name}: ready in {time.monotonic() - begun:.1f} s (its preparation cost {cost:.1f} s)")
+        taken = f"ready in {time.monotonic() - begun:.1f} s (its preparation cost {cost:.1f} s)"
+        say(f"  {cell.retriever.name}: {taken}{session.ahead.passed(cell)}")
         contestant = Contestant(cell.retriever.name, retriever, component.queries, details=details, changed=changed)
         ready[cell] = (contestant, book)
     return ready

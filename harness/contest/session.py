@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from harness import report
+from harness.contest.ahead import Ahead, nothing
 from harness.contest.recording import Session
 from harness.contest.runner import Outcome, run
 from harness.contract.problems import BadInput
@@ -25,7 +26,13 @@ NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def run_suite(
-    suite: Suite, out: Path, data: Path, cache: Path, options: argparse.Namespace, fails: Mapping[str, str] = NONE
+    suite: Suite,
+    out: Path,
+    data: Path,
+    cache: Path,
+    options: argparse.Namespace,
+    fails: Mapping[str, str] = NONE,
+    ahead: Ahead | None = None,
 ) -> int:
     folder = RunFolder(out)
     stranger = folder.stranger()
@@ -38,13 +45,19 @@ def run_suite(
     _writable(cache, "HARNESS_CACHE")
     try:
         with folder.locked():
-            return _locked(suite, folder, data, cache, options, fails)
+            return _locked(suite, folder, data, cache, options, fails, ahead or nothing())
     except (FolderBusy, compute.NoDevice) as problem:
         raise BadInput(str(problem)) from problem
 
 
 def _locked(
-    suite: Suite, folder: RunFolder, data: Path, cache: Path, options: argparse.Namespace, fails: Mapping[str, str]
+    suite: Suite,
+    folder: RunFolder,
+    data: Path,
+    cache: Path,
+    options: argparse.Namespace,
+    fails: Mapping[str, str],
+    ahead: Ahead,
 ) -> int:
     compute.configure(options.device, options.threads, options.choices)
     begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -58,6 +71,7 @@ def _locked(
         environment=environment.describe(),
         fresh=options.fresh,
         fails=fails,
+        ahead=ahead,
         wanted=wanted,
     )
     journal = folder.journal()

@@ -123,7 +123,8 @@ def test_time_memory_and_disk_are_told_part_by_part() -> None:
         ({"steps": 100, "batch": 512}, 51_200),
         ({"steps": 100, "items": 16, "texts": 4}, 6_400),
         ({"steps": 7, "batch": 10, "tune": {"lr": [0.1, 0.2, 0.3], "steps": [0, 20, 40]}}, 1_200),
-        ({"index": "HNSW32"}, None),
+        ({"index": "HNSW32", "tune": {"recall": 0.99}}, None),
+        ({"index": "exact", "tune": None}, None),
     ],
 )
 def test_what_training_sees(config: dict[str, Any], texts: float | None) -> None:
