@@ -85,7 +85,7 @@ def seen(config: Mapping[str, Any]) -> float | None:
     """How many texts training sees, by the settings of a component; None where nothing is trained for some steps."""
     tune = config.get("tune") or {}
     tried = {name: values for name, values in tune.items() if isinstance(values, list)}  # an index has a target instead
-    steps = max(tried.pop("steps", None) or [config.get("steps") or 0])  # fewer are on the way there
+    steps = max(tried.pop("steps", []) or [config.get("steps") or 0])  # fewer are on the way there
     batch = config.get("batch") or config.get("items", 1) * config.get("texts", 1)
     return float(math.prod(map(len, tried.values())) * steps * batch) or None
 
