@@ -52,7 +52,7 @@ def test_in_a_spectrogram_a_rising_tone_rises() -> None:
     """A second at 200 Hz, a second at 3,000 Hz: what is bright moves from the lower lines to the upper ones."""
     time = np.arange(8000) / 8000
     tones = np.concatenate([np.sin(2 * np.pi * pitch * time) for pitch in (200, 3000)]).astype(np.float32)
-    seen = shrunk.spectrogram(tones)[..., 0].astype(int)
+    seen = shrunk.spectrogram(tones).astype(int).sum(2)
     first, second = seen[:, 20].argmax(), seen[:, -20].argmax()
     assert first > second + 10, "line 0 is the highest pitch"
     assert (shrunk.spectrogram(np.zeros(100, np.float32)) <= 255).all()

@@ -22,6 +22,7 @@ from harness.machine import files
 
 SIDE, LARGE = 96, 360  # pixels at most, of a thumbnail and of the thing itself
 SPECTROGRAM = (128, 48)  # pixels: time, frequency
+SHADES = ((18, 12, 38), (92, 28, 108), (196, 62, 80), (246, 156, 60), (252, 244, 196))  # as bright as they are loud
 LONGEST_S = 30
 FRAMES, FRAME_MS = 24, 125  # of a film, at most
 ENDINGS = {"image": "full", "audio": "ogg", "video": "anim"}
@@ -53,7 +54,7 @@ def _sound(sound: Waveform) -> tuple[bytes, bytes]:
 
 
 def spectrogram(samples: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3]: time to the right, pitch upwards on a scale of octaves, 60 dB from black to white."""
+    """uint8 [H, W, 3]: time to the right, pitch upwards on a scale of octaves, 60 dB from dark to bright."""
     across, up = SPECTROGRAM
     window = 1024
     padded = np.pad(samples, (0, max(0, window - len(samples))))
@@ -64,9 +65,11 @@ def spectrogram(samples: np.ndarray) -> np.ndarray:
     bands = np.add.reduceat(power, edges[:-1], axis=1) / np.diff(edges)
     decibels = 10 * np.log10(bands + 1e-12)
     level = np.clip((decibels - decibels.max()) / 60 + 1, 0, 1)
-    grey = (255 * level.T[::-1]).astype(np.uint8)
-    grey = grey[(np.arange(up) * len(grey)) // up]  # low pitches share their lines
-    return np.repeat(grey[..., None], 3, axis=2)
+    level = level.T[::-1][(np.arange(up) * level.shape[1]) // up]  # low pitches share their lines
+    shades = np.linspace(0, 1, len(SHADES))
+    return np.stack([np.interp(level, shades, channel) for channel in zip(*SHADES, strict=True)], axis=2).astype(
+        np.uint8
+    )
 
 
 MAKERS: Mapping[str, Callable[[Any], tuple[bytes, bytes]]] = {"image": _picture, "audio": _sound, "video": _film}
