@@ -51,9 +51,15 @@ def parser() -> argparse.ArgumentParser:
     _suite_options(plan)
     plan.set_defaults(call=_plan)
 
-    report = verbs.add_parser("report", help="make a run's tables and plots again")
-    report.add_argument("folder", type=Path, metavar="RUN", help="a run's folder, such as results/runs/audio")
+    report = verbs.add_parser("report", help="make the tables and plots of runs again, and show them side by side")
+    report.add_argument("folders", type=Path, nargs="+", metavar="RUN", help="a run's folder: results/runs/audio")
+    report.add_argument("--pairs", action="store_true", help="compare all pairs of contestants: tables/paired.md")
     report.set_defaults(call=_report)
+
+    export = verbs.add_parser("export", help="write a run's answers for other tools")
+    export.add_argument("folder", type=Path, metavar="RUN", help="a run's folder, such as results/runs/audio")
+    export.add_argument("--trec", type=Path, metavar="FOLDER", required=True, help="there, in the format of trec_eval")
+    export.set_defaults(call=_export)
 
     check = verbs.add_parser("check", help="the gate: is a run still as good as its reference?")
     check_cli.add_options(check)
@@ -208,21 +214,23 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    if not is_folder(options.folder / "records"):
-        _complain(f"{options.folder}: no run's folder (there is no records/ in it); run a suite first, or name another")
-        return BAD_INPUT
-    from harness import report
+    for place in options.folders:
+        if not is_folder(place / "records"):
+            _complain(f"{place}: no run's folder (there is no records/ in it); run a suite first, or name another")
+            return BAD_INPUT
     from harness.machine import progress
-    from harness.store.run_folder import RunFolder
+    from harness.report.several import remake
 
     progress.use(progress.Plain())
-    folder = RunFolder(options.folder)
-    records = folder.records()
-    if not records:
-        _complain(f"{options.folder}: no sound record in it; run the suite again")
-        return BAD_INPUT
-    rows, about = report.write(folder, records[0]["suite"], records), str(folder.journal().get("about", ""))
-    report.show(rows, report.cutoffs(records), None, about=about)
+    remake(options.folders, options.pairs)
+    return FINE
+
+
+def _export(options: argparse.Namespace) -> int:
+    from harness.results import trec
+
+    written = trec(options.folder, options.trec)
+    _say(f"{options.trec}: {len(written)} files, runs/ and qrels/")
     return FINE
 
 

@@ -79,6 +79,7 @@ def test_a_failing_cell_is_recorded_and_the_others_go_on(tmp_path: Path) -> None
     ("arguments", "words"),
     [
         (["report", "nowhere"], "no run's folder"),
+        (["export", "nowhere", "--trec", "there"], "no run's folder"),
         (["run", "suites/smoke.yaml", "--only", "dual-exat"], "dual-exact"),
         (["run", "suites/smoke.yaml", "--out", "/proc/nowhere"], "name another folder"),
     ],

@@ -38,7 +38,7 @@ DIM = 16  # of vectors made elsewhere, and of the tiny sentence encoder
 def test_nothing_in_the_readme_is_left_out() -> None:
     assert {language for language, _ in BLOCKS} == {"sh", "yaml", "python", "toml"}
     assert len(SUITES) == sum(language == "yaml" for language, _ in BLOCKS), "each has a name of its own"
-    assert {call[3] for call in CALLS} == {"run", "plan", "report", "check", "list", "data", "weights"}
+    assert {call[3] for call in CALLS} == {"run", "plan", "report", "export", "check", "list", "data", "weights"}
     for name in re.findall(r"^class (\w+)", "".join(PYTHON), re.MULTILINE):
         assert any(f":{name}" in text for text in SUITES.values()), f"no suite uses {name}"
 

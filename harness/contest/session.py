@@ -86,6 +86,7 @@ def _locked(
     }
     about: dict[str, Any] = {"suite": suite.name, "about": suite.about, "cells": [cell.file for cell in suite.cells()]}
     about |= {"ablation": suite.ablation} if suite.ablation else {}
+    about |= {"compare_to": suite.compare_to} if suite.compare_to else {}
     folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})  # first: it marks the folder as a run's
     files.write(folder.root / "suite.yaml", suite.text.encode())
     outcome = run(session)
@@ -102,10 +103,12 @@ def _locked(
     }
     folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})
     if wanted:
-        report.show(rows, report.cutoffs(records), session.id, about=suite.about)  # last: its reader may close the pipe
+        said = report.sentences(folder, rows)
+        # Last: its reader may close the pipe.
+        report.show(rows, report.cutoffs(records), session.id, about=suite.about, verdict=said)
     for problem in outcome.broken:
         say(f"BROKEN: {problem}")
-    files_in = f"{folder.root}: tables/main.md, paired.md, costs.md, plots/recall-rate.svg"
+    files_in = f"{folder.root}: tables/main.md, against.md, costs.md, plots/recall-rate.svg"
     say(f"{files_in}; {_sums(outcome)}; at most {memory.highest() / 1e3:.1f} GB of memory")
     return code
 

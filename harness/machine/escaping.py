@@ -52,3 +52,37 @@ def plot(text: object) -> str:
     """For Matplotlib without formulas: its legend leaves out names that begin with an underscore."""
     plain = line(text)
     return f" {plain}" if plain.startswith("_") else plain
+
+
+def html(text: object) -> str:
+    """For HTML, in an element or in quotes."""
+    plain = line(text)
+    for letter, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#39;")):
+        plain = plain.replace(letter, entity)
+    return plain
+
+
+_LATEX = {
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "|": r"\textbar{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
+    "[": "{[}",
+    "*": "{*}",
+    "-": "{-}",  # behind a row's end they would belong to it; two - would be a dash
+    "–": "--",
+    "°": r"\textdegree{}",
+    "≈": r"$\approx$",
+    "×": r"$\times$",
+    "→": r"$\rightarrow$",
+}
+
+
+def latex(text: object) -> str:
+    """For LaTeX, in a cell of a table or outside: what it writes is what stood there."""
+    return "".join(_LATEX.get(letter, letter) for letter in line(text))

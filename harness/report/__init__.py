@@ -1,62 +1,86 @@
-"""Turns a run's folder into what people read: tables, plots. Needs no model and no dataset."""
+"""Turns a run's folder into what people read: tables, plots, a verdict. Needs no model and no dataset."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import TextIO
 
 from harness.machine import escaping, files
-from harness.machine.escaping import line
 from harness.report import (
     ablation,
+    against,
     costs,
+    data_table,
     equal_recall,
-    folds,
+    identifiers,
+    main_table,
     paired,
     published,
     reproduction,
     scaling,
     sizes,
     starts,
-    tables,
-    validity,
 )
+from harness.report.terminal import show
+from harness.report.verdict import sentences
+from harness.results.folds import with_means, without_parts
+from harness.results.rows import Row, rows
 from harness.store.record import Record
 from harness.store.run_folder import RunFolder
 
+__all__ = ["cutoffs", "sentences", "show", "write"]
 
-def write(folder: RunFolder, title: str, records: Sequence[Record], session: str | None = None) -> list[tables.Row]:
-    """Write tables and plots of these records into the folder; returns the rows, to be shown too."""
+
+def write(
+    folder: RunFolder, title: str, records: Sequence[Record], session: str | None = None, pairs: bool = False
+) -> list[Row]:
+    """Write tables and plots of these records into the folder; returns the rows, to be shown too.
+
+    `pairs`: all pairs of contestants, too, which takes long where there are many.
+    """
     from harness.report import equal_recall_plot, plots, scaling_plot, sweeps
 
-    found = folds.with_means(tables.rows(folder, records))
-    markdown = tables.markdown(title, found, cutoffs(records), session)
+    found, ks = with_means(rows(folder, records)), cutoffs(records)
+    markdown = main_table.markdown(title, found, ks, session)
     if published.of(records):
         markdown += "\nWhat others report for these datasets stands apart: published.md.\n"
     if about := folder.journal().get("about"):
         markdown += f"\n{escaping.markdown(str(about))}\n"
-    files.write(folder.root / "tables" / "main.md", markdown.encode())
+    held = against.against(folder, found)
+    parts, series = ablation.ablations(folder, found), scaling.series(found)
+    students, settings = starts.kept(folder, found), equal_recall.families(folder, found)
+    beside = reproduction.reproduced(found)
     published.write(folder, records)
-    if beside := reproduction.reproduced(found):
-        files.write(folder.root / "tables" / "reproduction.md", reproduction.markdown(beside).encode())
-    files.write(folder.root / "tables" / "main.csv", tables.comma_separated(found).encode())
-    files.write(folder.root / "tables" / "paired.md", paired.markdown(paired.pairs(folder, found)).encode())
-    files.write(folder.root / "tables" / "costs.md", costs.markdown(costs.costs(records)).encode())
-    plots.recall_against_rate(folds.without_parts(found), folder.root / "plots")
-    sweeps.found_against_setting(folds.without_parts(found), folder.root / "plots")
-    if parts := ablation.ablations(folder, found):
-        files.write(folder.root / "tables" / "ablation.md", ablation.markdown(parts).encode())
-        files.write(folder.root / "tables" / "ablation.csv", ablation.comma_separated(parts).encode())
-    if held := sizes.markdown(found):
-        files.write(folder.root / "tables" / "sizes.md", held.encode())
-    if students := starts.kept(folder, found):
-        files.write(folder.root / "tables" / "starts.md", starts.markdown(students).encode())
-    if series := scaling.series(found):
-        files.write(folder.root / "tables" / "scaling.md", scaling.markdown(series).encode())
+    tables = {
+        "main.md": markdown,
+        "main.csv": main_table.comma_separated(found),
+        "main.tex": main_table.latex(without_parts(found), ks),
+        "main.html": main_table.html(title, found, ks, session),
+        "against.md": against.markdown(held) if held else "",
+        "against.csv": against.comma_separated(held) if held else "",
+        "against.tex": against.latex(held) if held else "",
+        "paired.md": paired.markdown(paired.pairs(folder, found)) if pairs else "",
+        "data.md": data_table.markdown(found),
+        "identifiers.md": identifiers.markdown(found),
+        "reproduction.md": reproduction.markdown(beside) if beside else "",
+        "costs.md": costs.markdown(costs.costs(records)),
+        "ablation.md": ablation.markdown(parts) if parts else "",
+        "ablation.csv": ablation.comma_separated(parts) if parts else "",
+        "sizes.md": sizes.markdown(found),
+        "starts.md": starts.markdown(students) if students else "",
+        "scaling.md": scaling.markdown(series) if series else "",
+        "equal-recall.md": equal_recall.markdown(settings) if settings else "",
+    }
+    for name, text in tables.items():
+        path = folder.root / "tables" / name
+        if text:
+            files.write(path, text.encode())
+        else:
+            path.unlink(missing_ok=True)  # left over from when there was something to say
+    plots.recall_against_rate(without_parts(found), folder.root / "plots")
+    sweeps.found_against_setting(without_parts(found), folder.root / "plots")
+    if series:
         scaling_plot.rate_against_size(series, folder.root / "plots")
-    if settings := equal_recall.families(folder, found):
-        files.write(folder.root / "tables" / "equal-recall.md", equal_recall.markdown(settings).encode())
+    if settings:
         equal_recall_plot.recall_against_speedup(settings, folder.root / "plots")
     return found
 
@@ -64,50 +88,3 @@ def write(folder: RunFolder, title: str, records: Sequence[Record], session: str
 def cutoffs(records: Sequence[Record]) -> list[int]:
     names = {name for each in records for name in each["metrics"] if name.startswith("hit@")}
     return sorted(int(name.removeprefix("hit@")) for name in names)
-
-
-def show(
-    rows: Sequence[tables.Row], ks: Sequence[int], session: str | None, stream: TextIO | None = None, about: str = ""
-) -> None:
-    """The same tables on a terminal, with fewer columns; elsewhere as wide as they need.
-
-    `about`: what the suite says of itself.
-    """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    stream = stream or sys.stdout
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 240, emoji=False, markup=False)
-    here, absent = tables.parted(folds.without_parts(rows))
-    for task, group in here.items():
-        console.print(f"\n{line(task)}", style="bold")
-        console.print(f"  {line(tables.caption(group))}", soft_wrap=True)
-        if near := tables.chance_note(group):
-            console.print(f"  {line(near)}", soft_wrap=True)
-        fine = [row for row in group if row.status == "ok"]
-        brief = [each for each in tables.columns(ks, group, session) if each.brief and any(map(each.text, fine))]
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for column in brief:
-            table.add_column(column.name, justify="left" if column.words else "right", overflow="fold")
-        for row in fine:
-            table.add_row(*(line(column.text(row)) for column in brief))
-        if fine:
-            console.print(table)
-        for names_of, status, reason in tables.left_out(group):
-            console.print(f"  {line(', '.join(names_of))}: {line(status)}: {line(reason)}", soft_wrap=True)
-        for note in (*filter(None, [tables.sessions_note(group)]), *validity.lines(group)):
-            console.print(f"  {line(note)}", soft_wrap=True)
-    for beside in reproduction.reproduced(rows):
-        console.print(f"\n{line(beside.sentence)}", soft_wrap=True)
-    for reason, tasks in absent.items():
-        console.print(f"\n{line(', '.join(tasks))}: {line(reason)}", soft_wrap=True)
-    if any(row.records for row in rows):
-        console.print("\n" + tables.FOOT, style="dim", soft_wrap=True)
-    spent = costs.lines(costs.costs([record for row in rows for record in row.records]))
-    if spent:
-        console.print("\nWhat it was made of, each artifact once:", style="bold")
-        for each in spent:
-            console.print(line(each), soft_wrap=True)
-    if about:
-        console.print(f"\n{line(about)}", soft_wrap=True)

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.machine import escaping
+from harness.report.columns import index_size, rate
 from harness.report.paired import Pair, odds, pairs_with, points
-from harness.report.tables import Row, by_task, index_size, percent, quantity, rate
+from harness.report.words import percent, quantity
+from harness.results.rows import Row, by_task
 from harness.score import statistics
 from harness.store.run_folder import RunFolder
 

@@ -16,7 +16,8 @@ import numpy as np
 from harness.machine.escaping import row as table_row
 from harness.report.paired import METRIC, Hits, Right, hits
 from harness.report.scaling import times
-from harness.report.tables import Row, by_task, quantity, rounds_of
+from harness.report.words import quantity
+from harness.results.rows import Row, by_task, rounds_of
 from harness.score import statistics
 from harness.score.rates import log_ratios
 from harness.score.scoring import blind

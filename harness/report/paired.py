@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.contract.dataset import Links
 from harness.machine.escaping import row
-from harness.report.tables import Row, by_task
+from harness.results.rows import Row, by_task
 from harness.score import metrics, statistics
 from harness.score.scoring import blind
 from harness.store.run_folder import RunFolder, cell_name

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.machine import escaping, files
-from harness.report.tables import Row, by_task
+from harness.results.rows import Row, by_task
 from harness.score.scoring import blind
 
 COLOURS = {"single-tower": "#c1553b", "dual-tower": "#2f6db3", "generative": "#3a8f4d", "hybrid": "#8a5aa8"}

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.machine.escaping import row as table_row
 from harness.report.published import Figure, figures
-from harness.report.tables import Row
+from harness.results.rows import Row
 
 KS = (1, 5, 10)
 CLOSE = 0.5  # points: libraries resize pictures and round a little differently

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.machine.escaping import row as table_row
-from harness.report.tables import Row, quantity, rounds_of, search_only, size
+from harness.report.words import quantity, size
+from harness.results.rows import Row, rounds_of, search_only
 from harness.score.rates import interval, log_ratios
 from harness.score.scoring import blind
 
@@ -222,7 +223,7 @@ def _counts(row: Row) -> str:
 
 CELLS = {
     "queries/s": lambda each, count: each.rates[count].words,
-    "search only/s, without encoding the query": _of_row(search_only),
+    "search only/s, without encoding the query": _of_row(lambda row: quantity(search_only(row))),
     "operations a query": _of_row(_counts),
     "index": _of_row(lambda row: size(row.mean("cost", "index_bytes"))),
     "index s": _of_row(lambda row: quantity(row.mean("cost", "index_s"))),

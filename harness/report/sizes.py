@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.machine.escaping import row as table_row
-from harness.report.tables import Row, by_task, quantity, size
+from harness.report.words import quantity, size
+from harness.results.rows import Row, by_task
 from harness.score.scoring import blind
 
 WEIGHT = 4  # bytes of a parameter

@@ -11,7 +11,8 @@ import numpy as np
 
 from harness.machine.escaping import row as table_row
 from harness.report.paired import DEEPER, METRIC, Hits, Right, hits, points
-from harness.report.tables import Row, by_task, percent
+from harness.report.words import percent
+from harness.results.rows import Row, by_task
 from harness.score import statistics
 from harness.store.run_folder import RunFolder
 

@@ -10,7 +10,7 @@ from typing import Any
 from harness.machine import escaping
 from harness.report.plots import COLOURS, MARKERS, drawn, framed, level_line, plainly
 from harness.report.scaling import MARK
-from harness.report.tables import Row, by_task
+from harness.results.rows import Row, by_task
 from harness.score.scoring import blind
 
 LEAST = 3  # points that make a line

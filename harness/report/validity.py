@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
 
+from harness.results.rows import Row, doubts
 from harness.score.scoring import blind
-from harness.score.validity import Problem, gravest, problems
-from harness.store.record import Record
-
-
-class Row(Protocol):
-    """What is looked at in a row of `tables`."""
-
-    @property
-    def retriever(self) -> str: ...
-    @property
-    def paradigm(self) -> str: ...
-    @property
-    def records(self) -> tuple[Record, ...]: ...
-
-
-def worst(row: Row) -> dict[str, Problem]:
-    """Of each kind the worst one, over seeds and folds."""
-    return gravest(each for record in row.records for each in problems(record))
+from harness.score.validity import Problem
 
 
 def common(group: Sequence[Row]) -> set[str]:
     """The kinds that all contestants of a table share, where there are several: said once, below it."""
-    kinds = [set(worst(row)) for row in group if row.records and not blind(row.records[0])]
+    kinds = [set(doubts(row)) for row in group if row.records and not blind(row.records[0])]
     return set.intersection(*kinds) if len(kinds) > 1 else set()
 
 
 def note(row: Row, shared: Collection[str]) -> list[str]:
-    own = [each for kind, each in worst(row).items() if kind not in shared]
+    own = [each for kind, each in doubts(row).items() if kind not in shared]
     invalid = ", ".join(each.kind for each in own if each.invalid)
     return [*([f"INVALID: {invalid}"] if invalid else []), *(each.kind for each in own if not each.invalid)]
 
@@ -42,7 +25,7 @@ def lines(group: Sequence[Row]) -> list[str]:
     """Who has a problem, what was found where it is worst, and what to do."""
     by_kind: dict[str, list[tuple[str, Problem]]] = {}
     for row in group:
-        for kind, problem in worst(row).items():
+        for kind, problem in doubts(row).items():
             by_kind.setdefault(kind, []).append((row.retriever, problem))
     shared, texts = common(group), list[str]()
     for kind, members in by_kind.items():

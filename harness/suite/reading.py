@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +32,7 @@ class Keys(Settings):
 
     name: Any = None
     about: str = ""
+    compare_to: str = ""
     k: list[Annotated[int, Field(ge=1, le=10_000)]] = [1, 5, 10]
     seeds: list[Annotated[int, Field(ge=0, le=2**32 - 1)]] = [0]
     limit_s: Seconds = 3600.0
@@ -79,6 +80,7 @@ def load(path: str | Path) -> Suite:
     members, together = ablation.apply(given, _members(given, "retrievers", dict, problems), problems)
     retrievers = _retrievers(members, components, problems)
     together = ablation.named(together, retrievers, members, problems)
+    _compared(values.get("compare_to", ""), given, {*members, *(spec.name for spec in retrievers)}, problems)
     tasks = tasks_of(_members(given, "tasks", list, problems), components, problems)
     for section in NAMED:
         for each in components.named[section]:
@@ -94,7 +96,8 @@ def load(path: str | Path) -> Suite:
     problems.raise_if_any()
     k, seeds = tuple(sorted(set(values["k"]))), tuple(values["seeds"])
     chosen = (name, k, seeds, scenarios, tuple(tasks), tuple(retrievers))
-    return Suite(*chosen, Path(path), text, values["limit_s"], about=values["about"], ablation=together)
+    said = {"about": values["about"], "ablation": together, "compare_to": values["compare_to"]}
+    return Suite(*chosen, Path(path), text, values["limit_s"], **said)
 
 
 def read_dataset(path: str | Path, name: str) -> Component | None:
@@ -120,6 +123,17 @@ def read_margin(path: str | Path) -> Margin:
 
 def _margin(given: Mapping[str, Node], problems: Problems) -> Margin:
     return Margin(**(fields(given.get("margin") or Node({}, 1), Margin, "margin.", problems, _no_reference) or {}))
+
+
+def _compared(name: str, given: Mapping[str, Node], known: Collection[str], problems: Problems) -> None:
+    """`compare_to`, where it is written, is one of the retrievers, or one of their variants."""
+    if "compare_to" in given and isinstance(given["compare_to"].value, str) and name not in known:
+        problems.add(
+            given["compare_to"].line,
+            f"compare_to names '{name[:80]}', which is none of the retrievers; expected one of "
+            f"{', '.join(sorted(known)) or 'them (none is defined)'}; correct the name, or remove the "
+            f"key{meant(name, known)}",
+        )
 
 
 def _name(given: Mapping[str, Node], problems: Problems) -> str:

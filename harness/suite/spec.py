@@ -241,6 +241,7 @@ class Suite:
     chosen: frozenset[str] | None = None  # names of cells; None: all of them
     about: str = field(default="", compare=False)  # what its tables end with
     ablation: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)  # full system → its changes
+    compare_to: str = field(default="", compare=False)  # whom its tables hold all others against; "": the first one
 
     def cells(self) -> tuple[Cell, ...]:
         """Contest by contest: task, then seed, then the retrievers in the file's order."""

@@ -14,8 +14,9 @@ from folders import add, write_page
 from runs import harness, records
 
 from harness.contract.folds import Fold, fold_of, folds
-from harness.report import folds as report_folds
-from harness.report import tables
+from harness.report import main_table
+from harness.results import folds as report_folds
+from harness.results import rows as results
 from harness.store.run_folder import RunFolder
 from harness.suite import load
 
@@ -114,11 +115,11 @@ def test_without_one_fold_there_is_no_mean(run: Path, tmp_path: Path) -> None:
     assert "4of5" in done.stdout
 
 
-def rows_of(folder: RunFolder, metrics: list[dict[str, Any]]) -> list[tables.Row]:
+def rows_of(folder: RunFolder, metrics: list[dict[str, Any]]) -> list[results.Row]:
     """A row a fold, with these metrics."""
     write_page(folder)
     add(folder)
-    (row,) = tables.rows(folder, folder.records())
+    (row,) = results.rows(folder, folder.records())
     return [
         replace(row, task=f"x/test/text-audio/{number}of{len(metrics)}", metrics=each)
         for number, each in enumerate(metrics, 1)
@@ -152,4 +153,4 @@ def test_a_fold_that_failed_fails_the_mean(tmp_path: Path) -> None:
     assert (mean.status, mean.reason, mean.records, mean.metrics) == ("failed", "broken", (), {})
     assert report_folds.without_parts([mean, *rows]) == [mean]
     assert report_folds.without_parts(rows) == rows
-    assert "broken" in tables.markdown("t", [mean, *rows], [1], None)
+    assert "broken" in main_table.markdown("t", [mean, *rows], [1], None)

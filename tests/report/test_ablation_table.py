@@ -8,7 +8,8 @@ from pathlib import Path
 
 from folders import add, write_page
 
-from harness.report import ablation, tables
+from harness.report import ablation
+from harness.results import rows as results
 from harness.store.run_folder import RunFolder
 
 
@@ -22,7 +23,7 @@ def test_changes_stand_below_their_full_system(tmp_path: Path) -> None:
     folder.write_journal(
         {"cells": [], "sessions": [], "ablation": {"cart": ["cart-no-fusion", "cart-small", "cart-lost"]}}
     )
-    found = ablation.ablations(folder, tables.rows(folder, folder.records()))
+    found = ablation.ablations(folder, results.rows(folder, folder.records()))
     assert [line.name for line in found] == ["cart", "no-fusion", "small"]
     assert found[0].against is None
     differences = [line.against.difference for line in found if line.against]
@@ -40,4 +41,4 @@ def test_without_an_ablation_there_is_nothing(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     write_page(folder)
     add(folder)
-    assert ablation.ablations(folder, tables.rows(folder, folder.records())) == []
+    assert ablation.ablations(folder, results.rows(folder, folder.records())) == []

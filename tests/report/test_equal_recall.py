@@ -11,7 +11,8 @@ from folders import FIRST
 
 from harness.contract.retriever import Ranking
 from harness.machine import files
-from harness.report import equal_recall, equal_recall_plot, tables
+from harness.report import equal_recall, equal_recall_plot
+from harness.results import rows as results
 from harness.score.statistics import ratio_interval
 from harness.store import record
 from harness.store.run_folder import RunFolder, cell_name
@@ -53,7 +54,7 @@ def contest(folder: RunFolder) -> list[equal_recall.Family]:
     add(folder, "exact", exact, 100, index="exact")
     for number, (share, rate) in enumerate(((0.80, 4000), (0.93, 2000), (1.0, 50))):
         add(folder, f"hnsw@efSearch={2**number}", exact & (rng.random(len(exact)) < share), rate)
-    (members,) = equal_recall.families(folder, tables.rows(folder, folder.records())).values()
+    (members,) = equal_recall.families(folder, results.rows(folder, folder.records())).values()
     return members
 
 
@@ -75,7 +76,7 @@ def test_it_is_chosen_on_other_items_than_it_is_reported_on(folder: RunFolder) -
     seen = np.repeat(np.random.default_rng(0).permutation(ITEMS) % 2 == 0, EACH)
     add(folder, "lucky@ef=1", seen, 200)
     add(folder, "lucky@ef=2", exact, 150)
-    ((family,),) = equal_recall.families(folder, tables.rows(folder, folder.records())).values()
+    ((family,),) = equal_recall.families(folder, results.rows(folder, folder.records())).values()
     best = family.fastest(0.99)
     assert best is not None and best.name == "ef=1" and best.seen == 1.0
     assert best.other.value == 0.0, "nothing of the other half"
@@ -94,9 +95,9 @@ def test_the_table_names_the_setting_and_who_never_finds_enough(folder: RunFolde
 def test_without_settings_or_exact_search_there_is_no_such_table(folder: RunFolder) -> None:
     right = np.ones(ITEMS * EACH, bool)
     add(folder, "hnsw@ef=1", right, 10)
-    assert equal_recall.families(folder, tables.rows(folder, folder.records())) == {}
+    assert equal_recall.families(folder, results.rows(folder, folder.records())) == {}
     add(folder, "exact", right, 10, index="exact")
-    assert list(equal_recall.families(folder, tables.rows(folder, folder.records()))) == [TASK]
+    assert list(equal_recall.families(folder, results.rows(folder, folder.records()))) == [TASK]
 
 
 def test_the_plot_is_written(folder: RunFolder, tmp_path: Path) -> None:

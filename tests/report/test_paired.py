@@ -9,7 +9,8 @@ import pytest
 from folders import ANSWERS, add, write_page
 
 from harness.contract.retriever import PAD, Ranking
-from harness.report import costs, paired, tables
+from harness.report import costs, paired
+from harness.results import rows as results
 from harness.score.statistics import Difference
 from harness.store import record
 from harness.store.run_folder import RunFolder
@@ -23,7 +24,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def pairs_of(folder: RunFolder) -> list[paired.Pair]:
-    return paired.pairs(folder, tables.rows(folder, folder.records()))
+    return paired.pairs(folder, results.rows(folder, folder.records()))
 
 
 def test_the_first_minus_the_second_where_both_answered(folder: RunFolder) -> None:

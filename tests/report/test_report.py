@@ -12,7 +12,8 @@ from folders import add, write_page
 
 from harness import report
 from harness.contract.retriever import Ranking
-from harness.report import plots, tables
+from harness.report import columns, main_table, notes, plots
+from harness.results import rows as results
 from harness.store import record
 from harness.store.run_folder import RunFolder
 
@@ -24,8 +25,8 @@ def folder(tmp_path: Path) -> RunFolder:
     return made
 
 
-def only_row(folder: RunFolder) -> tables.Row:
-    found = tables.rows(folder, folder.records())
+def only_row(folder: RunFolder) -> results.Row:
+    found = results.rows(folder, folder.records())
     assert len(found) == 1
     return found[0]
 
@@ -43,7 +44,7 @@ def test_seeds_become_one_row_from_their_rankings(folder: RunFolder) -> None:
     assert metric["value"] == pytest.approx(0.5)
     assert metric["low"] is not None and metric["high"] is not None
     assert metric["low"] < 0.4 and metric["high"] > 0.6
-    assert tables.notes(row, None) == "INVALID: noise, few rounds, few queries; 3 seeds"
+    assert notes.notes(row, None) == "INVALID: noise, few rounds, few queries; 3 seeds"
 
 
 def test_a_seed_from_before_the_settings_changed_does_not_count(folder: RunFolder) -> None:
@@ -81,13 +82,13 @@ def test_search_only_is_all_but_encoding(folder: RunFolder, stages: dict[str, fl
     speed: Any = record.load(folder.record_path(name))["speed"]
     speed["offline"]["stages"] = stages
     add(folder, speed=speed)
-    assert tables.search_only(only_row(folder)) == said
+    assert columns.cells(only_row(folder), columns.columns([1]))["search only/s"] == said
 
 
 def test_every_number_of_the_csv_is_that_of_the_record(folder: RunFolder) -> None:
     add(folder)
     row = only_row(folder)
-    (line,) = csv.DictReader(io.StringIO(tables.comma_separated([row])))
+    (line,) = csv.DictReader(io.StringIO(main_table.comma_separated([row])))
     found: Any = row.records[0]
     assert float(line["hit@5 low"]) == found["metrics"]["hit@5"]["low"]
     assert float(line["qps median"]) == found["speed"]["offline"]["qps"]["median"]
@@ -98,14 +99,14 @@ def test_every_number_of_the_csv_is_that_of_the_record(folder: RunFolder) -> Non
 def test_who_is_no_better_than_chance_is_named_above_the_table(folder: RunFolder) -> None:
     """The record's own intervals: 0.0 at hit@1 and 6.5 % at hit@5, where a random order gets 4.2 and 20.8."""
     name = add(folder)
-    said = tables.markdown("t", [only_row(folder)], [1, 5], None)
+    said = main_table.markdown("t", [only_row(folder)], [1, 5], None)
     assert "\n\nnear chance: dual. No hit@k of theirs is certainly above" in said
     for which, changes in {
         "above at one k": {"metrics": {**record.load(folder.record_path(name))["metrics"], "hit@5": above()}},
         "a control": {"config": {"retriever": {"kind": "random"}}},
     }.items():
         add(folder, **changes)
-        assert tables.chance_note([only_row(folder)]) is None, which
+        assert notes.chance_note([only_row(folder)]) is None, which
 
 
 def above() -> dict[str, float]:
@@ -117,7 +118,7 @@ def test_chance_is_written_as_a_plain_number(folder: RunFolder) -> None:
     data: Any = record.load(folder.record_path(name))["data"]
     row = only_row(folder)
     row.records[0]["data"] = {**data, "chance": {"hit@1": 1.0}}
-    assert "chance 100 % at hit@1" in tables.caption([row])
+    assert "chance 100 % at hit@1" in notes.caption([row])
 
 
 def test_a_number_of_fewer_queries_is_marked_in_itself(folder: RunFolder) -> None:
@@ -126,19 +127,21 @@ def test_a_number_of_fewer_queries_is_marked_in_itself(folder: RunFolder) -> Non
     for seed in (0, 1):
         name = add(folder, seed, "few", data={**data, "sampled_queries": 2 + seed})
         keep(folder, name, 2 + seed)
-    found = {row.retriever: row for row in tables.rows(folder, folder.records())}
-    cells = {name: tables.cells(row, tables.columns([1, 5])) for name, row in found.items()}
+    found = {row.retriever: row for row in results.rows(folder, folder.records())}
+    cells = {name: columns.cells(row, columns.columns([1, 5])) for name, row in found.items()}
     assert "(of" not in "".join(cells["dual"].values())
     assert cells["few"]["hit@1 %"].endswith("] (of 2)"), "those that all seeds were asked"
     assert cells["few"]["MRR@10 %"].endswith("(of 2)")
     assert "too slow for all queries within cap_s" in cells["few"]["note"]
     config = {**found["few"].records[0]["config"], "retriever": {"kind": "dual_tower", "queries": 2}}
     add(folder, 0, "stated", data={**data, "sampled_queries": 2}, config=config)
-    stated = next(row for row in tables.rows(folder, folder.records()) if row.retriever == "stated")
-    assert tables.cells(stated, tables.columns([1]))["hit@1 %"].endswith("(of 2)") and "too slow" not in tables.notes(
+    stated = next(row for row in results.rows(folder, folder.records()) if row.retriever == "stated")
+    assert columns.cells(stated, columns.columns([1]))["hit@1 %"].endswith("(of 2)") and "too slow" not in notes.notes(
         stated, ""
     )
-    lines = {line["retriever"]: line for line in csv.DictReader(io.StringIO(tables.comma_separated([*found.values()])))}
+    lines = {
+        line["retriever"]: line for line in csv.DictReader(io.StringIO(main_table.comma_separated([*found.values()])))
+    }
     assert lines["few"]["asked"] == "2" and lines["dual"]["asked"] == ""
 
 
@@ -157,7 +160,7 @@ def test_seeds_that_share_no_query_have_no_number(folder: RunFolder) -> None:
         found: Any = record.load(folder.record_path(name))
         found["rankings"] = folder.write_ranking(name, Ranking(ids[rows], scores[rows]), query[rows])
         record.save(folder.record_path(name), found)
-    assert tables.cells(only_row(folder), tables.columns([1]))["hit@1 %"] == "–"
+    assert columns.cells(only_row(folder), columns.columns([1]))["hit@1 %"] == "–"
 
 
 @pytest.mark.parametrize(
@@ -172,36 +175,36 @@ def test_seeds_that_share_no_query_have_no_number(folder: RunFolder) -> None:
 def test_an_index_tells_what_grows_and_what_does_not(folder: RunFolder, cost: dict[str, int], said: str) -> None:
     add(folder, cost={"fit_s": 0.0, "index_s": 0.0, "artifacts": {}, "parameters": 1, **cost})
     row = only_row(folder)
-    assert tables.cells(row, tables.columns([1]))["index"] == said
-    (line,) = csv.DictReader(io.StringIO(tables.comma_separated([row])))
+    assert columns.cells(row, columns.columns([1]))["index"] == said
+    (line,) = csv.DictReader(io.StringIO(main_table.comma_separated([row])))
     assert line["constant_bytes"] == ("" if "constant_bytes" not in cost else str(float(cost["constant_bytes"])))
 
 
 def test_what_was_chosen_on_validation_is_noted(folder: RunFolder) -> None:
     tried = [{"lr": 0.0001, "steps": 0, "hit@1": 0.5}, {"lr": 0.001, "steps": 30, "hit@1": 0.4}]
     add(folder, details={"tried": tried})
-    assert tables.notes(only_row(folder), None).endswith("lr 0.0001, steps 0 chosen on validation")
+    assert notes.notes(only_row(folder), None).endswith("lr 0.0001, steps 0 chosen on validation")
 
 
 def test_answers_that_differ_one_by_one_and_changed_settings_are_noted(folder: RunFolder) -> None:
     speed: Any = record.load(folder.record_path(add(folder)))["speed"]
     for agree, words in ((0.996, ""), (0.72, "one by one it answers otherwise (28 % of queries)")):
         add(folder, speed={**speed, "single": {**speed["single"], "agree": agree, "compared": 25}})
-        assert ("one by one" in tables.notes(only_row(folder), None)) == bool(words)
-        assert words in tables.notes(only_row(folder), None)
+        assert ("one by one" in notes.notes(only_row(folder), None)) == bool(words)
+        assert words in notes.notes(only_row(folder), None)
     add(folder, changed=["torch threads", "sys.path"])
-    assert "changed what all share: torch threads, sys.path" in tables.notes(only_row(folder), None)
+    assert "changed what all share: torch threads, sys.path" in notes.notes(only_row(folder), None)
 
 
 def test_a_plot_tells_who_was_asked_fewer_and_joins_none_of_them_with_others(folder: RunFolder) -> None:
     data: Any = record.load(folder.record_path(add(folder)))["data"]
     for name, sampled in (("dual@a=1", None), ("dual@a=2", None), ("dual@a=3", 2)):
         add(folder, 0, name, data={**data, "sampled_queries": sampled})
-    drawn = plots.recall_against_rate(tables.rows(folder, folder.records()), folder.root / "plots")
+    drawn = plots.recall_against_rate(results.rows(folder, folder.records()), folder.root / "plots")
     svg = next(path for path in drawn if path.suffix == ".svg").read_text()
     assert "<!-- dual@a=3 (dual-tower, 2 queries) -->" in svg and "<!-- dual@a=1 (dual-tower) -->" in svg
-    assert len(drawn) == 2 and [row.asked for row in tables.rows(folder, folder.records())] == [None, None, None, 2]
-    assert {len(rows) for rows in plots.joined(tables.rows(folder, folder.records()))} == {1, 3}
+    assert len(drawn) == 2 and [row.asked for row in results.rows(folder, folder.records())] == [None, None, None, 2]
+    assert {len(rows) for rows in plots.joined(results.rows(folder, folder.records()))} == {1, 3}
 
 
 def test_tables_end_with_what_the_suite_says_of_itself(folder: RunFolder) -> None:
@@ -218,5 +221,5 @@ def test_a_control_that_learns_is_in_the_plot_and_one_that_sees_nothing_is_not(f
     """It may beat those that it controls."""
     add(folder, 0, "dual-distilled", paradigm="control", config={"retriever": {"kind": "dual_tuned"}})
     add(folder, 0, "random", paradigm="control", config={"retriever": {"kind": "random"}})
-    svg, _ = plots.recall_against_rate(tables.rows(folder, folder.records()), folder.root / "plots")
+    svg, _ = plots.recall_against_rate(results.rows(folder, folder.records()), folder.root / "plots")
     assert "dual-distilled (control" in svg.read_text() and "random" not in svg.read_text()

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from folders import FIRST
 
-from harness.report import reproduction, tables
+from harness.report import reproduction
 from harness.report.published import figures
+from harness.results import rows as results
 from harness.store import record
 
 CLIP = {"kind": "clip", "checkpoint": "openai/clip-vit-base-patch32", "precision": "fp32"}
 FOUND = {1: 58.78, 5: 83.56, 10: 90.02}
 
 
-def row(recall: dict[int, float], encoder: Any = CLIP, items: int = 1000, **changes: Any) -> tables.Row:
+def row(recall: dict[int, float], encoder: Any = CLIP, items: int = 1000, **changes: Any) -> results.Row:
     found: Any = record.load(FIRST)
     retriever = changes.pop("retriever", {"kind": "dual_tower", "index": "exact"})
     found["config"] = {"dataset": {"kind": "flickr30k"}, "encoder": encoder, "retriever": retriever}
@@ -23,10 +24,10 @@ def row(recall: dict[int, float], encoder: Any = CLIP, items: int = 1000, **chan
     metrics: Any = {f"hit@{k}": {"value": each / 100, "low": None, "high": None} for k, each in recall.items()}
     fields: dict[str, Any] = {"task": "flickr30k/test/text-image", "retriever": "dual-exact", "paradigm": "dual-tower"}
     fields |= {"status": "ok", "reason": "", "seeds": (0,), "sessions": ("s",), "metrics": metrics, **changes}
-    return tables.Row(records=(found,), **fields)
+    return results.Row(records=(found,), **fields)
 
 
-def verdicts(*rows: tables.Row) -> list[str]:
+def verdicts(*rows: results.Row) -> list[str]:
     return [each.verdict for each in reproduction.reproduced(rows)]
 
 

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from folders import FIRST
 
-from harness.report import scaling, scaling_plot, tables
+from harness.report import scaling, scaling_plot
+from harness.results import rows as results
 from harness.score.rates import log_ratios
 from harness.store import record
 
 SIZES = (1000, 10_000, 100_000)
 
 
-def row(name: str, size: int, rates: list[float], paradigm: str = "dual-tower", **counts: int) -> tables.Row:
+def row(name: str, size: int, rates: list[float], paradigm: str = "dual-tower", **counts: int) -> results.Row:
     found: Any = record.load(FIRST)
     task = f"pictures/test/text-image/gallery={size}"
     found |= {"task": task, "retriever": name, "paradigm": paradigm, "counts": counts}
@@ -24,14 +25,14 @@ def row(name: str, size: int, rates: list[float], paradigm: str = "dual-tower", 
     low, median, high = np.percentile(rates, [25, 50, 75])
     found["speed"]["offline"]["qps"] = {"median": median, "q25": low, "q75": high, "rounds": rates}
     found["speed"]["offline"]["round_queries"] = 10
-    return tables.Row(task, name, paradigm, "ok", "", (0,), ("s",), {}, (found,))
+    return results.Row(task, name, paradigm, "ok", "", (0,), ("s",), {}, (found,))
 
 
 def noisy(rate: float, seed: int, noise: float = 0.02, rounds: int = 8) -> list[float]:
     return (rate * np.exp(np.random.default_rng(seed).normal(0, noise, rounds))).tolist()
 
 
-def exact_and_constant(noise: float = 0.02) -> list[tables.Row]:
+def exact_and_constant(noise: float = 0.02) -> list[results.Row]:
     """One whose rate falls as 1/n from 10,000 queries a second, one that answers 400 whatever the size."""
     falling = [row("exact", size, noisy(1e7 / size, size, noise)) for size in SIZES]
     flat = [row("cart", size, noisy(400, size + 1, noise), "generative") for size in SIZES]
@@ -116,7 +117,7 @@ def test_only_who_counts_every_pair_is_extrapolated_and_marked() -> None:
 def test_one_size_alone_and_tasks_without_sizes_have_no_such_table() -> None:
     assert scaling.series([row("exact", 1000, [1.0, 2.0])]) == {}
     other = exact_and_constant()[0]
-    assert scaling.series([tables.Row(**{**vars(other), "task": "pictures/test/text-image"})] * 2) == {}
+    assert scaling.series([results.Row(**{**vars(other), "task": "pictures/test/text-image"})] * 2) == {}
     assert scaling_plot.rate_against_size({}, Path("nowhere")) == []
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from folders import add, write_page
 
-from harness.report import sizes, tables
+from harness.report import sizes
+from harness.results import rows as results
 from harness.store.run_folder import RunFolder
 
 
@@ -27,14 +28,14 @@ def test_the_size_at_which_both_hold_as_many_bytes(tmp_path: Path) -> None:
     }
     for name, each in costs.items():
         add(folder, retriever=name, cost=each, paradigm="generative" if name == "generated" else "dual-tower")
-    found = {each.row.retriever: each for each in map(sizes.held, tables.rows(folder, folder.records())) if each}
+    found = {each.row.retriever: each for each in map(sizes.held, results.rows(folder, folder.records())) if each}
     assert (found["generated"].item, found["generated"].total) == (10, 40 + 4 * 5_450)
     assert found["generated"].smaller_from(found["exact"]) == "20"
     assert found["codes"].smaller_from(found["exact"]) == "any size"
     assert found["both"].smaller_from(found["exact"]) == "–"
     assert found["exact"].smaller_from(found["both"]) == "any size", "as many an item, and fewer fixed ones"
     assert found["wide"].smaller_from(found["exact"]) == "up to 1"
-    text = sizes.markdown(tables.rows(folder, folder.records()))
+    text = sizes.markdown(results.rows(folder, folder.records()))
     assert "smaller than both from" in text, "the first dual tower"
     assert "| generated | generative | 10 B | 0 B | 21.8 kB | 21.8 kB | 19.6 |" in text
 
@@ -44,4 +45,4 @@ def test_without_a_dual_tower_there_is_no_table(tmp_path: Path) -> None:
     write_page(folder)
     for name in ("one", "other"):
         add(folder, retriever=name, cost=cost(4, 0, 1), paradigm="generative")
-    assert sizes.markdown(tables.rows(folder, folder.records())) == ""
+    assert sizes.markdown(results.rows(folder, folder.records())) == ""

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from folders import add, write_page
 
-from harness.report import starts, tables
+from harness.report import starts
+from harness.results import rows as results
 from harness.store.run_folder import RunFolder
 
 TEACHER = {"kind": "dual_tuned", "steps": 8}
@@ -18,7 +19,7 @@ def contest(folder: RunFolder, *named: tuple[str, list[int], dict[str, Any]]) ->
     write_page(folder)
     for name, answers, config in named:
         add(folder, retriever=name, answers=answers, config={"retriever": config})
-    return starts.kept(folder, tables.rows(folder, folder.records()))
+    return starts.kept(folder, results.rows(folder, folder.records()))
 
 
 def test_a_student_that_finds_half_of_what_its_teacher_finds_keeps_half(tmp_path: Path) -> None:

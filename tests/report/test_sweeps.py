@@ -8,22 +8,23 @@ from typing import Any
 import pytest
 from folders import FIRST
 
-from harness.report import sweeps, tables
+from harness.report import sweeps
+from harness.results import rows as results
 from harness.store import record
 
 TASK = "sounds/test/text-audio"
 
 
-def row(name: str, value: float, config: dict[str, Any], task: str = TASK, items: int = 4) -> tables.Row:
+def row(name: str, value: float, config: dict[str, Any], task: str = TASK, items: int = 4) -> results.Row:
     found: Any = record.load(FIRST)
     found["config"] = {**found["config"], "retriever": config}
     found["data"] |= {"items": items}
     metric: Any = {"value": value, "low": value - 0.1, "high": value + 0.1}
     paradigm = "generative" if config["kind"] == "cart" else "dual-tower"
-    return tables.Row(task, name, paradigm, "ok", "", (0,), ("s",), {"hit@1": metric}, (found,))
+    return results.Row(task, name, paradigm, "ok", "", (0,), ("s",), {"hit@1": metric}, (found,))
 
 
-def beams(*values: int, **others: Any) -> list[tables.Row]:
+def beams(*values: int, **others: Any) -> list[results.Row]:
     return [row(f"cart@beams={each}", each / 100, {"kind": "cart", "beams": each, **others}) for each in values]
 
 
@@ -51,7 +52,7 @@ def test_the_setting_may_be_that_of_the_start() -> None:
         ("others", [row(name, 0.5, {"kind": "x", "a": number}) for number, name in enumerate("abc")]),
     ],
 )
-def test_anything_else_is_no_line(what: str, rows: list[tables.Row]) -> None:
+def test_anything_else_is_no_line(what: str, rows: list[results.Row]) -> None:
     assert sweeps.sweeps(rows) == {}, what
     assert sweeps.found_against_setting(rows, Path("nowhere")) == []
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from folders import FIRST, add, write_page
 
-from harness.report import tables
+from harness.report import main_table
+from harness.results import rows as results
 from harness.score.validity import problems
 from harness.store import record
 from harness.store.run_folder import RunFolder
@@ -122,12 +123,12 @@ def test_what_holds_for_all_is_said_once_and_what_holds_for_one_beside_it(tmp_pa
     for name, speed in (("dual", few), ("quick", cached)):
         add(folder, 0, name, speed=speed)
     add(folder, 0, "null", speed=few, config={"retriever": {"kind": "null"}})
-    rows = tables.rows(folder, folder.records())
-    text = tables.markdown("t", rows, [1], None)
+    rows = results.rows(folder, folder.records())
+    text = main_table.markdown("t", rows, [1], None)
     body = [line for line in text.splitlines() if line.startswith("| ")]
     assert not [line for line in body if "few queries" in line]
     assert ["INVALID: cache" in line for line in body] == ["quick" in line for line in body]
     assert text.count("INVALID: few queries (all): p95 of single queries is of 20 queries; ask 100 (") == 1
     assert "INVALID: cache (quick): queries that were asked before took" in text
-    told = {line.split(",")[1]: line for line in tables.comma_separated(rows).splitlines()}
+    told = {line.split(",")[1]: line for line in main_table.comma_separated(rows).splitlines()}
     assert "cache" in told["quick"] and "few queries" in told["dual"] and "few queries" not in told["null"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.contract.folds import Fold, fold_of
-from harness.report.tables import Row
+from harness.results.rows import Row
 from harness.store.record import Metric
 
 
