@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.report.tables import Row
+from harness.results.rows import Row
 from harness.score.scoring import blind
 from harness.store.run_folder import RunFolder, cell_name
 

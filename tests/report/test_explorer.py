@@ -11,8 +11,8 @@ import numpy as np
 from folders import TASK, add
 
 from harness.machine import files
-from harness.report import tables
 from harness.report.explorer import Room, explorer
+from harness.results.rows import rows
 from harness.store.run_folder import RunFolder, cell_name
 
 PAGE = {
@@ -31,7 +31,7 @@ def made(folder: RunFolder, room: Room | None = None) -> dict[str, Any]:
     add(folder, retriever="twin", answers=[0, 1, 3, 2])  # the same answers: shown once
     add(folder, retriever="cart", answers=[0, 2, 2, 3], paradigm="generative")
     add(folder, retriever="random", paradigm="control", config={"retriever": {"kind": "random"}})
-    found = explorer(folder, TASK, tables.rows(folder, folder.records()), room or Room())
+    found = explorer(folder, TASK, rows(folder, folder.records()), room or Room())
     assert found is not None
     return found
 
@@ -86,11 +86,11 @@ def test_a_query_that_was_not_asked_has_no_answer(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     made(folder)
     ranking = folder.read_ranking(cell_name(TASK, "cart", 0))
-    rows = tables.rows(folder, folder.records())
+    found_rows = rows(folder, folder.records())
     from harness.contract.retriever import Ranking
 
     folder.write_ranking(cell_name(TASK, "cart", 0), Ranking(ranking[0][:2], ranking[1][:2]), np.array([1, 2]))
-    found = explorer(folder, TASK, rows, Room())
+    found = explorer(folder, TASK, found_rows, Room())
     assert found is not None
     cart = next(each for each in found["retrievers"] if each["name"] == "cart")
     assert cart["ids"] == [None, [0, 1], [2, 3], None] == [ids and list(ids) for ids in cart["ids"]]
