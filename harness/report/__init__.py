@@ -37,7 +37,7 @@ def write(
 
     `pairs`: all pairs of contestants, too, which takes long where there are many.
     """
-    from harness.report import equal_recall_plot, plots, scaling_plot, sweeps
+    from harness.report import plots
 
     found, ks = with_means(rows(folder, records)), cutoffs(records)
     markdown = main_table.markdown(title, found, ks, session)
@@ -76,12 +76,7 @@ def write(
             files.write(path, text.encode())
         else:
             path.unlink(missing_ok=True)  # left over from when there was something to say
-    plots.recall_against_rate(without_parts(found), folder.root / "plots")
-    sweeps.found_against_setting(without_parts(found), folder.root / "plots")
-    if series:
-        scaling_plot.rate_against_size(series, folder.root / "plots")
-    if settings:
-        equal_recall_plot.recall_against_speedup(settings, folder.root / "plots")
+    plots.write(folder, found)
     return found
 
 

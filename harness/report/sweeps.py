@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.machine import escaping
-from harness.report.plots import COLOURS, MARKERS, drawn, framed, level_line, plainly
+from harness.report import axes, labels, points, style
 from harness.report.scaling import MARK
+from harness.report.words import percent
 from harness.results.rows import Row, by_task
 from harness.score.scoring import blind
 
 LEAST = 3  # points that make a line
 WIDE = 8.0  # a setting whose largest value is so many times the smallest is drawn on a logarithmic axis
+MOST = 8  # values that have a number each at the axis
 CANDIDATES = "candidates"
 
 
@@ -94,8 +95,20 @@ def _leaves(config: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 def found_against_setting(rows: Sequence[Row], folder: Path) -> list[Path]:
     """SVG and PNG in `folder`; none where nobody was tried with several values of a setting."""
     found = sweeps(rows)
+    if not found:
+        return []
     alone = {title: (group, _unchanged(rows, group)) for title, group in found.items()}
-    return drawn(alone, _panel, folder, "sweeps") if found else []
+    paradigms = {sweep.paradigm for group in found.values() for sweep in group}
+    return style.drawn(alone, _panel, folder, "sweeps", height=lambda group: 2.5, paradigms=paradigms)
+
+
+def alt(rows: Sequence[Row]) -> str:
+    said = []
+    for title, group in sweeps(rows).items():
+        for sweep in group:
+            ends = [f"{percent(row.metrics['hit@1'])} % at {value:g}" for value, row in sweep.rows.items()]
+            said.append(f"{sweep.name}, {title}: {ends[0]}, {ends[-1]}.")
+    return "hit@1 against a setting, a line a contestant. " + " ".join(said[:4])
 
 
 def _unchanged(rows: Sequence[Row], group: Sequence[Sweep]) -> Row | None:
@@ -114,25 +127,34 @@ def _unchanged(rows: Sequence[Row], group: Sequence[Sweep]) -> Row | None:
     )
 
 
-def _panel(panel: Any, title: str, drawn_here: tuple[list[Sweep], Row | None]) -> None:
+def _panel(panel: Any, title: str, drawn_here: tuple[list[Sweep], Row | None]) -> style.Finish:
     group, beside = drawn_here
-    for number, sweep in enumerate(group):
+    tags, spread = [], []
+    for sweep in group:
         values = list(sweep.rows)
-        metrics = [row.metrics["hit@1"] for row in sweep.rows.values()]
-        middle, low, high = ([100 * (each[part] or 0.0) for each in metrics] for part in ("value", "low", "high"))
-        colour = COLOURS.get(sweep.paradigm, "#555555")
-        label = escaping.plot(f"{sweep.name} ({sweep.paradigm})")
-        panel.plot(values, middle, MARKERS[number % len(MARKERS)] + "-", color=colour, markersize=6, label=label)
-        panel.fill_between(values, low, high, color=colour, alpha=0.12, linewidth=0)
+        spans = [span for row in sweep.rows.values() if (span := points.found(row))]
+        tone = style.colour(sweep.paradigm)
+        panel.fill_between(values, *zip(*(span[1:] for span in spans), strict=True), color=tone, alpha=0.12, lw=0)
+        panel.plot(values, [span.value for span in spans], color=tone, linewidth=1.4)
+        for value, row, span in zip(values, sweep.rows.values(), spans, strict=True):
+            (mark,) = panel.plot([value], [span.value], style.marker(sweep.paradigm), color=tone, markersize=6)
+            style.hover(mark, f"{points.told(row)}, {sweep.setting} {value:g}")
+        tags.append(labels.Label(values[-1], spans[-1].value, style.shortened(sweep.name, 30), tone))
+        spread += [end for span in spans for end in span]
     ends = [min(min(each.rows) for each in group), max(max(each.rows) for each in group)]
     if ends[0] > 0 and ends[1] >= WIDE * ends[0]:
-        panel.set_xscale("log")
-        panel.xaxis.set_minor_formatter(lambda value, place: "")
-    panel.xaxis.set_major_formatter(plainly)
-    if beside is not None and group[0].setting != CANDIDATES:
-        level = 100 * (beside.metrics["hit@1"]["value"] or 0.0)
-        level_line(panel, level, escaping.plot(f"{beside.retriever} {level:.1f} %"), "--")
-    panel.set_xlabel(escaping.plot(group[0].setting.replace("_", " ")))
+        axes.logarithmic(panel.xaxis, *axes.around(ends, room=0.04))
+    if len(known := sorted({value for each in group for value in each.rows})) <= MOST:
+        panel.set_xticks(known)
+    panel.xaxis.set_major_formatter(axes.plainly)
+    reference = points.found(beside) if beside is not None and group[0].setting != CANDIDATES else None
+    if beside is not None and reference:
+        tags.append(axes.level(panel, reference.value, f"{style.shortened(beside.retriever)} {reference.value:.1f} %"))
+        spread.append(reference.value)
+    panel.set_ylim(*axes.zoomed(spread))
+    panel.set_xlabel(style.shortened(group[0].setting.replace("_", " ")))
     panel.set_ylabel("hit@1, %")
     data: Any = next(iter(group[0].rows.values())).records[0]["data"]
-    framed(panel, title, data)
+    sized = group[0].setting == CANDIDATES  # then neither their number nor chance is one
+    axes.headed(panel, title, {**data, "items": None} if sized else data, recall=not sized)
+    return labels.at_ends(panel, tags)

@@ -12,7 +12,7 @@ from folders import add, write_page
 
 from harness import report
 from harness.contract.retriever import Ranking
-from harness.report import columns, main_table, notes, plots
+from harness.report import columns, main_table, notes, recall_rate_plot
 from harness.results import rows as results
 from harness.store import record
 from harness.store.run_folder import RunFolder
@@ -200,11 +200,12 @@ def test_a_plot_tells_who_was_asked_fewer_and_joins_none_of_them_with_others(fol
     data: Any = record.load(folder.record_path(add(folder)))["data"]
     for name, sampled in (("dual@a=1", None), ("dual@a=2", None), ("dual@a=3", 2)):
         add(folder, 0, name, data={**data, "sampled_queries": sampled})
-    drawn = plots.recall_against_rate(results.rows(folder, folder.records()), folder.root / "plots")
+    drawn = recall_rate_plot.recall_against_rate(results.rows(folder, folder.records()), folder.root / "plots")
     svg = next(path for path in drawn if path.suffix == ".svg").read_text()
-    assert "<!-- dual@a=3 (dual-tower, 2 queries) -->" in svg and "<!-- dual@a=1 (dual-tower) -->" in svg
+    assert ">dual@a=3 (of 2)</text>" in svg and ">dual +2</text>" in svg, "three that lie on each other are one"
+    assert "dual@a=1 (dual-tower): hit@1" in svg and "(of 2 queries)" in svg
     assert len(drawn) == 2 and [row.asked for row in results.rows(folder, folder.records())] == [None, None, None, 2]
-    assert {len(rows) for rows in plots.joined(results.rows(folder, folder.records()))} == {1, 3}
+    assert {len(rows) for rows in recall_rate_plot.joined(results.rows(folder, folder.records()))} == {1, 3}
 
 
 def test_tables_end_with_what_the_suite_says_of_itself(folder: RunFolder) -> None:
@@ -221,5 +222,5 @@ def test_a_control_that_learns_is_in_the_plot_and_one_that_sees_nothing_is_not(f
     """It may beat those that it controls."""
     add(folder, 0, "dual-distilled", paradigm="control", config={"retriever": {"kind": "dual_tuned"}})
     add(folder, 0, "random", paradigm="control", config={"retriever": {"kind": "random"}})
-    svg, _ = plots.recall_against_rate(results.rows(folder, folder.records()), folder.root / "plots")
+    svg, _ = recall_rate_plot.recall_against_rate(results.rows(folder, folder.records()), folder.root / "plots")
     assert "dual-distilled (control" in svg.read_text() and "random" not in svg.read_text()

@@ -71,6 +71,7 @@ def test_the_figure_has_a_line_a_contestant_and_what_it_is_seen_beside(tmp_path:
     before = [path.read_bytes() for path in first]
     assert [path.name for path in first] == ["sweeps.svg", "sweeps.png"]
     drawn = before[0].decode()
-    assert "cart (generative)" in drawn and "plain $dual 40.0 %" in drawn and "by beams" in drawn
+    assert ">cart</text>" in drawn and "cart@beams=5 (generative)" in drawn
+    assert "40.0 %" in drawn and "plain $dual 40.0 %" in drawn and "by beams" in drawn
     sweeps.found_against_setting([*beams(5, 10, 20), plain], tmp_path)
     assert [path.read_bytes() for path in first] == before, "the same bytes from the same rows"
