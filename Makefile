@@ -3,7 +3,7 @@ PYTHON ?= python3
 SUITE ?= suites/audio.yaml
 BIN := .venv/bin
 
-.PHONY: run gate test test-hard test-clip test-clap lint bench bench-tests setup clean
+.PHONY: run gate test test-hard test-clip test-clap test-page lint bench bench-tests setup clean
 .DEFAULT_GOAL := run
 
 setup:
@@ -41,6 +41,18 @@ test-clap:
 	  touch .venv-clap/ready; }
 	.venv-clap/bin/python -m pytest tests/baselines/test_laion_clap_encoder.py
 
+# The page of a report in a real browser, which has to be there; without one its tests are skipped, with the reason.
+AXE ?= node_modules/axe-core/axe.min.js
+test-page:
+	@test -f .venv-page/ready || { \
+	  $(PYTHON) -m venv .venv-page && \
+	  .venv-page/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,page]' && \
+	  touch .venv-page/ready; }
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+	  echo "there is no browser to test in: apt-get install chromium chromium-driver"
+	@test -f $(AXE) || echo "without axe-core accessibility is not checked: npm install --no-save axe-core, or AXE=FILE"
+	HARNESS_AXE=$(AXE) .venv-page/bin/python -m pytest tests/report/test_page.py tests/page -rs
+
 # suites/smoke.yaml is as good as its reference; what is learnt comes frozen with that. Made anew: remove the folder, then
 # `make gate UPDATE=--update`, which trains; without removing it, what is frozen stays and only the answers are new.
 gate: setup
@@ -61,4 +73,4 @@ bench-tests: setup
 	$(BIN)/python -m pytest $(BENCH) -s --benchmark-enable
 
 clean:
-	rm -rf .venv .venv-clip .venv-clap build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-clip .venv-clap .venv-page build .pytest_cache .mypy_cache .ruff_cache .hypothesis
