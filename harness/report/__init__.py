@@ -27,7 +27,8 @@ from harness.results.rows import Row, rows
 from harness.store.record import Record
 from harness.store.run_folder import RunFolder
 
-__all__ = ["cutoffs", "sentences", "show", "write"]
+PAGE = "report.html"
+__all__ = ["PAGE", "cutoffs", "sentences", "show", "write"]
 
 
 def write(
@@ -37,7 +38,7 @@ def write(
 
     `pairs`: all pairs of contestants, too, which takes long where there are many.
     """
-    from harness.report import plots
+    from harness.report import page, page_data, plots
 
     found, ks = with_means(rows(folder, records)), cutoffs(records)
     markdown = main_table.markdown(title, found, ks, session)
@@ -76,7 +77,9 @@ def write(
             files.write(path, text.encode())
         else:
             path.unlink(missing_ok=True)  # left over from when there was something to say
-    plots.write(folder, found)
+    drawn = plots.write(folder, found)
+    shown = page_data.assembled(folder, title, found, ks, held, sentences(folder, found, held), drawn, session)
+    files.write(folder.root / PAGE, page.render(shown).encode())
     return found
 
 

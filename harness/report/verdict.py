@@ -37,10 +37,10 @@ class Task(NamedTuple):
         return THINGS.get(data["modality"] if data else "", "item")
 
 
-def sentences(folder: RunFolder, rows: Sequence[Row]) -> list[str]:
-    """About three; none where nobody competes with anybody."""
+def sentences(folder: RunFolder, rows: Sequence[Row], held: Sequence[Line] | None = None) -> list[str]:
+    """About three; none where nobody competes with anybody. `held`: what `against` found, where that is known."""
     found: list[str] = []
-    tasks = list(_tasks(rows, against(folder, rows)))
+    tasks = list(_tasks(rows, against(folder, rows) if held is None else held))
     for number, task in enumerate(sorted(tasks, key=lambda each: each.thing == "caption")[:TASKS]):
         said = list(_of(task))[: OTHERS if number else FIRST]
         found += [f"{_where(task)}: {said[0]}", *said[1:]] if said else []
