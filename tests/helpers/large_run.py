@@ -31,6 +31,8 @@ def task_name(number: int) -> str:
 
 def large_run(root: Path, retrievers: int = 10, tasks: int = 5, queries: int = 25_000) -> RunFolder:
     """`retrievers`: two controls among them. Each contestant finds a little less than the one before it."""
+    if queries < 2 * DEPTH * CAPTIONS:
+        raise ValueError(f"{queries} queries: expected {2 * DEPTH * CAPTIONS} or more, so that wrong answers differ")
     folder = RunFolder(root)
     for task in range(tasks):
         item = np.arange(queries) // CAPTIONS

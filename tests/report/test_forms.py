@@ -56,7 +56,7 @@ def test_latex_is_balanced_and_everything_in_it_escaped() -> None:
 
 
 def test_the_tables_of_a_run_would_compile(tmp_path: Path) -> None:
-    folder = large_run(tmp_path, retrievers=4, tasks=1, queries=50)
+    folder = large_run(tmp_path, retrievers=4, tasks=1, queries=100)
     found = results.rows(folder, folder.records())
     main, held = main_table.latex(found, [1, 5, 10]), against.latex(against.against(folder, found))
     assert len(rows_of(main)) == 1 + 4 and len(rows_of(held)) == 1 + 1
