@@ -50,7 +50,6 @@ def write(
     parts, series = ablation.ablations(folder, found), scaling.series(found)
     students, settings = starts.kept(folder, found), equal_recall.families(folder, found)
     beside = reproduction.reproduced(found)
-    published.write(folder, records)
     tables = {
         "main.md": markdown,
         "main.csv": main_table.comma_separated(found),
@@ -77,6 +76,7 @@ def write(
             files.write(path, text.encode())
         else:
             path.unlink(missing_ok=True)  # left over from when there was something to say
+    published.write(folder, records)
     drawn = plots.write(folder, found)
     shown = page_data.assembled(folder, title, found, ks, held, sentences(folder, found, held), drawn, session)
     files.write(folder.root / PAGE, page.render(shown).encode())

@@ -24,7 +24,7 @@ KILLS = 4
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("suite") / "tiny.yaml"
-    path.write_text(TINY)
+    path.write_text(TINY + "compare_to: hnsw\n")
     return path
 
 
@@ -52,7 +52,8 @@ def test_leaves_all_that_report_and_gate_need(undisturbed: tuple[Path, Path]) ->
     assert len(page["queries"]["texts"]) == len(page["positives"]) == len(page["cluster"]) == 120
     assert len(page["candidates"]["names"]) == 24
     journal = json.loads((out / "run.json").read_text())
-    assert journal["sessions"][0]["exit"] == 0
+    assert journal["sessions"][0]["exit"] == 0 and journal["compare_to"] == "hnsw"
+    assert "## sounds/test/text-audio, against hnsw" in (out / "tables/against.md").read_text()
 
 
 def test_records_hold_what_the_contract_says(undisturbed: tuple[Path, Path]) -> None:
