@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--compute", metavar="CHOICES", help="kernels and threads instead of measured ones: see README")
     run.add_argument("--strict", action="store_true", help="end with 3 if anything is unavailable")
     run.add_argument("--fresh", action="store_true", help="make all that the cells need anew, and measure them again")
+    run.add_argument("--page", action="store_true", help="make the page again after each contest: report.html")
     run.add_argument("--quiet", action="store_true", help="no progress, only the table")
     run.set_defaults(call=_run)
 

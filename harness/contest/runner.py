@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from harness.contest import fresh, guard, isolated, preview, showing
@@ -38,8 +39,8 @@ class Outcome:
     broken: tuple[str, ...]  # controls that were not where they must be
 
 
-def run(session: Session) -> Outcome:
-    """Every cell of the suite ends as a record: ok, failed or unavailable."""
+def run(session: Session, finished: Callable[[], object] | None = None) -> Outcome:
+    """Every cell of the suite ends as a record: ok, failed or unavailable. `finished`: called after each contest."""
     builder = Builder(session.store, session.data)
     contests: dict[tuple[str, int], list[Cell]] = {}
     for cell in session.suite.cells():
@@ -49,6 +50,8 @@ def run(session: Session) -> Outcome:
         say(f"[{number}/{len(contests)}] {name}, seed {seed}: {len(cells)} cells")
         kept, cells = _refuse(session, cells)
         reused += kept + (_contest(session, builder, cells) if cells else 0)
+        if finished is not None and number < len(contests):  # the last one's page is the run's
+            finished()
     records = [session.folder.record(cell.file) for cell in session.suite.cells()]
     return Outcome(
         failed=sum(1 for each in records if each is None or each["status"] == "failed"),

@@ -18,7 +18,9 @@ from harness.contest.runner import Outcome, run
 from harness.contract.problems import BadInput
 from harness.machine import compute, environment, files, memory
 from harness.machine.progress import say
+from harness.results.rows import Row
 from harness.store.artifacts import Store
+from harness.store.record import Record
 from harness.store.run_folder import FolderBusy, RunFolder
 from harness.suite.spec import Suite
 
@@ -89,11 +91,9 @@ def _locked(
     about |= {"compare_to": suite.compare_to} if suite.compare_to else {}
     folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})  # first: it marks the folder as a run's
     files.write(folder.root / "suite.yaml", suite.text.encode())
-    outcome = run(session)
+    outcome = run(session, (lambda: _report(session)) if options.page and wanted else None)
     code = _verdict(outcome, options.strict)
-    found = [folder.record(cell.file) for cell in suite.cells()]  # of this call's cells, in the suite's order
-    records = [each for each in found if each is not None]
-    rows = report.write(folder, suite.name, records, session.id) if wanted else []
+    records, rows = _report(session) if wanted else ([], [])
     entry |= {
         "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "exit": code,
@@ -108,9 +108,21 @@ def _locked(
         report.show(rows, report.cutoffs(records), session.id, about=suite.about, verdict=said)
     for problem in outcome.broken:
         say(f"BROKEN: {problem}")
-    files_in = f"{folder.root}: tables/main.md, against.md, costs.md, plots/recall-rate.svg"
-    say(f"{files_in}; {_sums(outcome)}; at most {memory.highest() / 1e3:.1f} GB of memory")
+    shown = (
+        f"{folder.root / report.PAGE}: open it in a browser; tables/ and plots/ lie beside it"
+        if wanted
+        else folder.root
+    )
+    say(f"{_sums(outcome)}; at most {memory.highest() / 1e3:.1f} GB of memory")
+    say(str(shown))
     return code
+
+
+def _report(session: Session) -> tuple[list[Record], list[Row]]:
+    """Tables, plots and the page of what is finished: this call's cells, in the suite's order."""
+    found = [session.folder.record(cell.file) for cell in session.suite.cells()]
+    records = [each for each in found if each is not None]
+    return records, report.write(session.folder, session.suite.name, records, session.id)
 
 
 def _verdict(outcome: Outcome, strict: bool) -> int:

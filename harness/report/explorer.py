@@ -45,7 +45,7 @@ def explorer(folder: RunFolder, task: str, rows: Sequence[Row], room: Room) -> d
     count = len(page["positives"])
     queries = np.array(kept.get("shown") or _spread(count), np.int64)
     right = [page["positives"][query] for query in queries.tolist()]
-    answered = [_answers(folder, task, row, queries, right) for row in _distinct(fine)[:RETRIEVERS]]
+    answered = [_answers(folder, task, row, queries, right) for row in _leading(_distinct(fine))[:RETRIEVERS]]
     media = _Media(folder.root / "media", page["modality"], room)
     texts = page["queries"]["texts"]
     asked = "text" if texts else page["modality"]
@@ -92,6 +92,18 @@ def _media(folder: RunFolder, task: str) -> dict[str, Any]:
 
 def _spread(count: int) -> list[int]:
     return np.unique(np.linspace(0, count - 1, min(count, QUERIES)).astype(int)).tolist()
+
+
+def _leading(rows: Sequence[Row]) -> list[Row]:
+    """The best of each paradigm first, the others in the suite's order: the page shows the first few."""
+
+    def found(row: Row) -> float:
+        return row.metrics["hit@1"]["value"] or 0.0 if "hit@1" in row.metrics else 0.0
+
+    best = {row.paradigm: row for row in sorted(rows, key=found)}
+    order = dict.fromkeys(row.paradigm for row in rows)
+    leading = [best[paradigm] for paradigm in order]
+    return [*leading, *(row for row in rows if row not in leading)]
 
 
 def _distinct(rows: Iterable[Row]) -> list[Row]:
