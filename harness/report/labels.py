@@ -64,7 +64,7 @@ def _placed(
     chosen: dict[int, int] = {}
     whole = 0.0
     for _ in range(SWEEPS):
-        whole = 0.0
+        before, whole = dict(chosen), 0.0
         for number in order:
             chosen.pop(number, None)
             others = [(options[each][place], points[each]) for each, place in chosen.items()]
@@ -73,6 +73,8 @@ def _placed(
             if together[best] < FORBIDDEN:
                 chosen[number] = best
                 whole += float(together[best])
+        if chosen == before:
+            break
     return chosen, whole
 
 
@@ -131,8 +133,8 @@ def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _along(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Places on the way, float [ways, 16, 2]."""
-    return start[:, None] + np.linspace(0.1, 1.0, 16)[:, None] * (end - start)[:, None]
+    """Places on the way, float [ways, 10, 2]."""
+    return start[:, None] + np.linspace(0.1, 1.0, 10)[:, None] * (end - start)[:, None]
 
 
 def _crossed(point: np.ndarray, ends: np.ndarray, boxes: np.ndarray) -> np.ndarray:

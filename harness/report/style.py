@@ -68,6 +68,11 @@ STYLE = {
     "svg.hashsalt": "recall",  # instead of chance: the same numbers give the same file
 }
 
+UNSAID: dict[str, dict[str, str | None]] = {  # no date, no version: what others draw from the same numbers is the same
+    "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
+    "png": {"Software": None},
+}
+
 Finish = Callable[[], None]  # what can be placed only when the axes have their places: labels
 
 
@@ -181,7 +186,7 @@ def _legend(figure: Any, paradigms: Collection[str], keys: Sequence[Any]) -> Non
 def _written(figure: Any, path: Path) -> Path:
     buffer = io.BytesIO()
     kind = path.suffix[1:]
-    figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else {})
+    figure.savefig(buffer, format=kind, metadata=UNSAID[kind])
     content = buffer.getvalue()
     files.write(path, _with_titles(content.decode(), path.stem).encode() if kind == "svg" else content)
     return path
