@@ -99,16 +99,14 @@ def _crossovers(panel: Any, group: Sequence[Series]) -> list[tuple[float, str]]:
 
 def _name_crossovers(panel: Any, crossed: Sequence[tuple[float, str]]) -> None:
     """Upright beside their lines, moved apart where they are close."""
-    import numpy as np
 
     if not crossed:
         return
     frame = panel.get_window_extent()
     places = panel.transData.transform([(at, 1.0) for at, _ in crossed])[:, 0]
     gap = 7.5 * 1.3 * panel.figure.dpi / 72
-    for (_, text), place in zip(
-        crossed, labels.apart(np.array(places), gap, (frame.x0 + gap, frame.x1 - gap)), strict=True
-    ):
+    places = places - 0.7 * gap  # to the left of its line
+    for (_, text), place in zip(crossed, labels.apart(places, gap, (frame.x0 + gap, frame.x1 - gap)), strict=True):
         panel.text(
             (place - frame.x0) / frame.width,
             0.015,
