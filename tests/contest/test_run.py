@@ -45,7 +45,8 @@ def test_leaves_all_that_report_and_gate_need(undisturbed: tuple[Path, Path]) ->
     drawn = (out / "plots/recall-rate.svg").read_text()
     ElementTree.fromstring(drawn)
     contestants = {each["retriever"] for each in records(out).values() if each["paradigm"] != "control"}
-    assert contestants and all(f"<!-- {name} (" in drawn for name in contestants), "each has its line in the legend"
+    assert contestants and all(f"{name} (" in drawn for name in contestants), "each says what it is on hover"
+    assert "answers-sounds-test-text-audio" in (out / "report.html").read_text(), "and its answers can be looked at"
     with Image.open(out / "plots/recall-rate.png") as picture:
         assert picture.convert("L").getextrema()[0] < 100 < picture.width, "something is drawn"
     page = json.loads(gzip.decompress((out / "tasks/sounds_test_text-audio.json.gz").read_bytes()))

@@ -19,8 +19,10 @@ ANSWERS = {0: [0, 1, 2, 3], 1: [0, 1, 3, 2], 2: [1, 0, 3, 2]}  # best candidate 
 
 def write_page(folder: RunFolder, digest: str = "these") -> None:
     """Query q is right with candidate q alone."""
-    page = {"digest": digest, "positives": [[0], [1], [2], [3]], "cluster": [0, 1, 2, 3]}
-    files.write(folder.task_path(TASK), files.pack_json({**page, "candidates": {"names": ["a", "b", "c", "d"]}}))
+    page = {"digest": digest, "positives": [[0], [1], [2], [3]], "cluster": [0, 1, 2, 3], "modality": "audio"}
+    asked = ["q0", "q1", "q2", "q3"]
+    page |= {"queries": {"names": asked, "texts": asked}, "candidates": {"names": ["a", "b", "c", "d"]}}
+    files.write(folder.task_path(TASK), files.pack_json(page))
 
 
 def add(

@@ -38,7 +38,12 @@ def large_run(root: Path, retrievers: int = 10, tasks: int = 5, queries: int = 2
         item = np.arange(queries) // CAPTIONS
         count = int(item[-1]) + 1
         page = {"digest": f"digest {task}", "positives": item[:, None].tolist(), "cluster": item.tolist()}
-        page["queries"] = {"names": [f"clip {each}#{number % CAPTIONS}" for number, each in enumerate(item.tolist())]}
+        names = [f"clip {each}#{number % CAPTIONS}" for number, each in enumerate(item.tolist())]
+        page["queries"] = {
+            "names": names,
+            "texts": [f"what is heard in {name}, in as many words as usual" for name in names],
+        }
+        page["modality"] = "audio"
         page["candidates"] = {"names": [f"clip {number}" for number in range(count)]}
         files.write(folder.task_path(task_name(task)), files.pack_json(page))
         easy = np.random.default_rng(task).random(count)[item]

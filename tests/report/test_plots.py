@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from folders import FIRST, add, write_page
 
-from harness.report import folds, labels, plots, recall_k_plot, recall_rate_plot, scatter, stages_plot, style, tables
+from harness.report import labels, plots, recall_k_plot, recall_rate_plot, scatter, stages_plot, style
 from harness.report.points import Point, Span, merged
+from harness.results import folds
+from harness.results.rows import Row
+from harness.results.rows import rows as rows_of
 from harness.store import record
 from harness.store.run_folder import RunFolder
 
