@@ -100,9 +100,8 @@ def _leading(rows: Sequence[Row]) -> list[Row]:
     def found(row: Row) -> float:
         return row.metrics["hit@1"]["value"] or 0.0 if "hit@1" in row.metrics else 0.0
 
-    best = {row.paradigm: row for row in sorted(rows, key=found)}
-    order = dict.fromkeys(row.paradigm for row in rows)
-    leading = [best[paradigm] for paradigm in order]
+    paradigms = dict.fromkeys(row.paradigm for row in rows)
+    leading = [max((row for row in rows if row.paradigm == paradigm), key=found) for paradigm in paradigms]
     return [*leading, *(row for row in rows if row not in leading)]
 
 

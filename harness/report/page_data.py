@@ -13,7 +13,7 @@ from harness.report.against import Line
 from harness.report.best import table
 from harness.report.columns import Column, columns
 from harness.report.explorer import Room, explorer
-from harness.report.notes import FOOT, LEGEND, caption, chance_note, left_out, parted, sessions_note
+from harness.report.notes import FOOT, caption, chance_note, left_out, parted, sessions_note
 from harness.report.paired import odds, points
 from harness.report.plots import PLOTS
 from harness.report.words import quantity
@@ -55,7 +55,7 @@ def assembled(
     sections += [_section("plots", "More plots", plots=late)] if late else []
     sections += [_section("costs", "What it was made of", "Each artifact once.", [_costs(records)])] if records else []
     sections += [_section("absent", "Not measured", "", [_absent(absent)])] if absent else []
-    sections.append(_section("reading", "How to read this", f"{LEGEND} {FOOT}"))
+    sections.append(_section("reading", "How to read this", FOOT))
     return {
         "title": title,
         **_origin(records),
