@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from html import escape
 
 _CONTINUED = "\n        "  # a line break inside a message begins no line of ours
 
@@ -56,10 +57,7 @@ def plot(text: object) -> str:
 
 def html(text: object) -> str:
     """For HTML, in an element or in quotes."""
-    plain = line(text)
-    for letter, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#39;")):
-        plain = plain.replace(letter, entity)
-    return plain
+    return escape(line(text))
 
 
 _LATEX = {
