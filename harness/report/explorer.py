@@ -122,9 +122,10 @@ def _answers(
     listed = [
         [each for each in found if each >= 0] if there else None for found, there in zip(answers, known, strict=True)
     ]
+    finite = np.nan_to_num(scores[place, :ANSWERS].astype(float), posinf=1e30, neginf=-1e30)  # JSON has no infinity
     given = [
         [round(score, 4) for score in row[: len(each)]] if each is not None else None
-        for row, each in zip(scores[place, :ANSWERS].tolist(), listed, strict=True)
+        for row, each in zip(finite.tolist(), listed, strict=True)
     ]
     return {
         "name": row.retriever,
