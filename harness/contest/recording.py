@@ -37,7 +37,7 @@ class Session:
     fresh: bool = False
     fails: Mapping[str, str] = field(default_factory=dict)  # by digest: components that can't be run, as `checks` found
     ahead: Ahead = field(default_factory=nothing)
-    wanted: bool = False  # tables, plots and what people look at
+    drawn: bool = False  # plots, the page and what it shows: seconds a contest
 
     @property
     def depth(self) -> int:

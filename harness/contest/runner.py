@@ -207,7 +207,7 @@ def _measure(session: Session, builder: Builder, task: Task, ready: list[tuple[C
         if contestant.failure is not None:
             say(f"  {cell.retriever.name}: failed: {last_line(contestant.failure)}")
             give_up(session, [cell], "failed", contestant.failure, task)
-    if session.wanted:
+    if session.drawn:
         _keep(session, builder, task, ready)
 
 

@@ -63,7 +63,8 @@ def _locked(
 ) -> int:
     compute.configure(options.device, options.threads, options.choices)
     begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    wanted = os.environ.get("HARNESS_TABLES") != "0"  # the gate, which runs a suite many times, has no use for them
+    tables = os.environ.get("HARNESS_TABLES", "all")
+    wanted = tables != "0"  # the gate, which runs a suite many times, has no use for them
     session = Session(
         id=f"{begun}-{os.getpid()}",
         suite=suite,
@@ -74,7 +75,7 @@ def _locked(
         fresh=options.fresh,
         fails=fails,
         ahead=ahead,
-        wanted=wanted,
+        drawn=tables not in ("0", "text"),
     )
     journal = folder.journal()
     entry: dict[str, Any] = {
@@ -91,7 +92,7 @@ def _locked(
     about |= {"compare_to": suite.compare_to} if suite.compare_to else {}
     folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})  # first: it marks the folder as a run's
     files.write(folder.root / "suite.yaml", suite.text.encode())
-    outcome = run(session, (lambda: _report(session)) if options.page and wanted else None)
+    outcome = run(session, (lambda: _report(session)) if options.page and session.drawn else None)
     code = _verdict(outcome, options.strict)
     records, rows = _report(session) if wanted else ([], [])
     entry |= {
@@ -108,13 +109,9 @@ def _locked(
         report.show(rows, report.cutoffs(records), session.id, about=suite.about, verdict=said)
     for problem in outcome.broken:
         say(f"BROKEN: {problem}")
-    shown = (
-        f"{folder.root / report.PAGE}: open it in a browser; tables/ and plots/ lie beside it"
-        if wanted
-        else folder.root
-    )
     say(f"{_sums(outcome)}; at most {memory.highest() / 1e3:.1f} GB of memory")
-    say(str(shown))
+    page = f"{folder.root / report.PAGE}: open it in a browser; tables/ and plots/ lie beside it"
+    say(page if session.drawn else str(folder.root))
     return code
 
 
@@ -122,7 +119,7 @@ def _report(session: Session) -> tuple[list[Record], list[Row]]:
     """Tables, plots and the page of what is finished: this call's cells, in the suite's order."""
     found = [session.folder.record(cell.file) for cell in session.suite.cells()]
     records = [each for each in found if each is not None]
-    return records, report.write(session.folder, session.suite.name, records, session.id)
+    return records, report.write(session.folder, session.suite.name, records, session.id, drawn=session.drawn)
 
 
 def _verdict(outcome: Outcome, strict: bool) -> int:

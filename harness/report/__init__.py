@@ -32,11 +32,16 @@ __all__ = ["PAGE", "cutoffs", "sentences", "show", "write"]
 
 
 def write(
-    folder: RunFolder, title: str, records: Sequence[Record], session: str | None = None, pairs: bool = False
+    folder: RunFolder,
+    title: str,
+    records: Sequence[Record],
+    session: str | None = None,
+    pairs: bool = False,
+    drawn: bool = True,
 ) -> list[Row]:
-    """Write tables and plots of these records into the folder; returns the rows, to be shown too.
+    """Write tables, plots and the page of these records into the folder; returns the rows, to be shown too.
 
-    `pairs`: all pairs of contestants, too, which takes long where there are many.
+    `pairs`: all pairs of contestants, too, which takes long where there are many. `drawn`: plots and the page.
     """
     from harness.report import page, page_data, plots
 
@@ -77,9 +82,10 @@ def write(
         else:
             path.unlink(missing_ok=True)  # left over from when there was something to say
     published.write(folder, records)
-    drawn = plots.write(folder, found)
-    shown = page_data.assembled(folder, title, found, ks, held, sentences(folder, found, held), drawn, session)
-    files.write(folder.root / PAGE, page.render(shown).encode())
+    if drawn:
+        pictures = plots.write(folder, found)
+        shown = page_data.assembled(folder, title, found, ks, held, sentences(folder, found, held), pictures, session)
+        files.write(folder.root / PAGE, page.render(shown).encode())
     return found
 
 

@@ -96,7 +96,7 @@ def test_a_dataset_from_elsewhere_that_makes_none_is_told() -> None:
 def test_a_run_in_several_sizes(tmp_path: Path) -> None:
     path, out = tmp_path / "sizes.yaml", tmp_path / "out"
     path.write_text(SUITE)
-    done = harness(tmp_path / "cache", "run", path, "--out", out)
+    done = harness(tmp_path / "cache", "run", path, "--out", out, tables="all")
     assert done.returncode == 0, done.stderr
     found = records(out)
     sizes = {name: each["data"]["items"] for name, each in found.items()}

@@ -32,7 +32,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The run folder and the cache of a run that nobody disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    done = harness(folder / "cache", "run", suite, "--out", folder / "out")
+    done = harness(folder / "cache", "run", suite, "--out", folder / "out", tables="all")
     assert done.returncode == 0, done.stderr
     return folder / "out", folder / "cache"
 

@@ -27,7 +27,7 @@ retrievers:
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("look")
     (folder / "look.yaml").write_text(SUITE)
-    done = harness(folder / "cache", "run", folder / "look.yaml", "--out", folder / "out", "--threads", 1)
+    done = harness(folder / "cache", "run", folder / "look.yaml", "--out", folder / "out", "--threads", 1, tables="all")
     assert done.returncode == 0, done.stderr
     assert "no media or paths" not in done.stderr
     return folder / "out"

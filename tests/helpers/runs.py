@@ -39,18 +39,22 @@ def python_path(*folders: Path) -> str:
     return os.pathsep.join([*map(str, (ROOT, *folders)), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
-def environment(cache: Path) -> dict[str, str]:
-    return {**os.environ, "HARNESS_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "PYTHONPATH": python_path()}
+def environment(cache: Path, tables: str = "text") -> dict[str, str]:
+    """`tables`: plots and the page take seconds, and most runs of tests need none."""
+    ours = {"HARNESS_CACHE": str(cache), "HARNESS_TABLES": tables, "HF_HUB_OFFLINE": "1", "PYTHONPATH": python_path()}
+    return {**os.environ, **ours}
 
 
 def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "harness", *map(str, arguments)]
 
 
-def harness(cache: Path, *arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def harness(
+    cache: Path, *arguments: object, timeout: float = 120, tables: str = "text"
+) -> subprocess.CompletedProcess[str]:
     """The command line as a user calls it."""
     return subprocess.run(
-        command(*arguments), env=environment(cache), cwd=ROOT, capture_output=True, text=True, timeout=timeout
+        command(*arguments), env=environment(cache, tables), cwd=ROOT, capture_output=True, text=True, timeout=timeout
     )
 
 
