@@ -45,8 +45,6 @@ def keep(
             odds = contestant.retriever.odds(task.queries[asked], answers)
             name = cell_name(task.name, contestant.name, seed)
             folder.write_odds(name, asked, odds, contestant.retriever.identifiers())
-    if folder.media_path(task.name).exists():
-        return
     found = {
         "shown": queries.tolist(),
         "queries": _kept(folder.root / "media", reveal(task.queries), queries.tolist()),
