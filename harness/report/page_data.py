@@ -8,14 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report import costs, validity
+from harness.report import costs, plots, validity
 from harness.report.against import Line
 from harness.report.best import table
 from harness.report.columns import Column, columns
 from harness.report.explorer import Room, explorer
 from harness.report.notes import FOOT, caption, chance_note, left_out, parted, sessions_note
 from harness.report.paired import odds, points
-from harness.report.plots import PLOTS
 from harness.report.words import quantity
 from harness.results.folds import without_parts
 from harness.results.rows import Row
@@ -40,7 +39,7 @@ def assembled(
     """`held`: everybody against a reference; `drawn`: the files of each plot."""
     records = [record for row in rows for record in row.records]
     here, absent = parted(without_parts(rows))
-    pictures = {plot.name: _plot(folder, rows, plot, drawn) for plot in PLOTS if plot.name in drawn}
+    pictures = {plot.name: _plot(folder, rows, plot, drawn) for plot in plots.PLOTS if plot.name in drawn}
     early = [pictures[name] for name in GLANCE if name in pictures]
     late = [each for name, each in pictures.items() if name not in GLANCE]
     explorers: dict[str, Any] = {}
