@@ -98,7 +98,12 @@ class Questions:
 def shuffled(questions: Questions) -> np.ndarray:
     """The order in which queries are asked. A contestant with fewer queries gets the first of it, in every scenario and
     with every seed, so that any two share as many as possible."""
-    return np.random.default_rng(ORDER).permutation(len(questions.queries))
+    return drawn_order(len(questions.queries))
+
+
+def drawn_order(count: int) -> np.ndarray:
+    """The same in every run, for so many queries."""
+    return np.random.default_rng(ORDER).permutation(count)
 
 
 @contextmanager

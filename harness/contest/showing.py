@@ -11,24 +11,23 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.contest.asking import ORDER, Contestant
+from harness.contest.asking import Contestant, drawn_order
 from harness.contest.task import Task
 from harness.contract.dataset import Contents
 from harness.contract.retriever import Generates
 from harness.data.media import shrunk
 from harness.machine import compute, files
 from harness.machine.progress import track
+from harness.report.explorer import ANSWERS, QUERIES
 from harness.store.run_folder import RunFolder, cell_name
 
-QUERIES = 1000  # of a task that can be looked at, the first in the order in which all are asked
-ANSWERS = 10  # of each
 MEDIA = 1500  # files of a task
 AT_ONCE = 64  # of them in memory
 
 
 def shown(count: int) -> np.ndarray:
-    """int64: the queries of a task that can be looked at, ascending."""
-    return np.sort(np.random.default_rng(ORDER).permutation(count)[:QUERIES])
+    """int64: the queries of a task that can be looked at, ascending: the first in the order in which all are asked."""
+    return np.sort(drawn_order(count)[:QUERIES])
 
 
 def keep(

@@ -43,8 +43,6 @@ def write(
 
     `pairs`: all pairs of contestants, too, which takes long where there are many. `drawn`: plots and the page.
     """
-    from harness.report import page, page_data, plots
-
     found, ks = with_means(rows(folder, records)), cutoffs(records)
     markdown = main_table.markdown(title, found, ks, session)
     if published.of(records):
@@ -83,6 +81,8 @@ def write(
             path.unlink(missing_ok=True)  # left over from when there was something to say
     published.write(folder, records)
     if drawn:
+        from harness.report import page, page_data, plots
+
         pictures = plots.write(folder, found)
         shown = page_data.assembled(folder, title, found, ks, held, sentences(folder, found, held), pictures, session)
         files.write(folder.root / PAGE, page.render(shown).encode())

@@ -16,8 +16,6 @@ SURE = 0.05
 
 def differences(found: Sequence[Line], folder: Path) -> list[Path]:
     groups = _groups(found)
-    if not groups:
-        return []
     return style.drawn(
         groups,
         _panel,

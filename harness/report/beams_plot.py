@@ -17,8 +17,6 @@ LEAST = 2  # widths that make a line
 
 def found_against_beams(rows: Sequence[Row], folder: Path) -> list[Path]:
     groups = beams(rows)
-    if not groups:
-        return []
     paradigms = {row.paradigm for lines in groups.values() for line in lines.values() for row in line.values()}
     return style.drawn(groups, _panels, folder, "beams", height=lambda group: 2.3, across=2, paradigms=paradigms)
 

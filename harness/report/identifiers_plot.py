@@ -13,8 +13,6 @@ from harness.results.rows import Row
 
 def codes_by_level(rows: Sequence[Row], folder: Path) -> list[Path]:
     groups = {task: _members(group) for task, group in _groups(rows).items()}
-    if not groups:
-        return []
     return style.drawn(
         groups,
         _panel,

@@ -15,8 +15,6 @@ PERCENTILES = ("p50_ms", "p95_ms", "p99_ms")
 
 def latencies(rows: Sequence[Row], folder: Path) -> list[Path]:
     groups = _groups(rows)
-    if not groups:
-        return []
     return style.drawn(
         groups,
         _panel,

@@ -18,8 +18,6 @@ APART = 1.1  # and so many times the least cost the greatest, at least
 
 def found_against_preparation(rows: Sequence[Row], folder: Path) -> list[Path]:
     groups = _groups(rows)
-    if not groups:
-        return []
     shown = [row for group in groups.values() for row in group]
     fewer = [scatter.fewer_key()] if any(row.asked is not None for row in shown) else []
     return style.drawn(

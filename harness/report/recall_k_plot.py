@@ -18,8 +18,6 @@ DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))  # of a 
 def recall_against_k(rows: Sequence[Row], folder: Path) -> list[Path]:
     groups = _groups(rows)
     shown = {row.paradigm for group in groups.values() for row in group}
-    if not groups:
-        return []
     return style.drawn(groups, _panel, folder, "recall-k", height=lambda group: 2.7, paradigms=shown)
 
 

@@ -15,8 +15,6 @@ from harness.results.rows import Row
 def recall_against_rate(rows: Sequence[Row], folder: Path) -> list[Path]:
     """SVG and PNG in `folder`; none where only controls that see nothing were measured."""
     groups = _groups(rows)
-    if not groups:
-        return []
     shown = [row for group in groups.values() for row in group]
     fewer = [scatter.fewer_key()] if any(row.asked is not None for row in shown) else []
     return style.drawn(

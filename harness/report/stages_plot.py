@@ -24,8 +24,6 @@ OTHERS = ((0.55, ".."), (0.55, "xx"), (0.9, "\\\\"))  # stages of other names
 
 def time_by_stage(rows: Sequence[Row], folder: Path) -> list[Path]:
     groups = _groups(rows)
-    if not groups:
-        return []
     names = list(dict.fromkeys(name for group in groups.values() for row in group for name in stages(row)))
     names.sort(key=lambda name: [*LOOKS, name].index(name) if name in LOOKS else len(LOOKS) - 1.5)
     looks = {name: LOOKS.get(name) or OTHERS[place % len(OTHERS)] for place, name in enumerate(names)}

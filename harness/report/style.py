@@ -128,11 +128,13 @@ def drawn(
     paradigms: Collection[str] = (),
     keys: Sequence[Any] = (),
 ) -> list[Path]:
-    """A figure with a row for each group, as SVG and PNG.
+    """A figure with a row for each group, as SVG and PNG; none where there are no groups.
 
     `panel_of` draws a row: it gets its panel, a list of them where there are several `across`. `height`: of a row's
     axes in inches, without titles and numbers. The legend has the paradigms, then `keys`.
     """
+    if not groups:
+        return []
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
