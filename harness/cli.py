@@ -197,7 +197,7 @@ def _run(options: argparse.Namespace) -> int:
     ahead = Ahead(left, lambda cells: plan.expected(suite, cells, _cache_root(), threads))
     code = run_suite(suite, _out(options, suite), _data_root(options), _cache_root(), options, found.fails, ahead)
     for each in missing.summary(
-        found.missing, plan.unavailable(suite, found), f"python -m harness plan {options.suite}"
+        found.missing, len(plan.unavailable(suite, found)), f"python -m harness plan {options.suite}"
     ):
         progress.say(each)
     return code

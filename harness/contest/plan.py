@@ -44,13 +44,12 @@ def show(suite: Suite, found: Findings, out: Path, cache: Path) -> Iterator[str]
         yield costs.sentence
         yield from costs.lines()
     yield from screen(found.missing)
-    waiting = [cell for cell in cells if any(part.digest in found.unavailable for part in cell.parts())]
-    yield from later(waiting).lines("once that is here, on this processor")
+    yield from later(unavailable(suite, found)).lines("once that is here, on this processor")
 
 
-def unavailable(suite: Suite, found: Findings) -> int:
-    """How many cells can't be measured for want of something."""
-    return sum(any(part.digest in found.unavailable for part in cell.parts()) for cell in suite.cells())
+def unavailable(suite: Suite, found: Findings) -> list[Cell]:
+    """The cells that can't be measured for want of something."""
+    return [cell for cell in suite.cells() if any(part.digest in found.unavailable for part in cell.parts())]
 
 
 def to_do(suite: Suite, found: Findings, out: Path | None) -> list[Cell]:

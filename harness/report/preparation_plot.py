@@ -17,18 +17,7 @@ APART = 1.1  # and so many times the least cost the greatest, at least
 
 
 def found_against_preparation(rows: Sequence[Row], folder: Path) -> list[Path]:
-    groups = _groups(rows)
-    shown = [row for group in groups.values() for row in group]
-    fewer = [scatter.fewer_key()] if any(row.asked is not None for row in shown) else []
-    return style.drawn(
-        groups,
-        _panel,
-        folder,
-        "preparation",
-        height=lambda group: min(5.5, 2.4 + 0.09 * len(points_of(group))),
-        paradigms={row.paradigm for row in shown},
-        keys=[*fewer, scatter.edge_key("best for a cost")],
-    )
+    return scatter.drawn(_groups(rows), _panel, folder, "preparation", points_of, "best for a cost", least=2.4)
 
 
 def alt(rows: Sequence[Row]) -> str:

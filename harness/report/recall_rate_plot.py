@@ -14,18 +14,7 @@ from harness.results.rows import Row
 
 def recall_against_rate(rows: Sequence[Row], folder: Path) -> list[Path]:
     """SVG and PNG in `folder`; none where only controls that see nothing were measured."""
-    groups = _groups(rows)
-    shown = [row for group in groups.values() for row in group]
-    fewer = [scatter.fewer_key()] if any(row.asked is not None for row in shown) else []
-    return style.drawn(
-        groups,
-        _panel,
-        folder,
-        "recall-rate",
-        height=lambda group: min(5.5, 2.6 + 0.09 * len(points_of(group))),
-        paradigms={row.paradigm for row in shown},
-        keys=[*fewer, scatter.edge_key("best at a rate")],
-    )
+    return scatter.drawn(_groups(rows), _panel, folder, "recall-rate", points_of, "best at a rate", least=2.6)
 
 
 def alt(rows: Sequence[Row]) -> str:

@@ -3,13 +3,38 @@ rate or a cost."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from harness.report import axes, labels, style
 from harness.report.points import Point
+from harness.results.rows import Row
 
 EDGE = "#8a8a8a"
+
+
+def drawn(
+    groups: Mapping[str, list[Row]],
+    panel_of: Callable[[Any, str, list[Row]], style.Finish],
+    folder: Path,
+    name: str,
+    points_of: Callable[[Sequence[Row]], list[Point]],
+    edge: str,
+    least: float,
+) -> list[Path]:
+    """A row of points for each task, higher where there are more of them; `edge`: what the step line is."""
+    shown = [row for group in groups.values() for row in group]
+    fewer = [fewer_key()] if any(row.asked is not None for row in shown) else []
+    return style.drawn(
+        groups,
+        panel_of,
+        folder,
+        name,
+        height=lambda group: min(5.5, least + 0.09 * len(points_of(group))),
+        paradigms={row.paradigm for row in shown},
+        keys=[*fewer, edge_key(edge)],
+    )
 
 
 def scatter(
