@@ -66,7 +66,7 @@ from harness.machine.compute import stage
 from harness.nn import choosing, distillation
 from harness.nn.batching import trim
 from harness.nn.distillation import TextScorer
-from harness.nn.layers import parameter_count
+from harness.nn.layers import once, parameter_count
 from harness.nn.text_side import Vectors, parameters, text_side
 from harness.nn.words import Vocabulary
 
@@ -346,14 +346,9 @@ class CartRetriever(Retriever):
         self._ready()
 
     def _own(self) -> dict[str, Tensor]:
-        """Its weights, each once: T5 has two names for its embeddings. Those of a frozen text side belong to another
-        artifact, and are not copied.
-        """
-        own: dict[int, tuple[str, Tensor]] = {}
-        for name, tensor in self.model.state_dict().items():
-            if not (self.frozen and name.startswith("encoder.source.")):
-                own.setdefault(tensor.data_ptr() or -len(own), (name, tensor))
-        return dict(own.values())
+        """Its weights; those of a frozen text side belong to another artifact, and are not copied."""
+        kept = self.model.state_dict().items()
+        return once(dict(each for each in kept if not (self.frozen and each[0].startswith("encoder.source."))))
 
     def footprint(self) -> Footprint:
         """The tree, the counter's head and a geometry's tables of nodes grow with the gallery; its codewords don't."""

@@ -30,7 +30,7 @@ from cart.trie import Trie
 from harness.machine import compute, files
 from harness.machine.progress import say, track
 from harness.nn.batching import by_length, lengths, trim
-from harness.nn.layers import below
+from harness.nn.layers import below, once
 from harness.nn.learning import Learner
 
 CHECKPOINT = "training.sealed"  # a line of facts, then tensors
@@ -203,7 +203,7 @@ def _mixed(seed: int, step: int) -> int:
 
 
 def _keep(path: Path, name: str, model: CART, learner: Learner, done: dict[str, float]) -> None:
-    tensors = {f"model.{key}": tensor for key, tensor in model.state_dict().items()}
+    tensors = {f"model.{key}": tensor for key, tensor in once(model.state_dict()).items()}
     for which, optimizer in enumerate(learner.optimizers):
         for number, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{which}.{number}.{key}": value for key, value in moments.items()}
@@ -230,7 +230,7 @@ def _resume(path: Path, name: str, model: CART, learner: Learner) -> tuple[int, 
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         say(f"    {path} can't be resumed ({error}): training starts from the beginning")
         return 0, 0.0
-    model.load_state_dict(below(tensors, "model"))
+    model.load_state_dict({**model.state_dict(), **below(tensors, "model")})
     moments: list[dict[int, dict[str, Any]]] = [{} for _ in learner.optimizers]
     for key, value in tensors.items():
         if key.startswith("optimizer."):

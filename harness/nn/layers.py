@@ -79,3 +79,11 @@ def parameter_count(module: nn.Module) -> int:
 def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Those whose names begin with `prefix.`, under the rest of their names: a part of a state dict."""
     return {name[len(prefix) + 1 :]: each for name, each in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def once(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of a state dict that have two names, as T5's embeddings, under the first of them alone."""
+    own: dict[int, tuple[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        own.setdefault(tensor.data_ptr() or -1 - len(own), (name, tensor))
+    return dict(own.values())

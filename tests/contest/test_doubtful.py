@@ -182,7 +182,8 @@ def test_below_the_table_stands_what_was_found_and_what_to_do(doubtful: Path) ->
 HONEST = """\
 name: honest
 k: [1]
-scenarios: {offline: {cap_s: 5}, single: {queries: 40, cap_s: 60}, batch: [8], server: {rates: [20], cap_s: 2}}
+scenarios:
+  {offline: {rounds: 5, cap_s: 3}, single: {queries: 40, cap_s: 60}, batch: [8], server: {rates: [20], cap_s: 1}}
 datasets: {sounds: {kind: soundscapes, train: 48, validation: 32, test: 48}}
 encoders: {audio: {kind: small, trained_on: sounds, steps: 3, batch: 16}}
 captioners: {audio: {kind: small, encoder: audio, steps: 2, items: 8, samples: 3}}
