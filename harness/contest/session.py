@@ -18,9 +18,7 @@ from harness.contest.runner import Outcome, run
 from harness.contract.problems import BadInput
 from harness.machine import compute, environment, files, memory
 from harness.machine.progress import say
-from harness.results.rows import Row
 from harness.store.artifacts import Store
-from harness.store.record import Record
 from harness.store.run_folder import FolderBusy, RunFolder
 from harness.suite.spec import Suite
 
@@ -94,7 +92,7 @@ def _locked(
     files.write(folder.root / "suite.yaml", suite.text.encode())
     outcome = run(session, (lambda: _report(session)) if options.page and session.drawn else None)
     code = _verdict(outcome, options.strict)
-    records, rows = _report(session) if wanted else ([], [])
+    written = _report(session) if wanted else None
     entry |= {
         "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "exit": code,
@@ -103,10 +101,10 @@ def _locked(
         "peak_mb": memory.highest(),
     }
     folder.write_journal({**about, "sessions": [*journal["sessions"], entry]})
-    if wanted:
-        said = report.sentences(folder, rows)
+    if written:
+        cutoffs = report.cutoffs([record for row in written.rows for record in row.records])
         # Last: its reader may close the pipe.
-        report.show(rows, report.cutoffs(records), session.id, about=suite.about, verdict=said)
+        report.show(written.rows, cutoffs, session.id, about=suite.about, verdict=written.verdict)
     for problem in outcome.broken:
         say(f"BROKEN: {problem}")
     say(f"{_sums(outcome)}; at most {memory.highest() / 1e3:.1f} GB of memory")
@@ -115,11 +113,11 @@ def _locked(
     return code
 
 
-def _report(session: Session) -> tuple[list[Record], list[Row]]:
+def _report(session: Session) -> report.Written:
     """Tables, plots and the page of what is finished: this call's cells, in the suite's order."""
     found = [session.folder.record(cell.file) for cell in session.suite.cells()]
     records = [each for each in found if each is not None]
-    return records, report.write(session.folder, session.suite.name, records, session.id, drawn=session.drawn)
+    return report.write(session.folder, session.suite.name, records, session.id, drawn=session.drawn)
 
 
 def _verdict(outcome: Outcome, strict: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from harness.machine import escaping, files
 from harness.report import (
@@ -28,7 +29,12 @@ from harness.store.record import Record
 from harness.store.run_folder import RunFolder
 
 PAGE = "report.html"
-__all__ = ["PAGE", "cutoffs", "sentences", "show", "write"]
+__all__ = ["PAGE", "Written", "cutoffs", "show", "write"]
+
+
+class Written(NamedTuple):
+    rows: list[Row]
+    verdict: list[str]
 
 
 def write(
@@ -38,8 +44,8 @@ def write(
     session: str | None = None,
     pairs: bool = False,
     drawn: bool = True,
-) -> list[Row]:
-    """Write tables, plots and the page of these records into the folder; returns the rows, to be shown too.
+) -> Written:
+    """Write tables, plots and the page of these records into the folder; what it returns is to be shown too.
 
     `pairs`: all pairs of contestants, too, which takes long where there are many. `drawn`: plots and the page.
     """
@@ -50,6 +56,7 @@ def write(
     if about := folder.journal().get("about"):
         markdown += f"\n{escaping.markdown(str(about))}\n"
     held = against.against(folder, found)
+    verdict = sentences(found, held)
     parts, series = ablation.ablations(folder, found), scaling.series(found)
     students, settings = starts.kept(folder, found), equal_recall.families(folder, found)
     beside = reproduction.reproduced(found)
@@ -84,9 +91,9 @@ def write(
         from harness.report import page, page_data, plots
 
         pictures = plots.write(folder, found)
-        shown = page_data.assembled(folder, title, found, ks, held, sentences(folder, found, held), pictures, session)
+        shown = page_data.assembled(folder, title, found, ks, held, verdict, pictures, session)
         files.write(folder.root / PAGE, page.render(shown).encode())
-    return found
+    return Written(found, verdict)
 
 
 def cutoffs(records: Sequence[Record]) -> list[int]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from harness.report import costs, plots, validity
+from harness.report import costs, validity
 from harness.report.against import Line
 from harness.report.best import table
 from harness.report.columns import Column, columns
 from harness.report.explorer import Room, explorer
 from harness.report.notes import FOOT, caption, chance_note, left_out, parted, sessions_note
 from harness.report.paired import odds, points
+from harness.report.plots import Picture
 from harness.report.words import quantity
 from harness.results.folds import without_parts
 from harness.results.rows import Row
@@ -33,15 +33,14 @@ def assembled(
     ks: Sequence[int],
     held: Sequence[Line],
     verdict: Sequence[str],
-    drawn: Mapping[str, Sequence[Path]],
+    drawn: Sequence[Picture],
     session: str | None = None,
 ) -> dict[str, Any]:
-    """`held`: everybody against a reference; `drawn`: the files of each plot."""
+    """`held`: everybody against a reference."""
     records = [record for row in rows for record in row.records]
     here, absent = parted(without_parts(rows))
-    pictures = {plot.name: _plot(folder, rows, plot, drawn) for plot in plots.PLOTS if plot.name in drawn}
-    early = [pictures[name] for name in GLANCE if name in pictures]
-    late = [each for name, each in pictures.items() if name not in GLANCE]
+    early = [_plot(picture) for name in GLANCE for picture in drawn if picture.name == name]
+    late = [_plot(picture) for picture in drawn if picture.name not in GLANCE]
     explorers: dict[str, Any] = {}
     sections = [_section("glance", "At a glance", plots=early)] if early else []
     for task, group in here.items():
@@ -96,9 +95,9 @@ def _section(
     }
 
 
-def _plot(folder: RunFolder, rows: Sequence[Row], plot: Any, drawn: Mapping[str, Sequence[Path]]) -> dict[str, str]:
-    svg = next(path for path in drawn[plot.name] if path.suffix == ".svg").read_text(encoding="utf-8")
-    return {"id": plot.name, "title": plot.title, "alt": plot.alt(folder, rows), "svg": svg}
+def _plot(picture: Picture) -> dict[str, str]:
+    svg = next(path for path in picture.files if path.suffix == ".svg").read_text(encoding="utf-8")
+    return {"id": picture.name, "title": picture.title, "alt": picture.alt, "svg": svg}
 
 
 def _told(group: Sequence[Row]) -> str:

@@ -32,11 +32,18 @@ from harness.results.rows import Row
 from harness.store.run_folder import RunFolder
 
 
-class Plot(NamedTuple):
+class Picture(NamedTuple):
+    """A plot that was drawn."""
+
     name: str  # of its files, without .svg and .png
     title: str
-    alt: Callable[[RunFolder, Sequence[Row]], str]
-    draw: Callable[[RunFolder, Sequence[Row]], list[Path]]  # SVG, PNG; empty where there is nothing to show
+    alt: str
+    files: list[Path]  # SVG, PNG
+
+
+class Plot(NamedTuple):
+    name: str
+    draw: Callable[[RunFolder, Sequence[Row]], Picture | None]  # None where there is nothing to show
 
 
 def _of(
@@ -47,12 +54,13 @@ def _of(
     needs: Callable[[RunFolder, Sequence[Row]], Any] = lambda run, rows: without_parts(rows),
 ) -> Plot:
     """`needs`: what both functions get of a run's rows; rankings are read where it reads them."""
-    return Plot(
-        name,
-        title,
-        lambda run, rows: alt(needs(run, rows)),
-        lambda run, rows: draw(needs(run, rows), run.root / "plots"),
-    )
+
+    def drawn(run: RunFolder, rows: Sequence[Row]) -> Picture | None:
+        needed = needs(run, rows)
+        paths = draw(needed, run.root / "plots")
+        return Picture(name, title, alt(needed), paths) if paths else None
+
+    return Plot(name, drawn)
 
 
 PLOTS = [
@@ -83,14 +91,14 @@ PLOTS = [
 ]
 
 
-def write(run: RunFolder, rows: Sequence[Row]) -> dict[str, list[Path]]:
-    """Draw all that have something to show, by name; files of those that no longer have are removed."""
-    written = {}
+def write(run: RunFolder, rows: Sequence[Row]) -> list[Picture]:
+    """Draw all that have something to show; files of those that no longer have are removed."""
+    pictures = []
     for plot in PLOTS:
-        paths = plot.draw(run, rows)
-        if paths:
-            written[plot.name] = paths
+        picture = plot.draw(run, rows)
+        if picture:
+            pictures.append(picture)
         else:
             for kind in ("svg", "png"):
                 (run.root / "plots" / f"{plot.name}.{kind}").unlink(missing_ok=True)
-    return written
+    return pictures

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.contract.problems import BadInput
-from harness.report import cutoffs, sentences, show, write
+from harness.report import cutoffs, show, write
 from harness.results.rows import Row
 from harness.store.record import Record
 from harness.store.run_folder import RunFolder
@@ -24,8 +24,8 @@ def remake(places: Sequence[Path], pairs: bool = False) -> None:
     abouts: list[str] = []
     several = len(folders) > 1
     for name, folder, records in zip(names(places), folders, read, strict=True):
-        found = write(folder, records[0]["suite"], records, pairs=pairs)
-        said, about = sentences(folder, found), str(folder.journal().get("about", ""))
+        found, said = write(folder, records[0]["suite"], records, pairs=pairs)
+        about = str(folder.journal().get("about", ""))
         rows += [replace(row, run=name) if several else row for row in found]
         verdict += [f"{name}: {each}" if several else each for each in said]
         abouts += [f"{name}: {about}" if several else about] if about else []

@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.report.against import Line, against
+from harness.report.against import Line
 from harness.report.words import quantity, size
 from harness.results.rows import Row, by_task, competes, doubts, near_chance, rounds_of
 from harness.score.rates import interval, log_ratios
-from harness.store.run_folder import RunFolder
 
 TASKS = 3  # of a run, at most
 FIRST, OTHERS = 3, 2  # contestants of the first task, and of each other one
@@ -37,10 +36,10 @@ class Task(NamedTuple):
         return THINGS.get(data["modality"] if data else "", "item")
 
 
-def sentences(folder: RunFolder, rows: Sequence[Row], held: Sequence[Line] | None = None) -> list[str]:
-    """About three; none where nobody competes with anybody. `held`: what `against` found, where that is known."""
+def sentences(rows: Sequence[Row], held: Sequence[Line]) -> list[str]:
+    """About three; none where nobody competes with anybody. `held`: everybody against a reference."""
     found: list[str] = []
-    tasks = list(_tasks(rows, against(folder, rows) if held is None else held))
+    tasks = list(_tasks(rows, held))
     for number, task in enumerate(sorted(tasks, key=lambda each: each.thing == "caption")[:TASKS]):
         said = list(_of(task))[: OTHERS if number else FIRST]
         found += [f"{_where(task)}: {said[0]}", *said[1:]] if said else []

@@ -186,7 +186,7 @@ def test_what_a_contestant_indexed_is_told_by_its_artifact(runs: tuple[Session, 
 def test_tables_show_both_where_there_are_both(runs: tuple[Session, Outcome]) -> None:
     """Over two seeds, too, for which all is scored anew from the rankings."""
     session, _ = runs
-    rows = report.write(session.folder, "growing", session.folder.records())
+    rows = report.write(session.folder, "growing", session.folder.records()).rows
     markdown = (session.folder.root / "tables" / "main.md").read_text()
     grown, plain = markdown.split("## sounds/test/text-audio\n")
     assert "| old hit@1 % | added hit@1 % | old hit@5 % | added hit@5 % |" in grown

@@ -83,7 +83,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def test_a_strangers_records_harm_no_report(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = report.write(folder, "title\x1b[2J|<i>", folder.records())
+    rows = report.write(folder, "title\x1b[2J|<i>", folder.records()).rows
     report.show(rows, [1], None)
     told = capsys.readouterr().out
     assert shows(told) and "\\x1b[31mred" in told and "[red]rich[/red]" in told and ":smile:" in told

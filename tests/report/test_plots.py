@@ -25,6 +25,12 @@ ODD = "_a$b$_<c>|&d"
 BY_NAME = {plot.name: plot for plot in plots.PLOTS}
 
 
+def drawn(name: str, run: RunFolder, rows: list[Row]) -> plots.Picture:
+    picture = BY_NAME[name].draw(run, rows)
+    assert picture is not None, name
+    return picture
+
+
 def row(name: str, value: float, qps: float, paradigm: str = "dual-tower", **changes: Any) -> Row:
     found: Any = record.load(FIRST)
     found["config"] = {
@@ -64,7 +70,7 @@ def test_any_name_gives_the_same_bytes_twice_and_a_sound_svg(tmp_path: Path, nam
     draws = []
     for size in (10.0, 30.0):
         with mpl.rc_context({"font.size": size}):
-            paths = BY_NAME[name].draw(RunFolder(tmp_path), some())
+            paths = drawn(name, RunFolder(tmp_path), some()).files
             assert mpl.rcParams["font.size"] == size
         assert [path.name for path in paths] == [f"{name}.svg", f"{name}.png"]
         draws.append([path.read_bytes() for path in paths])
@@ -83,9 +89,9 @@ def test_every_plot_says_in_words_what_it_shows_and_draws_nothing_of_nothing(tmp
     run = RunFolder(tmp_path)
     write_page(run)
     for plot in plots.PLOTS:
-        assert plot.draw(run, []) == [] and not (tmp_path / "plots").exists(), plot.name
+        assert plot.draw(run, []) is None and not (tmp_path / "plots").exists(), plot.name
     for name in ("recall-rate", "tasks", "recall-k", "latency", "stages", "preparation", "identifiers"):
-        assert "sounds/test/text-audio: " in BY_NAME[name].alt(run, some()), name
+        assert "sounds/test/text-audio: " in drawn(name, run, some()).alt, name
 
 
 def test_a_plot_that_has_nothing_left_to_show_is_removed(tmp_path: Path) -> None:
@@ -192,9 +198,9 @@ def test_beams_are_compared_where_nothing_else_differs(tmp_path: Path) -> None:
         row("cart-few", 0.45, 20, "generative", config={"name": "", "beams": 5}),
         row("cart-other", 0.4, 30, "generative", config={"name": "", "beams": 10, "steps": 9}),
     ]
-    svg, _ = BY_NAME["beams"].draw(RunFolder(tmp_path), rows)
+    svg, _ = drawn("beams", RunFolder(tmp_path), rows).files
     assert "20 beams" in svg.read_text() and "5 beams" in svg.read_text() and "10 beams" not in svg.read_text()
-    assert BY_NAME["beams"].draw(RunFolder(tmp_path), rows[1:]) == []
+    assert BY_NAME["beams"].draw(RunFolder(tmp_path), rows[1:]) is None
 
 
 def test_ablations_are_drawn_from_their_rankings(tmp_path: Path) -> None:
@@ -204,6 +210,6 @@ def test_ablations_are_drawn_from_their_rankings(tmp_path: Path) -> None:
     add(run, retriever="cart-no-fusion", answers=[1, 0, 3, 2])
     run.write_journal({"cells": [], "sessions": [], "ablation": {"cart": ["cart-no-fusion"]}})
     rows = rows_of(run, run.records())
-    svg, _ = BY_NAME["ablation"].draw(run, rows)
+    svg, _ = drawn("ablation", run, rows).files
     assert "no-fusion</text>" in svg.read_text() and "<title>cart-no-fusion: -100.0" in svg.read_text()
-    assert "no-fusion -100.0" in BY_NAME["ablation"].alt(run, rows)
+    assert "no-fusion -100.0" in drawn("ablation", run, rows).alt

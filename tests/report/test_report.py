@@ -212,7 +212,7 @@ def test_tables_end_with_what_the_suite_says_of_itself(folder: RunFolder) -> Non
     add(folder)
     told = "Lessons are short here; \x1b[2Jlonger ones stand elsewhere"
     folder.write_journal({"suite": "t", "about": told, "cells": [], "sessions": []})
-    rows, shown = report.write(folder, "t", folder.records()), io.StringIO()
+    rows, shown = report.write(folder, "t", folder.records()).rows, io.StringIO()
     report.show(rows, [1, 5], None, shown, about=told)
     for text in ((folder.root / "tables/main.md").read_text(), shown.getvalue()):
         assert "longer ones stand elsewhere" in text.splitlines()[-1] and "\x1b" not in text

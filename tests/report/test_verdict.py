@@ -12,7 +12,7 @@ from folders import FIRST
 from harness.contract.dataset import Links
 from harness.contract.retriever import Ranking
 from harness.machine import files
-from harness.report import verdict
+from harness.report import against, verdict
 from harness.results import rows as results
 from harness.score.scoring import chance, score
 from harness.store import record
@@ -53,7 +53,8 @@ def add(
 
 
 def said(folder: RunFolder) -> list[str]:
-    return verdict.sentences(folder, results.rows(folder, folder.records()))
+    rows = results.rows(folder, folder.records())
+    return verdict.sentences(rows, against.against(folder, rows))
 
 
 @pytest.fixture
