@@ -13,6 +13,7 @@ import pandas as pd
 from harness.machine import escaping
 from harness.report import forms
 from harness.report.paired import Pair, odds, pairs_with, points
+from harness.results.folds import without_parts
 from harness.results.rows import Row, by_task, competes
 from harness.score import statistics
 from harness.score.scoring import blind
@@ -36,9 +37,9 @@ class Line:
 
 
 def against(folder: RunFolder, rows: Sequence[Row]) -> list[Line]:
-    """Of all tasks that have a reference and others; means of folds are left to their folds."""
+    """Of all tasks that have a reference and others; a task in folds is one task, and its queries are all of theirs."""
     wanted, found = str(folder.journal().get("compare_to") or ""), list[Line]()
-    for group in by_task([row for row in rows if not row.folds]).values():
+    for group in by_task(without_parts(rows)).values():
         chosen = reference(group, wanted)
         if chosen is None:
             continue

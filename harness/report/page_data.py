@@ -45,7 +45,8 @@ def assembled(
     sections = [_section("glance", "At a glance", plots=early)] if early else []
     for task, group in here.items():
         room = Room(ROOM.thumbnails // len(here), ROOM.clips // len(here))
-        found = explorer(folder, task, group, room)
+        looked_at = _first_fold(rows, group[0])
+        found = explorer(folder, looked_at[0].task, looked_at, room)
         name = task.replace("/", "-")
         explorers |= {name: found} if found else {}
         tables = [_main(group, ks, session), *_against([line for line in held if line.pair.task == task])]
@@ -63,6 +64,12 @@ def assembled(
         "sections": sections,
         "explorers": explorers,
     }
+
+
+def _first_fold(rows: Sequence[Row], one: Row) -> list[Row]:
+    """All of this one's task; of a mean of folds those of the first, whose answers can be looked at."""
+    task = f"{one.task}/1of{one.folds}" if one.folds else one.task
+    return [row for row in rows if row.task == task]
 
 
 def _origin(records: Sequence[Record]) -> dict[str, str]:

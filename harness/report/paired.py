@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NamedTuple
 
@@ -122,13 +122,41 @@ def pairs(folder: RunFolder, rows: Sequence[Row]) -> list[Pair]:
 
 
 def pairs_with(folder: RunFolder, one: Row, others: Sequence[Row]) -> list[Pair]:
-    """Each of the others against this one, all of one task."""
-    right = Right.read(folder, one.task)
-    mine = hits(folder, one, right)
-    found = (
-        _pair(one.task, row.retriever, one.retriever, hits(folder, row, right), mine, right.cluster) for row in others
-    )
-    return [pair for pair in found if pair is not None]
+    """Each of the others against this one, all of one task; where they are means of folds, on all folds' queries."""
+    right = {part.task: Right.read(folder, part.task) for part in _parts(one)}
+    ends = np.cumsum([len(each.cluster) for each in right.values()]).tolist()
+    starts = dict(zip(right, [0, *ends], strict=False))
+    cluster = np.concatenate([each.cluster + starts[task] for task, each in right.items()])
+
+    def found(row: Row) -> Hits:
+        parts = [(starts[part.task], hits(folder, part, right[part.task])) for part in _parts(row)]
+        return _together(parts) if row.folds else parts[0][1]
+
+    mine = found(one)
+    pairs = (_pair(one.task, row.retriever, one.retriever, found(row), mine, cluster) for row in others)
+    return [pair for pair in pairs if pair is not None]
+
+
+def _parts(row: Row) -> list[Row]:
+    """The folds that it is the mean of, or itself."""
+    if not row.folds:
+        return [row]
+    tasks = dict.fromkeys(each["task"] for each in row.records)
+    split = ((task, tuple(each for each in row.records if each["task"] == task)) for task in tasks)
+    return [replace(row, task=task, records=records, folds=0) for task, records in split]
+
+
+def _together(parts: Sequence[tuple[int, Hits]]) -> Hits:
+    """One after another, each from its own number of queries on; seeds that all have."""
+    asked = np.concatenate([start + each.asked for start, each in parts])
+    known = [each.right for _, each in parts]
+    names = [name for name in known[0] if all(name in each for each in known)]
+    seeds = {name: set.intersection(*(set(each[name]) for each in known)) for name in names}
+    joined = {
+        name: {seed: np.concatenate([each[name][seed] for each in known]) for seed in sorted(seeds[name])}
+        for name in names
+    }
+    return Hits(asked, joined)
 
 
 def hits(folder: RunFolder, row: Row, task: Right) -> Hits:

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.report.against import Line
 from harness.report.words import quantity, size
+from harness.results.folds import without_parts
 from harness.results.rows import Row, by_task, competes, doubts, near_chance, rounds_of
 from harness.score.rates import interval, log_ratios
 
@@ -47,7 +48,7 @@ def sentences(rows: Sequence[Row], held: Sequence[Line]) -> list[str]:
 
 
 def _tasks(rows: Sequence[Row], lines: Sequence[Line]) -> Iterator[Task]:
-    for name, group in by_task([row for row in rows if not row.folds]).items():
+    for name, group in by_task(without_parts(rows)).items():
         held = {line.pair.first: line for line in lines if line.pair.task == name}
         against_whom = {line.pair.second for line in held.values()}
         fine = [row for row in group if competes(row) and _found(row) is not None]
@@ -66,7 +67,8 @@ def _where(task: Task) -> str:
     if data is None:
         return task.reference.task
     kind = "generated data" if data["generated"] else "recorded data"
-    return f"{task.reference.task} ({kind}, {data['items']:,} candidates)"
+    folds = f", in each of {task.reference.folds} folds" if task.reference.folds else ""
+    return f"{task.reference.task} ({kind}, {data['items']:,} candidates{folds})"
 
 
 def _of(task: Task) -> Iterator[str]:
@@ -112,8 +114,7 @@ def _quality(task: Task, row: Row) -> str:
     line = task.lines[row.retriever]
     value, low, high, _ = line.pair.difference
     name, other = row.retriever, task.reference.retriever
-    data = row.records[0]["data"]
-    shared = f" on the {line.pair.queries:,} queries that both answered" if data and _fewer(task, line) else ""
+    shared = f" on the {line.pair.queries:,} queries that both answered" if _fewer(task, line) else ""
     if not np.isfinite(low):
         return f"how much more or less {name} found than {other} can't be told from one item{shared}"
     if line.p >= LEVEL:
@@ -130,8 +131,8 @@ def _quality(task: Task, row: Row) -> str:
 
 
 def _fewer(task: Task, line: Line) -> bool:
-    data = task.reference.records[0]["data"]
-    return data is not None and line.pair.queries < data["queries"]
+    data = {record["task"]: record["data"] for record in task.reference.records}
+    return line.pair.queries < sum(each["queries"] for each in data.values() if each is not None)
 
 
 def _speed(row: Row, other: Row) -> str:

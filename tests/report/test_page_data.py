@@ -16,7 +16,10 @@ from folders import TASK, add, write_page
 from harness import report
 from harness.contract.retriever import Ranking
 from harness.machine import files
-from harness.report import plots
+from harness.report import page_data, plots
+from harness.results import folds
+from harness.results import rows as results
+from harness.store import record
 from harness.store.run_folder import RunFolder, cell_name
 
 ATTACK = "<img src=x onerror=alert(1)>"
@@ -73,3 +76,19 @@ def test_scores_beyond_all_numbers_are_shown_all_the_same(folder: RunFolder) -> 
     folder.write_ranking(cell_name(TASK, "cart", 0), Ranking(ids, endless), asked)
     report.write(folder, "suite", records)
     assert (folder.root / "report.html").stat().st_size > 10_000
+
+
+def test_of_a_task_in_folds_the_first_can_be_looked_at(folder: RunFolder) -> None:
+    page = folder.read_task(TASK)
+    for fold in (f"{TASK}/1of2", f"{TASK}/2of2"):
+        files.write(folder.task_path(fold), files.pack_json(page))
+        ids, scores, asked = folder.read_ranking(cell_name(TASK, "cart", 0))
+        name = cell_name(fold, "cart", 0)
+        rankings = folder.write_ranking(name, Ranking(ids, scores), asked)
+        found: Any = {**folder.records()[0], "task": fold, "retriever": "cart", "rankings": rankings}
+        record.save(folder.record_path(name), found)
+    rows = [row for row in results.rows(folder, folder.records()) if row.task != TASK]
+    shown = page_data.assembled(folder, "t", folds.with_means(rows), [1], [], [], [])
+    assert [section["title"] for section in shown["sections"] if section["explorer"]] == [TASK]
+    (explorer,) = shown["explorers"].values()
+    assert explorer["task"] == f"{TASK}/1of2"

@@ -13,6 +13,7 @@ from harness.contract.dataset import Links
 from harness.contract.retriever import Ranking
 from harness.machine import files
 from harness.report import against, verdict
+from harness.results import folds
 from harness.results import rows as results
 from harness.score.scoring import chance, score
 from harness.store import record
@@ -130,3 +131,20 @@ def test_controls_say_nothing_and_texts_come_first(folder: RunFolder) -> None:
 def test_one_alone_says_nothing(folder: RunFolder) -> None:
     add(folder, "dual", 0.4)
     assert said(folder) == []
+
+
+def test_a_task_in_folds_is_one_task(tmp_path: Path) -> None:
+    made = RunFolder(tmp_path)
+    made.write_journal({"suite": "t", "cells": [], "sessions": [], "compare_to": "dual"})
+    for number, found in ((1, 0.5), (2, 0.75)):
+        task = f"a/test/text-audio/{number}of2"
+        page(made, task)
+        add(made, "dual", found, task=task)
+        add(made, "cart", found - 0.1, paradigm="generative", task=task)
+    rows = folds.with_means(results.rows(made, made.records()))
+    (line,) = against.against(made, rows)
+    assert (line.pair.task, line.pair.queries) == ("a/test/text-audio", 800)
+    assert line.pair.difference.value == pytest.approx(-0.1) and line.pair.difference.high < -0.05
+    first, second = verdict.sentences(rows, [line])
+    assert first.startswith("a/test/text-audio (generated data, 400 candidates, in each of 2 folds): nobody found")
+    assert second.startswith("cart found the right clip first 10.0 points less often than dual (95 %: ")
