@@ -177,6 +177,13 @@ class DualTuned(Retriever):
         with stage("search"):
             return self.neighbours.search(asked, k)
 
+    def score(self, queries: Contents, pairs: np.ndarray) -> np.ndarray:
+        """Of single pairs, to decide among what another proposes."""
+        with stage("encode"):
+            asked = self.encode(list(queries))
+        with stage("search"):
+            return self.neighbours.pairs(asked, pairs)
+
     def encode(self, texts: list[str]) -> np.ndarray:
         with compute.amp(self.encoder.precision):
             return batching.vectors(self.searching, texts, compute.current().device).numpy()

@@ -17,6 +17,7 @@ from harness.machine import compute
 
 BLOCK = 1 << 24  # scores held at once: 64 MB
 COLUMNS = 1 << 16  # candidates scored at once, so that of a large gallery enough queries go together
+PAIRS = 1 << 16  # scored at once, where only these are asked for
 CHUNK = 512  # scores of which one has to be looked at first, see `_top`
 
 
@@ -72,6 +73,13 @@ class ExactIndex:
         ids = torch.cat([part + number * COLUMNS for number, (_, part) in enumerate(found)], 1)
         best = torch.topk(scores, k)
         return best.values, ids.gather(1, best.indices)
+
+    def pairs(self, queries: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+        """float32 [pairs]: the scores of some pairs (query, candidate) alone, int64 [pairs, 2]."""
+        self.products += len(pairs)
+        blocks = np.split(pairs, range(PAIRS, len(pairs), PAIRS))
+        found = [np.einsum("pd,pd->p", queries[some[:, 0]], self.vectors[some[:, 1]]) for some in blocks]
+        return np.concatenate(found).astype(np.float32)
 
     def save(self, folder: Path) -> None:
         save_file({"vectors": self.vectors}, folder / "exact.safetensors")

@@ -20,7 +20,7 @@ class Rerank(Retriever):
         if not isinstance(second, Scorer):
             raise ValueError(
                 f"rerank: second is {type(second).__name__}, which can't score single pairs; name a retriever of kind "
-                "likelihood, match or pretrained"
+                "likelihood, match, pretrained or dual_tuned"
             )
         self.first, self.second, self.judge, self.n = first, second, second, settings.n
         self.grown = False

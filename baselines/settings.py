@@ -83,7 +83,7 @@ DUAL_TUNED = Entry(
     learns=True,
     paradigm="dual-tower",
     needs=("encoder", "captioner", "store", "seed"),
-    offers=(TUNED,),
+    offers=(TUNED, PAIRS),
     asks=("text",),
     tiny={"steps": 4, "batch": 16},
 )

@@ -54,6 +54,17 @@ def test_exact_search_of_many_candidates_loses_none(size: int, k: int, monkeypat
     check_ranking(same.ids, same.scores, size, (50, k))
 
 
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 20])
+def test_single_pairs_are_scored_as_in_a_search(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexes, "PAIRS", 7)
+    index, queries = indexes.ExactIndex(), unit(5, 1)
+    index.build(unit(SIZE, 0))
+    pairs = np.random.default_rng(0).integers([5, SIZE], size=(count, 2))
+    scores = (queries @ index.vectors.T)[pairs[:, 0], pairs[:, 1]]
+    np.testing.assert_allclose(index.pairs(queries, pairs), scores, rtol=1e-5, atol=1e-6)
+    assert index.counts() == {"products": count}
+
+
 @pytest.mark.parametrize(("count", "cells"), [(1, 1), (38, 1), (1000, 16), (100_000, 1024), (1_000_000, 2048)])
 def test_a_star_stands_for_as_many_cells_as_suit_the_gallery(count: int, cells: int) -> None:
     assert faiss_index.for_gallery("OPQ8,IVF*,PQ8", count) == f"OPQ8,IVF{cells},PQ8"

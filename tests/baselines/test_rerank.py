@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from kit import Kit
 
 from baselines.controls import Constant
+from baselines.dual_tower import DualTower
+from baselines.dual_tuned import DualTuned
 from baselines.rerank import Rerank
-from baselines.settings import RerankSettings
+from baselines.settings import DualTowerSettings, DualTunedSettings, RerankSettings
 from baselines.single_tower.scorer import SingleTower
 from harness.contract.dataset import Contents, texts
 from harness.contract.retriever import Footprint, Ranking, Retriever, padded
@@ -100,6 +103,19 @@ def test_those_inside_are_kept_once_something_was_added(tmp_path: Path) -> None:
 def test_who_can_not_judge_pairs_is_refused() -> None:
     with pytest.raises(ValueError, match="second is Constant, which can't score single pairs"):
         Rerank(RerankSettings(first="first", n=5), Proposing(), Constant(Settings()))
+
+
+def test_a_tuned_dual_tower_can_decide(tiny: Callable[[str], Kit]) -> None:
+    kit = tiny("audio")
+    task = kit.test("text-audio")
+    tuned = DualTuned(DualTunedSettings(steps=2, batch=8), kit.encoder, kit.captioner, seed=0)
+    settings = RerankSettings(first="first", n=len(task.candidates))
+    everybody = Rerank(settings, DualTower(DualTowerSettings(), kit.encoder, seed=0), tuned)
+    for retriever in (everybody.first, tuned):
+        retriever.index(task.candidates)
+    mine, theirs = everybody.search(task.queries, 5), tuned.search(task.queries, 5)
+    np.testing.assert_allclose(mine.scores, theirs.scores, atol=1e-5)
+    assert (mine.ids == theirs.ids).mean() > 0.99  # but for ties
 
 
 # -- in a suite -------------------------------------------------------------------------------------------------------
