@@ -46,10 +46,14 @@ class Component:
 
     @cached_property
     def made(self) -> Component:
-        """The same with the usual settings of its use: what is learnt and kept in the store."""
+        """What is learnt and kept in the store: the same with the usual settings of its use, and without instruments of
+        its own, which are told apart: inside another retriever it is what it is alone.
+        """
         settings = self.entry.settings
         usual = {key: settings.model_fields[key].default for key in settings.searching}
-        return replace(self, arguments={**self.arguments, **usual}) if usual else self
+        if not usual and not self.instruments:
+            return self
+        return replace(self, arguments={**self.arguments, **usual}, instruments={})
 
     @property
     def otherwise(self) -> str:

@@ -23,6 +23,8 @@ retrievers:
   many: {kind: caption_match, captioner: many}
   cool: {kind: caption_match, captioner: cool}
   other: {kind: caption_match, captioner: {kind: small, encoder: small, steps: 4, items: 8, texts: 2}}
+  tuned: {kind: dual_tuned, captioner: many, steps: 2, batch: 8}
+  kept:  {kind: dual_tower, start: tuned}
 """
 
 
@@ -35,5 +37,8 @@ def test_it_is_trained_once_however_it_is_asked(tmp_path: Path) -> None:
     assert sorted(each["config"]["about"]["steps"] for each in made) == [3, 4]
     captions = list((tmp_path / "cache").glob("captions/*/manifest.json"))
     assert len(captions) == 4, "each has captions of its own"
+    made = [json.loads(path.read_text()) for path in (tmp_path / "cache").glob("retriever/*/manifest.json")]
+    kinds = [each["config"]["about"]["kind"] for each in made]
+    assert kinds.count("dual_tuned") == 1, "whose captions it learns from is told beside it, inside another or alone"
     planned = harness(tmp_path / "cache", "plan", tmp_path / "suite.yaml")
     assert "all that has to be made is in the store" in planned.stdout, planned.stdout
