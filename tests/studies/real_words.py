@@ -78,7 +78,7 @@ retrievers:
 
 ablation:
   cart:
-    larger: {clusters: 256, codes: 256, books: 1}
+    larger: {clusters: 512, codes: 64, books: 1}
     atomic: {identifiers: atomic}
 """
 
