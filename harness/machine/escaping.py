@@ -78,9 +78,21 @@ _LATEX = {
     "≈": r"$\approx$",
     "×": r"$\times$",
     "→": r"$\rightarrow$",
+    "−": "$-$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
 }
+_SET = ("cp1252", "cp1250", "cp1254")  # code pages whose letters LaTeX has in the encoding T1
 
 
 def latex(text: object) -> str:
-    """For LaTeX, in a cell of a table or outside: what it writes is what stood there."""
-    return "".join(_LATEX.get(letter, letter) for letter in line(text))
+    """For LaTeX, in a cell of a table or outside: what it writes is what stood there. Letters that it has no type for,
+    at which pdfLaTeX would stop, are told by their numbers."""
+    written = "".join(_LATEX.get(each) or _typeset(each) for each in unicodedata.normalize("NFC", line(text)))
+    return re.sub(r"([,'])(?=\1)", r"\1{}", written)  # two of them would be one quotation mark
+
+
+def _typeset(letter: str) -> str:
+    if letter.isascii() or any(letter.encode(page, "ignore") for page in _SET):
+        return letter
+    return letter.encode("unicode_escape").decode().replace("\\", _LATEX["\\"])

@@ -13,7 +13,8 @@ import pandas as pd
 from harness.machine import escaping
 
 BEST, NEAR = "best", "near"
-PACKAGES = "% needs \\usepackage{booktabs}, and \\usepackage[T1]{fontenc} for quotation marks\n"
+PACKAGES = "% needs \\usepackage{booktabs}, \\usepackage{graphicx}, and \\usepackage[T1]{fontenc} for quotation marks\n"
+SHRUNK = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"  # what is wider than the page
 
 
 def markdown(table: pd.DataFrame, marks: pd.DataFrame | None = None) -> str:
@@ -33,13 +34,14 @@ def comma_separated(table: pd.DataFrame) -> str:
 
 
 def latex(table: pd.DataFrame, caption: str, marks: pd.DataFrame | None = None, words: Collection[str] = ()) -> str:
-    """A float with a tabular of booktabs in it; columns of `words` are set to the left, numbers to the right."""
+    """A float with a tabular of booktabs in it, no wider than the page; `words` are set to the left, numbers to the
+    right."""
     shown = _written(table, marks, escaping.latex, r"\textbf{{{}}}", r"{}\,$^\circ$")
     sides = "".join("l" if name in words else "r" for name in table.columns)
     rows = [" & ".join(cells) + r" \\" for cells in shown.itertuples(index=False, name=None)]
     lines = [r"\begin{table}", r"\centering\footnotesize", rf"\caption{{{escaping.latex(caption)}}}"]
-    lines += [rf"\begin{{tabular}}{{{sides}}}", r"\toprule", " & ".join(shown.columns) + r" \\", r"\midrule"]
-    return "\n".join([*lines, *rows, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+    lines += [SHRUNK, rf"\begin{{tabular}}{{{sides}}}", r"\toprule", " & ".join(shown.columns) + r" \\", r"\midrule"]
+    return "\n".join([*lines, *rows, r"\bottomrule", r"\end{tabular}}", r"\end{table}", ""])
 
 
 def html(table: pd.DataFrame, marks: pd.DataFrame | None = None, words: Collection[str] = ()) -> str:

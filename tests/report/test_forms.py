@@ -1,10 +1,12 @@
-"""The same table in four forms: marks, escapes, and LaTeX that a compiler would take."""
+"""The same table in four forms: marks, escapes, and LaTeX that a compiler takes; where there is one, it is asked."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +20,16 @@ from harness.results import rows as results
 from harness.store.run_folder import RunFolder
 
 NASTY = r"a_b & 50% $x$ #1 {y} \z ~ ^ | <i> \"q\" [n] *" + "\x1b[31m\u202e"
+LETTERS = "é Łódź ğ ß œ “x” ‘x’ … · ² µ – — − ≤ ≈ × → ° ''x'' ,,x,, ``x`` <<x>> ?` λ 中文 e\u0301 \u2003 🐕"
+COMPILER = shutil.which("pdflatex")
+DOCUMENT = r"""\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage{booktabs,graphicx}
+\begin{document}
+{\hfuzz=\maxdimen\listoftables}
+%s
+\end{document}
+"""
 TABLE = pd.DataFrame({"name <": [NASTY, "plain"], "hit@1 %": ["1.0", "2.0"]}, dtype=object)
 MARKS = pd.DataFrame({"name <": ["", ""], "hit@1 %": [forms.NEAR, forms.BEST]}, dtype=object)
 
@@ -46,13 +58,28 @@ def rows_of(latex: str) -> list[list[str]]:
     return found
 
 
-def test_latex_is_balanced_and_everything_in_it_escaped() -> None:
+def compiles(folder: Path, *tables: str) -> bool:
+    """Without a word on letters that are missing or on what is too wide; true where there is no compiler."""
+    if COMPILER is None:
+        return True
+    (folder / "all.tex").write_text(DOCUMENT.replace("%s", "\n".join(tables)), encoding="utf-8")
+    command = [COMPILER, "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    for _ in range(2):  # the list of tables is read by the second
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=120)
+        assert done.returncode == 0, done.stdout[-2000:]
+    return not re.search(r"Missing character|Overfull \\hbox.* in paragraph", done.stdout)
+
+
+def test_latex_is_balanced_and_everything_in_it_escaped(tmp_path: Path) -> None:
     made = forms.latex(TABLE, NASTY, MARKS, ["name <"])
     head, nasty, plain = rows_of(made)
     assert head == [r"name \textless{}", r"hit@1 \%"] and plain[1] == r"\textbf{2.0}" and nasty[1] == r"1.0\,$^\circ$"
     assert r"\begin{tabular}{lr}" in made and r"\textbackslash{}z" in nasty[0] and r"\$x\$" in nasty[0]
     assert r"\textbackslash{}x1b" in nasty[0] and "\x1b" not in made and "\u202e" not in made
     assert escaping.latex("–°a--b") == r"--\textdegree{}a{-}{-}b"
+    assert escaping.latex("e\u0301 Ł λ 中 ,,x''") == r"é Ł \textbackslash{}u03bb \textbackslash{}u4e2d ,{},x'{}'"
+    wide = TABLE.assign(**{NASTY: LETTERS, LETTERS: "x" * 200})
+    assert compiles(tmp_path, made, *[forms.latex(wide, LETTERS, words=["name <"])] * 3)
 
 
 def test_the_tables_of_a_run_would_compile(tmp_path: Path) -> None:
@@ -61,6 +88,7 @@ def test_the_tables_of_a_run_would_compile(tmp_path: Path) -> None:
     main, held = main_table.latex(found, [1, 5, 10]), against.latex(against.against(folder, found))
     assert len(rows_of(main)) == 1 + 4 and len(rows_of(held)) == 1 + 1
     assert main.count(r"\begin{table}") == 1 and r"\textbf{" in main
+    assert compiles(tmp_path, main, held)
 
 
 def test_markdown_csv_and_html_say_the_same() -> None:
