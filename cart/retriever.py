@@ -181,8 +181,11 @@ class CartRetriever(Retriever):
         """float32 [N, dim]: the encoder's vectors, or those of a fine-tuned dual tower."""
         if not len(contents):
             raise ValueError("CART learns the identifiers of its gallery, and this gallery is empty")
-        vectors = self.start.vectors if self.start is not None else self.encoder.embed(contents)
-        return np.array(vectors, np.float32)
+        return np.array(self._vectors(contents), np.float32)
+
+    def _vectors(self, gallery: Contents) -> np.ndarray:
+        """The same where they are stored."""
+        return self.start.vectors if self.start is not None else self.encoder.embed(gallery)
 
     def _identify(self, embeddings: np.ndarray) -> tuple[Scheme, Identifiers]:
         scheme = identifiers.make(self.kind, self._settings())
@@ -279,6 +282,9 @@ class CartRetriever(Retriever):
 
     def identifiers(self) -> np.ndarray:
         return self.named.tokens
+
+    def vectors_of(self, gallery: Contents, positions: np.ndarray) -> np.ndarray:
+        return np.array(self._vectors(gallery)[positions], np.float32)
 
     def odds(self, queries: Contents, answers: np.ndarray) -> np.ndarray:
         device = compute.current().device

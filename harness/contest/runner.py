@@ -10,8 +10,9 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
-from harness.contest import fresh, guard, isolated, preview, showing
+from harness.contest import fresh, guard, isolated, mapping, preview, showing
 from harness.contest.asking import Contestant
 from harness.contest.builder import Builder
 from harness.contest.missing import brief
@@ -208,15 +209,18 @@ def _measure(session: Session, builder: Builder, task: Task, ready: list[tuple[C
             say(f"  {cell.retriever.name}: failed: {last_line(contestant.failure)}")
             give_up(session, [cell], "failed", contestant.failure, task)
     if session.drawn:
-        _keep(session, builder, task, ready)
+        fine, seed = [contestant for _, contestant, _ in ready if contestant.failure is None], ready[0][0].seed
+        kept = partial(showing.keep, session.folder, task, seed, fine, builder.seals.reveal)
+        _keep(session, task, "media or paths", kept)
+        if seed == session.suite.seeds[0]:
+            _keep(session, task, "map of candidates", partial(mapping.keep, session.folder, task, seed, fine))
 
 
-def _keep(session: Session, builder: Builder, task: Task, ready: list[tuple[Cell, Contestant, Frame]]) -> None:
+def _keep(session: Session, task: Task, what: str, keep: Callable[[], None]) -> None:
     """What can be looked at. Nobody's figures depend on it, so that no error in it ends a run."""
     try:
-        fine = [contestant for _, contestant, _ in ready if contestant.failure is None]
-        showing.keep(session.folder, task, ready[0][0].seed, fine, builder.seals.reveal)
+        keep()
     except BaseException as error:
         interruption.let_pass(error)
         disk.end_if_full(session.folder.root, task.name, error)
-        say(f"  no media or paths to look at: {last_line(traceback.format_exc())}")
+        say(f"  no {what} to look at: {last_line(traceback.format_exc())}")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.contract.entry import Entry
     from harness.contract.instruments import Captioner, Encoder, Instrument, TextTower, TokenEncoder
     from harness.contract.problems import BadInput, Problems
-    from harness.contract.retriever import Footprint, Generates, Ranking, Retriever, Unsupported, best
+    from harness.contract.retriever import Footprint, Generates, Quantises, Ranking, Retriever, Unsupported, best
     from harness.contract.settings import Conflict, Settings
     from harness.contract.store import Recipe, Store
 
@@ -30,6 +30,7 @@ __all__ = [
     "Instrument",
     "Pairs",
     "Problems",
+    "Quantises",
     "Ranking",
     "Recipe",
     "Retriever",
@@ -49,7 +50,7 @@ HOMES = {
     "entry": ("Entry",),
     "instruments": ("Captioner", "Encoder", "Instrument", "TextTower", "TokenEncoder"),
     "problems": ("BadInput", "Problems"),
-    "retriever": ("Footprint", "Generates", "Ranking", "Retriever", "Unsupported", "best"),
+    "retriever": ("Footprint", "Generates", "Quantises", "Ranking", "Retriever", "Unsupported", "best"),
     "settings": ("Conflict", "Settings"),
     "store": ("Recipe", "Store"),
 }

@@ -99,6 +99,17 @@ class Generates(Protocol):
         """float32 [Q, k, levels]: the probability of each token of these candidates, given those before it."""
 
 
+@runtime_checkable
+class Quantises(Protocol):
+    """A retriever that makes identifiers of candidates from their vectors, and can show these vectors."""
+
+    def identifiers(self) -> np.ndarray:
+        """int [N, levels]: of every candidate."""
+
+    def vectors_of(self, gallery: Contents, positions: np.ndarray) -> np.ndarray:
+        """float32 [n, dim]: the vectors of some candidates of the gallery that it has indexed."""
+
+
 def best(scores: np.ndarray, k: int) -> Ranking:
     """The top k of dense scores [Q, N]: best first, ties by position, padded to k."""
     count, found = scores.shape[0], min(k, scores.shape[1])

@@ -16,6 +16,7 @@ from harness.report import (
     beams_plot,
     equal_recall,
     equal_recall_plot,
+    identifier_map_plot,
     identifiers_plot,
     latency_plot,
     preparation_plot,
@@ -88,6 +89,13 @@ PLOTS = [
     _of("beams", "The width of the beam", beams_plot.found_against_beams, beams_plot.alt),
     _of("sweeps", "What is found against a setting", sweeps.found_against_setting, sweeps.alt),
     _of("identifiers", "How identifiers use their codes", identifiers_plot.codes_by_level, identifiers_plot.alt),
+    _of(
+        "identifier-map",
+        "Whether identifiers follow the vectors",
+        identifier_map_plot.candidates_by_token,
+        identifier_map_plot.alt,
+        lambda run, rows: identifier_map_plot.maps(run, without_parts(rows)),
+    ),
 ]
 
 

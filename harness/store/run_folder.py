@@ -19,7 +19,8 @@ import numpy as np
 from harness.contract.retriever import Ranking
 from harness.machine import files
 from harness.machine.progress import say
-from harness.store import record
+from harness.store import maps, record
+from harness.store.maps import Map
 from harness.store.record import Record, RecordError
 
 
@@ -73,6 +74,9 @@ class RunFolder:
     def odds_path(self, name: str) -> Path:
         return self.root / "odds" / f"{name}.npz"
 
+    def map_path(self, name: str) -> Path:
+        return self.root / "maps" / f"{name}.npz"
+
     def media_path(self, task: str) -> Path:
         """Which file of `media/` stands for which query or candidate."""
         return self.root / "media" / f"{safe(task)}.json"
@@ -124,11 +128,20 @@ class RunFolder:
         files.write(self.odds_path(name), buffer.getvalue())
 
     def read_odds(self, name: str) -> dict[str, np.ndarray] | None:
-        """query [S], odds [S, k, levels], identifiers [N, levels]; None for those that generate nothing."""
-        if not self.odds_path(name).is_file():
+        """query [S], odds [S, k, levels], identifiers [N, levels]; None for those that generate nothing, and where they
+        can't be read."""
+        try:
+            with np.load(self.odds_path(name), allow_pickle=False) as arrays:
+                return {part: arrays[part] for part in ("query", "odds", "identifiers")}
+        except maps.UNREADABLE:
             return None
-        with np.load(self.odds_path(name), allow_pickle=False) as arrays:
-            return dict(arrays)
+
+    def write_map(self, name: str, found: Map) -> None:
+        maps.write(self.map_path(name), found)
+
+    def read_map(self, name: str) -> Map | None:
+        """None for those that have no identifiers, and where it can't be read."""
+        return maps.read(self.map_path(name))
 
     def read_ranking(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """ids, scores, query."""

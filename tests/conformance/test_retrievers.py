@@ -11,7 +11,7 @@ from cases import CASES, Case
 from kit import FEW, Kit
 
 from harness.contract.dataset import Contents, Waveform, texts
-from harness.contract.retriever import PAD, Generates, Ranking, Retriever, Unsupported
+from harness.contract.retriever import PAD, Generates, Quantises, Ranking, Retriever, Unsupported
 from harness.machine import files
 from harness.score.agreement import agreement
 from harness.score.metrics import check_ranking
@@ -103,6 +103,19 @@ def test_who_generates_can_say_how_likely_each_token_was(bench):
     assert odds.shape == (*ranking.ids.shape, tokens.shape[1])
     answered = ranking.ids != PAD
     assert np.allclose(np.log(odds).sum(2)[answered], ranking.scores[answered], atol=2e-2), "they multiply to the score"
+
+
+def test_who_quantises_shows_the_vectors_of_any_candidates(bench, tmp_path):
+    if not isinstance(bench.shared, Quantises):
+        return
+    bench.shared.save(tmp_path)
+    loaded = bench.case.build(bench.kit)
+    loaded.load(tmp_path)
+    some, every = np.array([3, FEW - 1, 0]), np.arange(FEW)
+    vectors = bench.shared.vectors_of(bench.gallery, every)
+    assert vectors.dtype == np.float32 and len(vectors) == FEW == len(bench.shared.identifiers())
+    for each in (bench.shared, loaded):
+        assert np.array_equal(each.vectors_of(bench.gallery, some), vectors[some])
 
 
 def test_saved_and_loaded_it_answers_the_same(bench, tmp_path):

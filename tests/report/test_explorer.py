@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from folders import TASK, add
+from harm import flip
 
 from harness.machine import files
 from harness.report.explorer import Room, explorer
@@ -80,6 +81,14 @@ def test_paths_of_generated_identifiers(tmp_path: Path) -> None:
     assert [each is None for each in cart["paths"]] == [True, False, True, False]
     assert cart["paths"][1] == [{"tokens": [1, 0], "odds": [0.5, 0.25]}, {"tokens": [1, 1], "odds": [0.5, 0.75]}]
     assert cart["right_tokens"] == identifiers.tolist()
+
+
+def test_of_damaged_odds_no_path_is_shown(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    name = cell_name(TASK, "cart", 0)
+    folder.write_odds(name, np.array([1]), np.ones((1, 2, 2)), np.zeros((4, 2), int))
+    flip(folder.odds_path(name))
+    assert made(folder)["retrievers"][0]["paths"] is None
 
 
 def test_a_query_that_was_not_asked_has_no_answer(tmp_path: Path) -> None:
