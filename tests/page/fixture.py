@@ -83,15 +83,15 @@ def spectrogram(wave_form: np.ndarray) -> str:
     return picture(power[::2] / power.max())
 
 
-def shape(rng: np.random.Generator, frames: int) -> str:
-    """A square on a plain ground; with several frames it moves."""
+def shape(rng: np.random.Generator, frames: int, scale: int = 1) -> str:
+    """A square on a plain ground; with several frames it moves. `scale`: so many times as large."""
     ground, own = rng.integers(200, 255, 3), rng.integers(0, 180, 3)
     x, y, size = rng.integers(10, 80), rng.integers(10, 60), rng.integers(15, 35)
     drawn = []
     for frame in range(frames):
         pixels = np.broadcast_to(ground, (96, 128, 3)).astype(np.uint8).copy()
         pixels[y : y + size, (x + 3 * frame) % 100 : (x + 3 * frame) % 100 + size] = own
-        drawn.append(Image.fromarray(pixels))
+        drawn.append(Image.fromarray(pixels.repeat(scale, 0).repeat(scale, 1)))
     return webp(drawn)
 
 
@@ -108,7 +108,8 @@ def media(kind: str, count: int, rng: np.random.Generator, seconds: float) -> li
             wave_form, clip = sound(rng, seconds)
             entry |= {"thumb": spectrogram(wave_form), "clip": clip, "alt": f"spectrogram of {number}"}
         elif kind == "image":
-            entry |= {"thumb": shape(rng, 1), "clip": None}
+            entry |= {"thumb": shape(np.random.default_rng(number), 1)}
+            entry |= {"clip": shape(np.random.default_rng(number), 1, 4)}
         else:
             entry |= {"thumb": shape(rng, 1), "clip": shape(rng, 12)}
         found.append(entry)

@@ -31,6 +31,7 @@ if not (CHROMIUM and DRIVER):
     pytest.skip("no browser: apt-get install chromium chromium-driver", allow_module_level=True)
 AXE = Path(os.environ.get("HARNESS_AXE", "node_modules/axe-core/axe.min.js"))
 FIRST = "soundscapes-test-text-audio"
+PICTURES = "shapes-test-text-image"
 DARK = "return matchMedia('(prefers-color-scheme: dark)').matches"
 
 
@@ -138,6 +139,15 @@ def choose(driver: Any, label: str) -> None:
 
 def count(driver: Any) -> int:
     return int(texts(driver, ".matches")[0].split(" of ")[0].replace(",", ""))
+
+
+def accessible(driver: Any) -> None:
+    """By axe-core: nothing serious."""
+    driver.execute_script(AXE.read_text())
+    found = driver.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
+    bad = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
+    assert not bad, "\n".join(f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in bad)
+    assert found["passes"]
 
 
 def test_a_table_is_sorted_by_its_headers(page: Callable[..., Any]) -> None:
@@ -345,6 +355,53 @@ def test_an_address_leads_to_its_query(page: Callable[..., Any]) -> None:
     page("#%E0%A4%A")
 
 
+@pytest.mark.parametrize("width", [1400, 400])
+def test_a_picture_opens_larger_and_the_focus_returns(page: Callable[..., Any], width: int) -> None:
+    driver = page(f"#{PICTURES}/q12", width=width)
+    button = one(driver, ".rights .enlarge")
+    medium = data()["explorers"][PICTURES]["media"][2]
+    thumb = button.find_element(By.TAG_NAME, "img")
+    assert thumb.get_attribute("src") == medium["thumb"] and "larger" in button.get_attribute("aria-label")
+    inside = "return document.activeElement.closest('dialog') !== null"
+    back = functools.partial(driver.execute_script, "return document.activeElement === arguments[0]", button)
+    button.send_keys(Keys.ENTER)
+    shown = one(driver, "dialog[open] img")
+    assert shown.get_attribute("src") == medium["clip"] and driver.execute_script(inside)
+    assert until(lambda: int(shown.get_attribute("naturalWidth"))) == 4 * int(thumb.get_attribute("naturalWidth"))
+    assert shown.size["width"] > thumb.size["width"]
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    webdriver.ActionChains(driver).send_keys(Keys.ESCAPE).perform()  # the button that has the focus goes with it
+    until(lambda: not all_of(driver, "dialog"))
+    assert back()
+    beside = webdriver.ActionChains(driver).move_by_offset(3, 3).click()  # in a corner of the window
+    for close in (lambda: one(driver, "dialog .step").click(), beside.perform):
+        button.send_keys(Keys.SPACE)
+        one(driver, "dialog[open] img").click()  # which closes nothing
+        close()
+        until(lambda: not all_of(driver, "dialog"))
+        assert back()
+
+
+def test_a_larger_picture_beside_the_page_is_shown_and_a_missing_one_is_named(browser: Any, tmp_path: Path) -> None:
+    pictures = data()["explorers"][PICTURES]
+    media = [{**each, "clip": f"media/{place}.full"} for place, each in enumerate(pictures["media"])]
+    candidates = {place: {**each, "name": fixture.ATTACK} for place, each in pictures["candidates"].items()}
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "2.full").write_bytes(base64.b64decode(pictures["media"][2]["clip"].partition(",")[2]))
+    apart = {**pictures, "media": media, "candidates": candidates}
+    path = tmp_path / "report.html"
+    path.write_text(render({**data(), "explorers": {**data()["explorers"], PICTURES: apart}}), encoding="utf-8")
+    for place, wide, said in ((2, 512, ""), (1, 128, "no larger one: is media/1.full beside this page?")):
+        browser.get("about:blank")
+        browser.get(f"{path.as_uri()}#{PICTURES}/q{10 + place}")
+        one(browser, ".rights .enlarge").click()
+        shown = one(browser, "dialog[open] img")
+        is_wide = f"return arguments[0].naturalWidth === {wide}"
+        until(functools.partial(browser.execute_script, is_wide, shown))
+        assert texts(browser, "dialog .name") == [fixture.ATTACK] and one(browser, "dialog p").text == said
+        assert not browser.execute_script("return document.querySelectorAll('img[src=x]').length")
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_a_phone_needs_no_scrolling_aside(page: Callable[..., Any], dark: bool) -> None:
     driver = page(f"#{FIRST}/q14", width=400, dark=dark)
@@ -375,8 +432,13 @@ def test_nothing_stands_in_the_way_of_a_reader(page: Callable[..., Any], task: s
     driver = page(f"#{task}/q12", width=width, dark=dark)
     one(driver, ".column.generative .path summary").click()
     one(driver, ".play")
-    driver.execute_script(AXE.read_text())
-    found = driver.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
-    bad = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
-    assert not bad, "\n".join(f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in bad)
-    assert found["passes"]
+    accessible(driver)
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="no axe-core: npm pack axe-core; HARNESS_AXE=…/axe.min.js")
+@pytest.mark.parametrize("dark", [False, True])
+def test_nothing_stands_in_the_way_of_who_looks_at_a_picture(page: Callable[..., Any], dark: bool) -> None:
+    driver = page(f"#{PICTURES}/q12", dark=dark)
+    one(driver, ".rights .enlarge").click()
+    one(driver, "dialog[open]")
+    accessible(driver)

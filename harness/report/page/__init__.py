@@ -24,7 +24,7 @@ from harness.report.page.layout import laid_out
 
 HERE = Path(__file__).parent
 EARLY = ("theme.js",)  # before anything is painted
-LATE = ("page.js", "answers.js", "list.js", "filters.js", "explorer.js", "open.js")
+LATE = ("page.js", "larger.js", "answers.js", "list.js", "filters.js", "explorer.js", "open.js")
 STYLES = ("page.css", "explorer.css")
 
 

@@ -92,15 +92,16 @@ function filmOf(medium, name) {
   return box;
 }
 
-function pictureOf(medium) {
+function pictureOf(medium, name) {
   const src = medium.thumb ?? medium.clip;
   const alt = medium.alt ?? "";
-  return make("div", { class: "medium image" }, src ? make("img", { src, alt, loading: "lazy" }) : alt);
+  const picture = src ? make("img", { src, alt, loading: "lazy" }) : alt;
+  return make("div", { class: "medium image" }, medium.clip ? enlargeable(medium, name, picture) : picture);
 }
 
 function mediumOf(medium, name) {
   if (medium.kind === "audio") return soundOf(medium, name);
-  return medium.kind === "video" ? filmOf(medium, name) : pictureOf(medium);
+  return medium.kind === "video" ? filmOf(medium, name) : pictureOf(medium, name);
 }
 
 const scoreOf = (score) => (typeof score === "number" ? score.toPrecision(3) : "");
