@@ -25,13 +25,15 @@ test-hard: setup
 	HARNESS_TEST_FILL=nan HARNESS_TEST_THREADS=2 ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 \
 	  $(BIN)/python -m pytest -n 2 --dist worksteal -p randomly
 
-# Encoders of packages that `make test` leaves out, each in an environment of its own: its tests are skipped there.
+# Encoders of packages that `make test` leaves out, each in an environment of its own: its tests are skipped there, and
+# of the suite that names it all rows run only here.
 test-clip:
 	@test -f .venv-clip/ready || { \
 	  $(PYTHON) -m venv .venv-clip && \
 	  .venv-clip/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,clip]' && \
 	  touch .venv-clip/ready; }
 	.venv-clip/bin/python -m pytest tests/baselines/test_open_clip_encoder.py tests/conformance -k 'clip'
+	.venv-clip/bin/python -m pytest tests/contest/test_recorded_suites.py -k image
 
 # laion-clap wants a numpy before 2.
 test-clap:
@@ -40,6 +42,7 @@ test-clap:
 	  .venv-clap/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-clap.txt -e '.[test,clap]' && \
 	  touch .venv-clap/ready; }
 	.venv-clap/bin/python -m pytest tests/baselines/test_laion_clap_encoder.py
+	.venv-clap/bin/python -m pytest tests/contest/test_recorded_suites.py -k audio
 
 # The page of a report in a real browser, which has to be there; without one its tests are skipped, with the reason.
 AXE ?= node_modules/axe-core/axe.min.js

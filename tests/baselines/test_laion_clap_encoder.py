@@ -24,10 +24,11 @@ HUB = Path(tempfile.mkdtemp(prefix="hub-"))
 os.environ["HF_HUB_CACHE"] = str(HUB)  # read when transformers is imported: here, for the first time
 
 import numpy as np
+import tiny_checkpoints
+import tiny_hub
 import torch
 from encoders_alike import made, same_after_loading, same_one_by_one
-from tiny_checkpoints import CAPTIONS, tokenizer
-from transformers import RobertaConfig, RobertaModel
+from tiny_checkpoints import CAPTIONS
 
 from baselines.encoders.laion_clap import LaionClapEncoder
 from harness.contract.dataset import Contents, Unavailable, Waveform
@@ -35,26 +36,7 @@ from harness.contract.problems import BadInput
 
 RATE = 48_000
 
-
-def cached(name: str) -> Path:
-    """A folder of the hub's cache."""
-    place = HUB / f"models--{name.replace('/', '--')}"
-    (place / "refs").mkdir(parents=True)
-    (place / "refs" / "main").write_text("0" * 40)
-    (place / "snapshots" / ("0" * 40)).mkdir(parents=True)
-    return place / "snapshots" / ("0" * 40)
-
-
-def fill_the_cache() -> None:
-    marks = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
-    for name in ("roberta-base", "bert-base-uncased", "facebook/bart-base"):
-        folder = cached(name)
-        tokenizer(folder, marks, 77, ("<s>", "</s>"))
-        config = RobertaConfig(vocab_size=40, num_hidden_layers=1, intermediate_size=16, max_position_embeddings=100)
-        RobertaModel(config).save_pretrained(folder)
-
-
-fill_the_cache()
+tiny_hub.put(HUB, tiny_hub.LAION)
 laion_clap = pytest.importorskip("laion_clap")
 from laion_clap.training import data
 
@@ -71,12 +53,7 @@ def theirs(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(scope="module")
 def checkpoint(theirs: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As LAION's training leaves it."""
-    path = tmp_path_factory.mktemp("laion") / "best.pt"
-    state = {f"module.{name}": tensor for name, tensor in theirs.model.state_dict().items()}
-    state["module.text_branch.embeddings.position_ids"] = torch.arange(514)[None]
-    torch.save({"epoch": 3, "best": np.float64(0.3), "name": "tiny", "state_dict": state}, path)
-    return path
+    return tiny_checkpoints.laion_clap(tmp_path_factory.mktemp("laion") / "best.pt", theirs.model)
 
 
 def sounds(*seconds: float) -> Contents:

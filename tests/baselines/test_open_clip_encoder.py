@@ -118,7 +118,7 @@ def test_half_precision_is_near(plain: Path) -> None:
 
 def told(words: str, pretrained: Path | str, architecture: str | None = None) -> None:
     with pytest.raises((BadInput, Unavailable), match=words):
-        made(OpenClipEncoder(OpenClipSettings(pretrained=pretrained, architecture=architecture)))
+        made(OpenClipEncoder(OpenClipSettings(pretrained=Path(pretrained), architecture=architecture)))
 
 
 def test_tags_and_architectures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

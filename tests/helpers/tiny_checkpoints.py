@@ -17,6 +17,8 @@ from transformers import (
     CLIPImageProcessor,
     CLIPModel,
     PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
     SiglipConfig,
     SiglipImageProcessor,
     SiglipModel,
@@ -144,6 +146,23 @@ def open_clip(folder: Path, **changes: Any) -> Path:
     model = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
     return folder
+
+
+def laion_texts(folder: Path) -> Path:
+    """roberta-base one layer deep, which laion_clap makes its text side of; any of the tokenizers that it asks for."""
+    marks = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    tokenizer(folder, marks, 77, ("<s>", "</s>"))
+    config = RobertaConfig(vocab_size=40, num_hidden_layers=1, intermediate_size=16, max_position_embeddings=100)
+    RobertaModel(config).save_pretrained(folder)
+    return folder
+
+
+def laion_clap(path: Path, model: torch.nn.Module) -> Path:
+    """A .pt file as LAION's training leaves it."""
+    state = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
+    state["module.text_branch.embeddings.position_ids"] = torch.arange(514)[None]
+    torch.save({"epoch": 3, "best": np.float64(0.3), "name": "tiny", "state_dict": state}, path)
+    return path
 
 
 def pictures(modality: Modality = "image", count: int = 5) -> Contents:
