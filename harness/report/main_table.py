@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from harness.machine import escaping
 from harness.report import forms, validity
 from harness.report.best import table
+from harness.report.brief import brief
 from harness.report.columns import columns
 from harness.report.notes import FOOT, LEGEND, caption, chance_note, parted, sessions_note
 from harness.results.frames import STATES, of_rows
@@ -28,7 +29,6 @@ FIRST = (
 )
 NOT_THERE = ("dataset", "chance", "search only qps")
 WORDS = ("retriever", "paradigm", "note")
-PRINTED = ("p95", "search", "fit", "note", "add", "host", "device")  # what begins so is too much for a printed page
 
 
 def markdown(title: str, all_rows: Sequence[Row], ks: Sequence[int], session: str | None) -> str:
@@ -56,12 +56,13 @@ def comma_separated(all_rows: Sequence[Row]) -> str:
 
 
 def latex(all_rows: Sequence[Row], ks: Sequence[int]) -> str:
-    """A table a task, with fewer columns: for a paper."""
+    """A table a task, with few columns: for a paper."""
     parts = [forms.PACKAGES]
     for task, group in parted(all_rows)[0].items():
         fine = [row for row in group if row.status == "ok"]
-        texts, marks = table(fine, [each for each in columns(ks, fine) if not each.name.startswith(PRINTED)])
-        parts.append(forms.latex(texts, f"{task}: {caption(group)}", marks, WORDS))
+        if fine:
+            texts, marks = table(fine, brief(ks, fine))
+            parts.append(forms.latex(texts, f"{task}: {caption(group)}", marks, WORDS))
     return "\n".join(parts)
 
 

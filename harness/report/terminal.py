@@ -11,16 +11,15 @@ from typing import Any, TextIO
 from harness.machine.escaping import line
 from harness.report import costs, reproduction, validity
 from harness.report.best import table
-from harness.report.columns import AGES, Column, columns, latency, loads, metric_column, several_right, within_bound
+from harness.report.brief import brief
+from harness.report.columns import Column
 from harness.report.forms import BEST, NEAR
 from harness.report.notes import FOOT, LEGEND, caption, chance_note, left_out, notes, parted, sessions_note
-from harness.report.words import quantity
 from harness.results.folds import without_parts
 from harness.results.rows import Row
 
-WIDTH, COLUMNS = 120, 7
+WIDTH = 120
 FOLDED = ("run", "retriever")  # names are as long as people like
-SHORT = {"dual-tower": "dual", "single-tower": "single"}
 SAME = "A row of several: they gave the same answers; times are the first one's."
 
 
@@ -82,44 +81,6 @@ def show(
     if about:
         console.print()
         say(about)
-
-
-def brief(ks: Sequence[int], group: Sequence[Row]) -> list[Column]:
-    """The columns that tell most, where anything stands in them."""
-    ends = tuple(dict.fromkeys((ks[0], ks[-1]))) if ks else ()
-    known = {column.name: column for column in columns(ks, group)}
-    aged = [name for k in ends[:1] for age in AGES if any((name := f"{age}hit@{k}") in row.metrics for row in group)]
-    wanted = [
-        *[metric_column(f"hit@{k}") for k in ends[:1]],
-        *[_short(f"hit@{k}") for k in ends[1:]],
-        *[_short(name) for name in aged],
-        *[_short(f"recall@{k}") for k in ends[-1:] if several_right(group)],
-        replace(known["queries/s"], text=lambda row: quantity(row.mean("speed", "offline", "qps", "median"))),
-        known["p50 ms"],
-        *within_bound(group),
-        *map(latency, loads(group)),
-        Column("prepare s", _prepare),
-        known["index"],
-    ]
-    filled = [column for column in wanted if any(column.text(row) != "–" for row in group)]
-    runs = [Column("run", lambda row: row.run, words=True)] if any(row.run for row in group) else []
-    paradigm = Column("paradigm", lambda row: SHORT.get(row.paradigm, row.paradigm), words=True)
-    return [*runs, known["retriever"], paradigm, *filled][:COLUMNS]
-
-
-def _short(name: str) -> Column:
-    """Without its interval, which the first of them has."""
-
-    def text(row: Row) -> str:
-        value = row.metrics[name]["value"] if name in row.metrics else None
-        return "–" if value is None else f"{100 * value:.1f}"
-
-    return replace(metric_column(name), text=text)
-
-
-def _prepare(row: Row) -> str:
-    spent = [row.mean("cost", name) for name in ("fit_s", "index_s", "add_s")]
-    return "–" if spent[0] is None else quantity(sum(each for each in spent if each is not None))
 
 
 def alike(rows: Sequence[Row]) -> list[Row]:

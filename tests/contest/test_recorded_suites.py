@@ -94,6 +94,7 @@ def absent(suite: str) -> dict[str, str]:
     return {row: f"{each} needs the package {each}" for row, each in wanted.items() if not tiny_hub.here(each)}
 
 
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("suite", list(RECORDED))
 def test_the_suite_runs_whole(suite: str, world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     only = ",".join(f"{name}*/*" for name in RECORDED[suite])
