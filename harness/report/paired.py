@@ -129,8 +129,7 @@ def pairs_with(folder: RunFolder, one: Row, others: Sequence[Row]) -> list[Pair]
     cluster = np.concatenate([each.cluster + starts[task] for task, each in right.items()])
 
     def found(row: Row) -> Hits:
-        parts = [(starts[part.task], hits(folder, part, right[part.task])) for part in _parts(row)]
-        return _together(parts) if row.folds else parts[0][1]
+        return _together([(starts[part.task], hits(folder, part, right[part.task])) for part in _parts(row)])
 
     mine = found(one)
     pairs = (_pair(one.task, row.retriever, one.retriever, found(row), mine, cluster) for row in others)
