@@ -115,7 +115,7 @@ def succeed(
         written["data"]["sampled_queries"] = len(asked)
         if contestant.limit is None:
             say(
-                f"  {contestant.name}: too slow for cap_s: on this machine it was asked {len(asked):,} of "
+                f"  {contestant.name}: too slow for all queries: on this machine it was asked {len(asked):,} of "
                 f"{len(task.queries):,} queries; `queries: N` beside it in the suite asks it the same N everywhere"
             )
     links, cluster = task.links.take(asked), task.cluster[asked]

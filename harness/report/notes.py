@@ -27,7 +27,7 @@ def notes(row: Row, session: str | None, shared: Collection[str] = ()) -> str:
     if len(row.seeds) > 1:
         found.append(f"{len(row.seeds)} seeds")
     if row.asked is not None and not all(each["config"]["retriever"].get("queries") for each in row.records):
-        found.append("too slow for all queries within cap_s")
+        found.append("too slow for all queries")
     found += dict.fromkeys(_chosen(tried) for each in row.records if (tried := inside(each, ("details", "tried"))))
     alone = [inside(each, ("speed", "single", "agree")) for each in row.records]
     same = min((share for share in alone if share is not None), default=1.0)

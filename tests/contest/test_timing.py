@@ -141,7 +141,7 @@ class Starting(Scripted):
 def test_slow_in_small_numbers_is_not_slow():
     """At the rate of its eight warm-up queries it would be too slow for all."""
     contestant = run({"offline": {"rounds": 4, "cap_s": 0.8}}, questions(400), one=Starting())
-    assert len(contestant.queries) == 400
+    assert len(contestant.queries) == 400 and not contestant.untimed
 
 
 def test_a_slow_contestant_gets_fewer_queries_and_the_others_all():
@@ -152,6 +152,15 @@ def test_a_slow_contestant_gets_fewer_queries_and_the_others_all():
     assert slow.speed["offline"]["qps"]["median"] == pytest.approx(50, rel=0.3)
     for part, whole in zip(slow.rounds, fast.rounds, strict=True):
         assert np.array_equal(part.queries, whole.queries[: slow.per_round]), "the first few of every slice"
+
+
+def test_what_is_asked_does_not_depend_on_a_busy_hour():
+    """Half as fast as `cap_s` wants: it answers all queries, and the later half isn't timed."""
+    contestant = run({"offline": {"rounds": 4, "cap_s": 1.2}}, one=Scripted(seconds=0.02))
+    assert contestant.queries.tolist() == list(range(COUNT))
+    assert np.array_equal(contestant.ranking.ids[:, 0], contestant.queries % GALLERY)
+    timed = sum(len(part.queries) for part in contestant.rounds)
+    assert timed < COUNT and contestant.counts == {"steps": timed}, "the rest is neither timed nor counted"
 
 
 def test_rates_stages_and_counts_are_those_of_the_rounds():

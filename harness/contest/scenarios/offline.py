@@ -13,6 +13,7 @@ from harness.machine.progress import track
 from harness.score.agreement import agreement
 
 STABLE = 0.10  # two warm-up rates this close are stable
+REST = 2  # times `cap_s`, the most that the rest of all queries may take
 
 
 def offline(
@@ -27,8 +28,9 @@ def offline(
 
     `processes`: this is one of so many, which the runner sees to.
 
-    Both get the first queries of the order that all share. One with a limit gets all queries up to it, untimed after
-    `cap_s`, so that its answers don't depend on the machine's speed.
+    Both get the first queries of the order that all share. So that answers don't depend on the machine's speed, one
+    with a limit is asked all queries up to it, untimed after `cap_s`; another one all there are, if the rest takes no
+    longer than `REST` times `cap_s`.
     """
     order = shuffled(questions)
     rounds = max(1, min(rounds, len(order)))
@@ -57,11 +59,12 @@ def offline(
             contestant.speed["offline"] = _summary(contestant, repeated, questions.warm_name)
     for contestant in alive(contestants, rng):
         with guarded(contestant):
-            _ask_the_rest(contestant, order[: contestant.limit or 0], questions)
+            left = np.setdiff1d(order[: contestant.limit], contestant.queries)
+            if contestant.limit is not None or len(left) <= REST * cap_s * contestant.speed["offline"]["qps"]["median"]:
+                _ask_the_rest(contestant, left, questions)
 
 
-def _ask_the_rest(contestant: Contestant, wanted: np.ndarray, questions: Questions) -> None:
-    left = np.setdiff1d(wanted, contestant.queries)
+def _ask_the_rest(contestant: Contestant, left: np.ndarray, questions: Questions) -> None:
     size = max(1, contestant.per_round)
     for start in track(range(0, len(left), size), "untimed queries"):
         part = left[start : start + size]
