@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.contest.asking import Contestant
+from harness.contest.asking import Contestant, drawn_order
 from harness.contest.task import Task
 from harness.contract.retriever import Quantises
 from harness.machine import compute
@@ -18,7 +18,7 @@ from harness.store.maps import Map
 from harness.store.run_folder import RunFolder, cell_name
 
 FEWEST, MOST = 50, 1000  # candidates of a map
-SEED = 20_240  # draws them, and begins t-SNE
+SEED = 20_240  # begins t-SNE
 STEPS = 500  # of t-SNE: groups are apart by then
 
 
@@ -42,7 +42,7 @@ def keep(folder: RunFolder, task: Task, seed: int, contestants: Sequence[Contest
 
 def drawn(count: int) -> np.ndarray:
     """int64, ascending: the candidates of a map, the same for all retrievers of a task."""
-    return np.sort(np.random.default_rng(SEED).permutation(count)[:MOST])
+    return np.sort(drawn_order(count)[:MOST])
 
 
 def plane(vectors: np.ndarray) -> np.ndarray:
