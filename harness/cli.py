@@ -95,6 +95,8 @@ def _positive(text: str) -> int:
 
 def entry() -> NoReturn:
     """What the shell calls, as `harness` or as `python -m harness`: the current folder is on the path for both."""
+    if sys.platform == "win32":
+        sys.exit("harness: this is Windows; expected Linux (macOS is untried); run it in WSL, or in a container")
     here = str(Path.cwd())
     if here not in sys.path and not sys.flags.safe_path:
         sys.path.insert(0, here)

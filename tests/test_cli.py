@@ -27,6 +27,12 @@ def test_starts_without_torch(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_windows_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SystemExit, match="this is Windows; expected Linux"):
+        cli.entry()
+
+
 @pytest.mark.parametrize("verb", ["run", "plan"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_bad_suites_end_in_exit_code_2(

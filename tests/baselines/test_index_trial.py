@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 
@@ -88,3 +89,16 @@ def test_a_dual_tower_tries_a_string_before_it_relies_on_it(tiny) -> None:
     assert retriever.search(kit.test("text-audio").queries, 5).ids.min() >= 0
     growing, _, constant = retriever.footprint()
     assert growing == 40 * 2 and 0 < constant < 200, "16 bits a vector"
+
+
+def test_a_system_without_a_limit_of_memory_tries_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refused(what: int, limits: tuple[int, int]) -> None:
+        asked.append(what)
+        if what == resource.RLIMIT_AS:
+            raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(resource, "setrlimit", refused)
+    index_trial._limited()
+    assert resource.RLIMIT_AS in asked
