@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.check.verdict import State, Verdict
 from harness.contract.dataset import Links
+from harness.contract.problems import last_line
 from harness.contract.retriever import Ranking, taken
 from harness.score import metrics, statistics
 from harness.score.agreement import NEAR, agreement
@@ -33,7 +34,12 @@ def compare(reference: RunFolder, run: RunFolder, margin: float = MARGIN) -> Ite
     """Verdicts on every cell that the reference has."""
     for old in reference.records():
         name = f"{old['task']} · {old['retriever']} · seed {old['seed']}"
+        if old["status"] == "unavailable":
+            continue
         if old["status"] != "ok":
+            yield Verdict(
+                name, "exact", "inconclusive", "it failed in the reference, of which nothing follows; mend that"
+            )
             continue
         new = run.record(cell_name(old["task"], old["retriever"], old["seed"]))
         problem = _incomparable(old, new)
@@ -49,8 +55,7 @@ def _incomparable(old: Record, new: Record | None) -> tuple[State, str] | None:
     if new is None:
         return "inconclusive", "it isn't in the run; run it too, or leave it out of the reference (--update)"
     if new["status"] == "failed":
-        last = (new["reason"] or "").strip().splitlines()
-        return "regression", f"it failed: {last[-1] if last else 'without a reason'}"
+        return "regression", f"it failed: {last_line(new['reason'] or '') or 'without a reason'}"
     if new["status"] != "ok":
         return "inconclusive", f"{new['status']}: {new['reason']}"
     if old["data"] is None or new["data"] is None or old["data"]["digest"] != new["data"]["digest"]:
@@ -163,7 +168,7 @@ def _recall(
 
 
 def judge(metric: str, was: float, difference: statistics.Difference, margin: float, queries: int) -> tuple[State, str]:
-    """A regression: surely worse, and by more than the margin. Fine: surely not worse by more than the margin."""
+    """A regression: surely worse, and worse by more than the margin. Fine: surely not worse by more than the margin."""
     value, low, high, _ = difference
     words = (
         f"{metric} {100 * (was + value):.1f} % instead of {100 * was:.1f} %: {100 * value:+.1f} points "
@@ -171,7 +176,7 @@ def judge(metric: str, was: float, difference: statistics.Difference, margin: fl
     )
     if high < 0 and -value > margin:
         return "regression", words
-    if low >= -margin or high < 0:  # surely worse, but by no more than is allowed
+    if low >= -margin:
         return "fine", words
     return "inconclusive", f"{words}: so few queries can't rule out a larger drop"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.check import frozen
-from harness.contract.problems import BadInput
+from harness.contract.problems import BadInput, last_line
 from harness.machine import files
 from harness.store.run_folder import RunFolder
 
@@ -52,6 +52,7 @@ def write_reference(run: RunFolder, root: Path, store: Path | None = None, learn
     """
     if root.exists() and any(root.iterdir()) and not (root / MANIFEST).exists():
         raise BadInput(f"{root}: holds other things than a reference; it is left as it is; name an empty or new folder")
+    _refuse_failed(run)
     half, old = (root.with_name(f".{root.name}.{uuid.uuid4().hex[:8]}.{end}") for end in ("new", "old"))
     half.mkdir(parents=True)
     try:
@@ -80,6 +81,21 @@ def write_reference(run: RunFolder, root: Path, store: Path | None = None, learn
     finally:
         shutil.rmtree(half, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _refuse_failed(run: RunFolder) -> None:
+    """What doesn't work would be held to be right, and never asked for again."""
+    failed = [
+        f"{each['task']} · {each['retriever']} · seed {each['seed']} failed: {last_line(each['reason'] or '')}"
+        for each in run.records()
+        if each["status"] == "failed"
+    ]
+    broken = [problem for session in run.journal()["sessions"][-1:] for problem in session.get("broken", [])]
+    if failed or broken:
+        raise BadInput(
+            f"{run.root} can't be a reference: {'; '.join([*failed, *broken])}; expected cells that work; mend these, "
+            "or leave them out of the suite"
+        )
 
 
 def _present(root: Path) -> Iterator[str]:

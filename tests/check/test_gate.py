@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.check import frozen, reference
-from harness.check.compare import MARGIN, judge
+from harness.check.compare import MARGIN, compare, judge
 from harness.check.verdict import Verdict, exit_code, junit, markdown
 from harness.cli import main
+from harness.contract.problems import BadInput
 from harness.contract.retriever import Ranking
 from harness.contract.store import Recipe
 from harness.machine import files
@@ -161,9 +162,26 @@ def _answered(run: RunFolder, name: str, ids: Any, scores: Any, queries: Any) ->
 
 
 def _verdicts(kept: Path, run: RunFolder) -> list[Verdict]:
-    from harness.check.compare import compare
-
     return list(compare(reference.open_reference(kept), run))
+
+
+def test_what_failed_is_no_reference(tmp_path: Path) -> None:
+    crashed = made(tmp_path / "crashed", status="failed", reason="Traceback\nRuntimeError: my index is gone")
+    with pytest.raises(
+        BadInput, match=r"dual · seed 0 failed: RuntimeError: my index is gone; expected cells that work"
+    ):
+        reference.write_reference(crashed, tmp_path / "reference")
+    assert not (tmp_path / "reference").exists()
+    broken = made(tmp_path / "broken")
+    broken.write_journal({"suite": "gate", "cells": [], "sessions": [{"id": "1", "broken": ["oracle is at 90 %"]}]})
+    with pytest.raises(BadInput, match="oracle is at 90 %"):
+        reference.write_reference(broken, tmp_path / "reference")
+
+
+def test_nothing_follows_from_a_reference_that_failed(tmp_path: Path) -> None:
+    crashed = made(tmp_path / "crashed", status="failed", reason="gone")
+    states = {each.cell: each.state for each in compare(crashed, made(tmp_path / "new")) if each.tier == "exact"}
+    assert [state for cell, state in states.items() if "dual" in cell] == ["inconclusive"]
 
 
 def test_recall_is_judged_by_its_interval(tmp_path: Path, kept: Path) -> None:
@@ -197,6 +215,16 @@ def test_a_drop_of_one_point_on_a_thousand_queries_is_judged_as_its_interval_say
         )
 
 
+def test_surely_worse_is_not_fine_where_a_larger_drop_is_not_ruled_out() -> None:
+    for low, high, expected in (
+        (-0.017, -0.001, "inconclusive"),
+        (-0.010, -0.001, "fine"),
+        (-0.017, 0.001, "inconclusive"),
+    ):
+        difference = statistics.Difference(-0.009, low, high, 0.05)
+        assert judge("hit@1", 0.5, difference, 0.01, 1000)[0] == expected
+
+
 @given(st.floats(-0.3, 0.3), st.floats(0, 0.2), st.floats(0, 0.1))
 def test_fine_and_regression_exclude_each_other(value: float, half: float, margin: float) -> None:
     difference = statistics.Difference(value, value - half, value + half, 0.5)
@@ -204,7 +232,7 @@ def test_fine_and_regression_exclude_each_other(value: float, half: float, margi
     if state == "regression":
         assert value + half < 0 and value < -margin
     if state == "fine":
-        assert value - half >= -margin or -margin <= value
+        assert value - half >= -margin
     if state == "inconclusive":
         assert value - half < -margin
 
