@@ -6,7 +6,8 @@ no difference is told that a test doesn't find, no rates are compared that don't
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +55,15 @@ def _tasks(rows: Sequence[Row], lines: Sequence[Line]) -> Iterator[Task]:
         fine = [row for row in group if competes(row) and _found(row) is not None]
         reference = next((row for row in group if row.retriever in against_whom), None)
         if reference is not None and reference.records and any(row.retriever in held for row in fine):
-            yield Task(reference, held, sorted(fine, key=lambda row: _found(row) or 0.0, reverse=True))
+            ahead = partial(_ahead, reference, held)
+            yield Task(reference, held, sorted(fine, key=ahead, reverse=True))
+
+
+def _ahead(reference: Row, held: Mapping[str, Line], row: Row) -> float:
+    """By how much it found more than the reference, on the queries that both answered."""
+    if row.retriever in held:
+        return held[row.retriever].pair.difference.value
+    return 0.0 if row is reference else (_found(row) or 0.0) - (_found(reference) or 0.0)
 
 
 def _found(row: Row) -> float | None:
