@@ -61,6 +61,15 @@ class Builder:
         task = open_task(spec.name, dataset, spec.part, spec.direction, spec.hold_out, spec.gallery)
         return replace(task, queries=self.seals.seal(task.queries), gallery=self.seals.seal(task.gallery))
 
+    def contents(self, cell: Cell, task: Task) -> str:
+        """A digest of what is asked, and of all datasets that the cell has to do with, as far as they are here."""
+        shaping = {}
+        for part in cell.parts():
+            if part.section == "datasets":
+                with suppress(Unavailable):
+                    shaping[part.digest] = self.dataset(part).digest
+        return files.digest([task.queries.digest, task.gallery.digest, shaping])
+
     def pairs(self, component: Component, direction: str, needed: bool = False) -> tuple[Pairs, Pairs]:
         """A dataset's train and validation splits, sealed. One that isn't there is empty, unless it is `needed`."""
         found = (self._pairs(component, split, direction, needed) for split in ("train", "validation"))

@@ -92,6 +92,7 @@ def _base(session: Session, cell: Cell, task: Task | None, status: Any, reason: 
         },
         "environment": session.environment,
         "key": session.suite.key(cell),
+        "family": cell.family,
         "rankings": None,
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
@@ -107,11 +108,19 @@ def give_up(session: Session, cells: list[Cell], status: str, reason: str, task:
 
 
 def succeed(
-    session: Session, cell: Cell, task: Task, contestant: Contestant, book: Frame, noise: dict[str, Any]
+    session: Session,
+    cell: Cell,
+    task: Task,
+    contestant: Contestant,
+    book: Frame,
+    noise: dict[str, Any],
+    contents: str,
 ) -> None:
     ranking, asked = contestant.ranking, contestant.queries
     written = _base(session, cell, task, "ok", None)
-    if written["data"] and len(asked) < len(task.queries):
+    assert written["data"] is not None  # there is a task
+    written["data"]["contents"] = contents
+    if len(asked) < len(task.queries):
         written["data"]["sampled_queries"] = len(asked)
         if contestant.limit is None:
             say(

@@ -91,7 +91,7 @@ def _contest(session: Session, builder: Builder, cells: list[Cell]) -> int:
     try:
         spec = cells[0].task
         task = builder.task(spec)
-        done = {cell for cell in cells if not session.fresh and _finished(session, cell, task)}
+        done = {cell for cell in cells if not session.fresh and _finished(session, cell, builder.contents(cell, task))}
         if len(done) < len(cells):
             task = replace(task, leaks=builder.leaks(spec.dataset, spec.part))
     except Unavailable as reason:
@@ -108,6 +108,8 @@ def _contest(session: Session, builder: Builder, cells: list[Cell]) -> int:
         say(f"  failed: {last_line(traceback.format_exc(limit=-1))}")
         give_up(session, cells, "failed", traceback.format_exc())
         return 0
+    if any(_other_data(session, cell, builder.contents(cell, task)) for cell in cells):
+        say("  its data changed since: run again")
     for cell in (cell for cell in cells if cell.sources and cell not in done):
         changed = sources.changed(session.folder.record(cell.file) or {}, cell.sources)
         if changed:
@@ -122,17 +124,22 @@ def _contest(session: Session, builder: Builder, cells: list[Cell]) -> int:
     return 0
 
 
-def _finished(session: Session, cell: Cell, task: Task) -> bool:
+def _finished(session: Session, cell: Cell, contents: str) -> bool:
     found = session.folder.record(cell.file)
     return (
         found is not None
         and found["status"] == "ok"
         and found["key"] == session.suite.key(cell)
         and found["data"] is not None
-        and found["data"]["digest"] == task.digest
+        and found["data"].get("contents") == contents
         # answers would be the same on other threads or another device, rates would not
         and all(found["environment"].get(name) == session.environment[name] for name in ("device", "threads"))
     )
+
+
+def _other_data(session: Session, cell: Cell, contents: str) -> bool:
+    found = session.folder.record(cell.file)
+    return found is not None and found["data"] is not None and found["data"].get("contents", contents) != contents
 
 
 def _prepare(session: Session, builder: Builder, task: Task, cells: list[Cell]) -> dict[Cell, tuple[Contestant, Frame]]:
@@ -140,7 +147,11 @@ def _prepare(session: Session, builder: Builder, task: Task, cells: list[Cell]) 
     ready: dict[Cell, tuple[Contestant, Frame]] = {}
     for place, cell in enumerate(cells):
         interruption.heed()
-        if _dear(cell) and not any(map(_dear, cells[:place])) and not _finished(session, cell, task):
+        if (
+            _dear(cell)
+            and not any(map(_dear, cells[:place]))
+            and not _finished(session, cell, builder.contents(cell, task))
+        ):
             towers = [contestant for each, (contestant, _) in ready.items() if _shown_early(each)]
             preview.show(towers, task, session.suite.k)
         component = cell.retriever.component
@@ -201,7 +212,7 @@ def _measure(session: Session, builder: Builder, task: Task, ready: list[tuple[C
     for cell, contestant, book in ready:
         if contestant.failure is None:
             try:
-                succeed(session, cell, task, contestant, book, noise)
+                succeed(session, cell, task, contestant, book, noise, builder.contents(cell, task))
             except BaseException as error:  # odd counts or sizes: only this cell fails
                 interruption.let_pass(error)
                 contestant.failure = traceback.format_exc()

@@ -54,10 +54,11 @@ class Task:
 
     @cached_property
     def digest(self) -> str:
-        """Of the ids of queries and candidates, in order, and of their links."""
+        """Of the ids of queries and candidates, in order, of those that are texts, and of their links."""
         hasher = hashlib.sha256()
-        for name in (*self.query_names, *self.candidate_names):
-            hasher.update(name.encode() + b"\0")
+        asked = [list(contents) for contents in (self.queries, self.gallery) if contents.modality == "text"]
+        for text in (*self.query_names, *self.candidate_names, *(text for each in asked for text in each)):
+            hasher.update(text.encode("utf-8", "surrogatepass") + b"\0")
         hasher.update(self.links.starts.astype("<i8").tobytes() + self.links.targets.astype("<i8").tobytes())
         return hasher.hexdigest()
 

@@ -74,7 +74,10 @@ def _row(folder: RunFolder, task: str, retriever: str, members: list[Record]) ->
 
 
 def _alike(one: Record, newest: Record) -> bool:
-    """Whether a record has the settings of the newest one, and isn't left over from earlier ones."""
+    """Whether a record is of the newest one's settings, code and data, and isn't left over from earlier ones."""
+    contents = [inside(each, ("data", "contents")) for each in (one, newest)]
+    if one.get("family") != newest.get("family") or (contents[0] != contents[1] and all(contents)):
+        return False
     depths = [{name for name in each["metrics"] if name.startswith("hit@")} for each in (one, newest)]
     return one["config"] == newest["config"] and (depths[0] == depths[1] or not all(depths))
 

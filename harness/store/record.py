@@ -29,7 +29,9 @@ class Data(TypedDict):
     present: NotRequired[int]  # items of the split that are here
     expected: NotRequired[int]  # items that the literature has in it
     layout: NotRequired[str]  # the files that its items and captions were read from
-    digest: str  # of the ids of queries and candidates and of who matches whom
+    digest: str  # of the ids of queries and candidates, of those that are texts, and of who matches whom
+    # Digest of queries and candidates, media included, and of all that is annotated in the datasets of the cell
+    contents: NotRequired[str]
     ceiling: float | None  # hit@1 of a listener who picks uniformly among the candidates that fit; embedded datasets
     chance: dict[str, float]  # hit@k of a random order
     sampled_queries: int | None  # how many queries were asked, where a slow contestant was not asked all
@@ -200,6 +202,7 @@ class Record(TypedDict):
     config: dict[str, Any]  # retriever and instruments as configured, defaults filled in
     environment: dict[str, Any]  # machine, threads, versions, commit, dirty
     key: str  # digest of all that was configured: an equal key means that this cell is done
+    family: NotRequired[str]  # the same without seed, depth and scenarios: of one family, seeds are one row
     rankings: str | None  # SHA-256 of the rankings file
     made: str  # when (UTC)
     sources: NotRequired[dict[str, str]]  # files of classes that no registry knows → SHA-256

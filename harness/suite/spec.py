@@ -222,13 +222,21 @@ class Cell:
 
     def key(self, k: Any, **more: Any) -> str:
         """A digest of everything configured that shapes this cell's result; names are not among it."""
+        return _sha256([*self._made_of(), self.seed, k, more])
+
+    @property
+    def family(self) -> str:
+        """A digest of what is the same whatever the seed, the depth and the scenarios."""
+        return _sha256(self._made_of())
+
+    def _made_of(self) -> list[Any]:
         instruments = [used.digest if used else None for used in (self.encoder, self.captioner)]
         task: list[Any] = [self.task.dataset.digest, self.task.split, self.task.direction]
         task += [self.task.hold_out] if self.task.hold_out else []
         task += [{"queries": self.retriever.component.queries}] if self.retriever.component.queries else []
         task += [{"fold": self.task.fold}] if self.task.fold else []
         task += [{"gallery": self.task.gallery}] if self.task.gallery else []
-        return _sha256([task, self.retriever.component.digest, instruments, self.seed, k, more])
+        return [task, self.retriever.component.digest, instruments]
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from folders import TASK, add, write_page
+from folders import FIRST, TASK, add, write_page
 from runs import ROOT, python_path
 
 from harness.contract.problems import BadInput
 from harness.results import FIELDS, frame, read_frame
+from harness.results import rows as results
 from harness.store import record
 from harness.store.run_folder import RunFolder
 
@@ -49,6 +50,16 @@ def test_seeds_are_one_row_and_fewer_queries_are_told(folder: RunFolder) -> None
     made = frame(folder.root).set_index("retriever")
     assert made.loc["dual", "seeds"] == "0 1 2" and made.loc["dual", "hit@1"] == pytest.approx(0.5)
     assert (made.loc["dual", "asked"], made.loc["slow", "asked"]) == (4, 2)
+
+
+def test_seeds_of_other_code_or_other_data_are_left_out(folder: RunFolder) -> None:
+    for change in ({"family": "older"}, {"data": {**record.load(FIRST)["data"], "contents": "older"}}):
+        add(folder, 0, made="2026-01-01", **change)  # type: ignore[arg-type]
+        for seed in (1, 2):
+            data = {**record.load(FIRST)["data"], "contents": "newer"}  # type: ignore[misc]
+            add(folder, seed, made="2026-01-02", family="newer", data=data)
+        (row,) = results.rows(folder, folder.records())
+        assert row.seeds == (1, 2), change
 
 
 def test_every_column_is_documented_and_typed(folder: RunFolder) -> None:
