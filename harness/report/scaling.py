@@ -118,8 +118,17 @@ def _scores_every_pair(row: Row, count: int) -> bool:
 
 
 def _asked(row: Row) -> float | None:
-    rounds = [each["speed"]["offline"] for each in row.records if each["speed"]]
-    return float(np.mean([len(each["qps"]["rounds"]) * each["round_queries"] for each in rounds])) if rounds else None
+    """How many queries its counts are of; None where that isn't known."""
+    found = [_counted(each["speed"]["offline"]) for each in row.records if each["speed"]]
+    known = [each for each in found if each is not None]
+    return float(np.mean(known)) if known and len(known) == len(found) else None
+
+
+def _counted(offline: Any) -> int | None:
+    """Older records don't say it: there it is known of a single process, whose rounds are all that there are."""
+    if "counted" in offline or "processes" in offline:
+        return offline.get("counted")
+    return len(offline["qps"]["rounds"]) * offline["round_queries"]
 
 
 # -- who overtakes whom ------------------------------------------------------------------------------------------------

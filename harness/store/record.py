@@ -81,6 +81,7 @@ class Offline(TypedDict):
     qps: Rate
     stages: dict[str, float]  # seconds a query in each named span; what is missing to the whole is in no span
     round_queries: int  # queries in one round
+    counted: NotRequired[int]  # queries that the record's `counts` are of: those of one process
     repeat: dict[str, float]  # a slice run again: `agree` (share of equal answers), `speedup` (jumps: something cached)
     first: NotRequired[First]
     cpu: NotRequired[Cpu]

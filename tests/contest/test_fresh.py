@@ -82,6 +82,7 @@ def test_rates_of_several_processes(tmp_path: Path) -> None:
         speed = found[name]["speed"]
         rates, medians = speed["offline"]["qps"], speed["offline"]["processes"]
         assert len(rates["rounds"]) == 9 and len(medians) == 3
+        assert speed["offline"]["counted"] == found[name]["data"]["queries"], "counts are of one process"
         assert medians == [float(np.median(rates["rounds"][start : start + 3])) for start in (0, 3, 6)]
         assert rates["median"] == float(np.median(rates["rounds"]))
         assert len(speed["single"]["processes"]) == len(speed["batch"]["8"]["processes"]) == 3

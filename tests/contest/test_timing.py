@@ -356,6 +356,7 @@ def test_who_is_limited_answers_its_queries_however_slow_the_machine(seconds):
     if seconds:
         timed = sum(len(part.queries) for part in limited.rounds)
         assert timed < 40 and limited.counts == {"steps": timed}, "the rest is neither timed nor counted"
+        assert limited.speed["offline"]["counted"] == timed
 
 
 def test_a_limit_holds_for_single_queries_too():
@@ -364,6 +365,12 @@ def test_a_limit_holds_for_single_queries_too():
     contest([limited, free], questions(), scenarios)
     assert limited.speed["single"]["queries"] == 20 and free.speed["single"]["queries"] == 60
     assert limited.speed["offline"]["round_queries"] == 5 and len(limited.queries) == 20
+
+
+def test_slices_of_different_sizes_are_counted_as_they_are():
+    contestant = run({"offline": {"rounds": 3, "cap_s": 30.0}}, questions(100), one=Scripted())
+    timed = contestant.speed["offline"]
+    assert timed["round_queries"] == 34 and timed["counted"] == 100 and contestant.counts == {"steps": 100}
 
 
 # -- what was answered ------------------------------------------------------------------------------------------------

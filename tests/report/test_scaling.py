@@ -114,6 +114,26 @@ def test_only_who_counts_every_pair_is_extrapolated_and_marked() -> None:
     assert not any("judge" in each and "overtakes" in each and "100,000" in each for each in scaling.sentences(group))
 
 
+@pytest.mark.parametrize("offline", [{"counted": 75}, {"counted": 75, "processes": [5.0, 5.0]}])
+def test_counts_are_of_as_many_queries_as_the_record_says(offline: dict[str, Any]) -> None:
+    """Not of all rounds, where several processes had some or slices differ in size."""
+    rows = [row("judge", size, noisy(1e4 / size, size), "single-tower", pairs=75 * size) for size in SIZES[:2]]
+    rows += [row("exact", size, noisy(1e7 / size, size)) for size in SIZES]
+    for each in rows:
+        each.records[0]["speed"]["offline"].update(offline)  # type: ignore[index, typeddict-item]
+    (group,) = scaling.series(rows).values()
+    assert 100_000 in group[0].rates and not group[0].rates[100_000].measured
+    assert "10,000 pairs" in scaling.markdown({"t": group})
+
+
+def test_older_records_of_several_processes_dont_say_what_their_counts_are_of() -> None:
+    rows = [row("judge", size, noisy(1e4 / size, size), "single-tower", pairs=40 * size) for size in SIZES[:2]]
+    for each in rows:
+        each.records[0]["speed"]["offline"]["processes"] = [5.0, 5.0]  # type: ignore[index]
+    (group,) = scaling.series([*rows, row("exact", SIZES[2], noisy(100, 1))]).values()
+    assert SIZES[2] not in group[0].rates and "pairs |" not in scaling.markdown({"t": group})
+
+
 def test_one_size_alone_and_tasks_without_sizes_have_no_such_table() -> None:
     assert scaling.series([row("exact", 1000, [1.0, 2.0])]) == {}
     other = exact_and_constant()[0]

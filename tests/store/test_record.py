@@ -49,7 +49,7 @@ LATER = {  # keys that came after the first version
         "record.cost.add_s",
     ),
     *(f"record.speed.{key}" for key in ("batch", "server", "memory")),
-    *(f"record.speed.offline.{key}" for key in ("first", "cpu", "processes", "processes_agree")),
+    *(f"record.speed.offline.{key}" for key in ("counted", "first", "cpu", "processes", "processes_agree")),
     *(f"record.speed.single.{key}" for key in ("agree", "compared", "cpu", "repeat", "processes")),
     *(f"record.data.{key}" for key in DATA),
 }

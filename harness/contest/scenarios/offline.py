@@ -116,6 +116,7 @@ def _summary(contestant: Contestant, repeated: Round, warm_name: str) -> dict[st
         "qps": rates,
         "stages": {name: sum(part.stages.get(name, 0.0) for part in contestant.rounds) / asked for name in names},
         "round_queries": contestant.per_round,
+        "counted": asked,
         "repeat": {
             "agree": agreement(first.ranking, repeated.ranking),
             "speedup": len(repeated.queries) / repeated.seconds / rates["median"],
