@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from harness.machine.escaping import row as table_row
+from harness.report.notes import not_compared
 from harness.report.paired import METRIC, Hits, Right, hits
 from harness.report.scaling import times
+from harness.report.validity import comparable
 from harness.report.words import quantity
 from harness.results.rows import Row, by_task, rounds_of
 from harness.score import statistics
@@ -37,7 +39,8 @@ FOOT = (
     "Of exact: the share of exact search's hit@1 that is asked for. The fastest setting that finds as much is chosen "
     "on the queries of half of the items; what it finds is of the other half, as a share of what exact search finds "
     "there, with its 95 % interval, clustered by item. Rates: medians of rounds taken in turns, and their ratio, "
-    "rounds resampled. A contestant with one setting stands where that is enough. –: none of its settings is."
+    "rounds resampled. A contestant with one setting stands where that is enough. –: none of its settings is. Settings "
+    "are chosen among those that were timed in one session with exact search, where the rates of both are valid."
 )
 
 
@@ -48,7 +51,11 @@ class Setting:
     row: Row
     seen: float  # its share of exact search's hit@1 on the half that is chosen on
     other: statistics.Interval  # and on the other half
-    logs: np.ndarray  # of its rate over exact search's
+    logs: np.ndarray  # of its rate over exact search's; empty where these don't compare
+
+    @property
+    def compared(self) -> bool:
+        return bool(len(self.logs))
 
     @property
     def name(self) -> str:
@@ -63,9 +70,14 @@ class Family:
     name: str
     paradigm: str
     settings: tuple[Setting, ...]
+    exact: Row
+
+    @property
+    def compared(self) -> tuple[Setting, ...]:
+        return tuple(each for each in self.settings if each.compared)
 
     def fastest(self, target: float) -> Setting | None:
-        enough = [each for each in self.settings if each.seen >= target]
+        enough = [each for each in self.compared if each.seen >= target]
         return max(enough, key=lambda each: float(each.logs[0]), default=None)
 
 
@@ -84,10 +96,11 @@ def families(folder: RunFolder, rows: Sequence[Row]) -> dict[str, list[Family]]:
         for each in (each for each in fine if each is not exact):
             shares = _shares(hits(folder, each, right), wanted, right.cluster)
             if shares:
-                logs = log_ratios(rounds_of(exact), rounds_of(each))
+                alike = comparable(exact, each)
+                logs = log_ratios(rounds_of(exact), rounds_of(each)) if alike else np.empty(0)
                 named.setdefault(each.retriever.partition("@")[0], []).append(Setting(each, *shares, logs))
         found[task] = [
-            Family(task, name, settings[0].row.paradigm, tuple(settings)) for name, settings in named.items()
+            Family(task, name, settings[0].row.paradigm, tuple(settings), exact) for name, settings in named.items()
         ]
     return {task: members for task, members in found.items() if members}
 
@@ -117,7 +130,19 @@ def markdown(found: dict[str, list[Family]]) -> str:
         lines += [f"## {task}", "", table_row(list(HEAD)), "|" + "---|" * len(HEAD)]
         lines += [table_row(cells) for each in members for cells in _lines(each)]
         lines.append("")
+        if said := [f"- {each}." for each in _left_out(members)]:
+            lines += [*said, ""]
     return "\n".join([*lines, FOOT, ""])
+
+
+def _left_out(members: Sequence[Family]) -> list[str]:
+    """Below the table: whose rates are not compared with exact search's, and why."""
+    rows = [each.row for family in members for each in family.settings]
+    apart = [each.row.retriever for family in members for each in family.settings if not each.compared]
+    if not apart:
+        return []
+    who = ", ".join(apart) if len(apart) < len(rows) else "all"
+    return [f"not compared with exact search: {who}", *not_compared([members[0].exact, *rows])]
 
 
 def _lines(family: Family) -> Iterator[list[str]]:
@@ -126,7 +151,8 @@ def _lines(family: Family) -> Iterator[list[str]]:
         best = family.fastest(target)
         if best is None:
             most = max(each.seen for each in family.settings)
-            yield [*head, "–", "", "", f"at most {100 * most:.1f} % where chosen"]
+            poor = f"at most {100 * most:.1f} % where chosen"
+            yield [*head, "–", "", "", poor if most < target else "not compared"]
             continue
         value, low, high = (100 * each for each in best.other)
         found = f"{value:.1f} % [{low:.1f}, {high:.1f}]"

@@ -16,17 +16,19 @@ from harness.report.scatter import fewer_key, mark
 from harness.score.rates import interval
 
 
-def recall_against_speedup(found: Mapping[str, Sequence[Family]], folder: Path) -> list[Path]:
+def recall_against_speedup(families: Mapping[str, Sequence[Family]], folder: Path) -> list[Path]:
+    kept = {task: [each for each in members if each.compared] for task, members in families.items()}
+    found = {task: members for task, members in kept.items() if members}
     if not found:
         return []
     paradigms = {family.paradigm for members in found.values() for family in members}
-    fewer = any(each.row.asked is not None for members in found.values() for one in members for each in one.settings)
+    fewer = any(each.row.asked is not None for members in found.values() for one in members for each in one.compared)
     return style.drawn(
         found,
         _panel,
         folder,
         "equal-recall",
-        height=lambda members: min(5.5, 2.6 + 0.09 * sum(len(each.settings) for each in members)),
+        height=lambda members: min(5.5, 2.6 + 0.09 * sum(len(each.compared) for each in members)),
         paradigms=paradigms,
         keys=[fewer_key()] if fewer else [],
     )
@@ -44,7 +46,7 @@ def alt(found: Mapping[str, Sequence[Family]]) -> str:
 
 
 def _panel(panel: Any, task: str, members: Sequence[Family]) -> style.Finish:
-    shown = points.merged([_point(each, family) for family in members for each in family.settings])
+    shown = points.merged([_point(each, family) for family in members for each in family.compared])
     at = {name: (each.x.value, each.y.value) for each in shown for name in each.names}
     low, high = axes.around([1.0, *(end for each in shown for end in each.x)], room=0.1)
     axes.logarithmic(panel.xaxis, low, high)
@@ -56,7 +58,7 @@ def _panel(panel: Any, task: str, members: Sequence[Family]) -> style.Finish:
     ink: list[Any] = [((1.0, 1.0), (bottom, top)), *(((low, high), (each.y, each.y)) for each in levels)]
     spread = labels.at_ends(panel, levels)
     for family in members:
-        line = sorted({at[each.row.retriever] for each in family.settings})
+        line = sorted({at[each.row.retriever] for each in family.compared})
         if len(line) > 1:
             panel.plot(*zip(*line, strict=True), color=style.colour(family.paradigm), linewidth=1.2, alpha=0.7)
             ink.append(tuple(zip(*line, strict=True)))
@@ -64,7 +66,7 @@ def _panel(panel: Any, task: str, members: Sequence[Family]) -> style.Finish:
         ink += mark(panel, each)
     panel.set_xlabel("times exact search's queries per second (log)")
     panel.set_ylabel("share of exact search's hit@1, %")
-    data = points.data_of([members[0].settings[0].row])
+    data = points.data_of([members[0].compared[0].row])
     axes.headed(panel, task, data, "shares on the half of items not chosen on", recall=False)
     tags = [labels.Label(each.x.value, each.y.value, each.label, style.colour(each.paradigm)) for each in shown]
 

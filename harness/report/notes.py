@@ -110,6 +110,11 @@ def sessions_note(group: Sequence[Row]) -> str | None:
     return None
 
 
+def not_compared(group: Sequence[Row]) -> list[str]:
+    """Why some rates of one contest are not compared: their sessions, and what makes them invalid."""
+    return [*filter(None, [sessions_note(group)]), *validity.lines(group, rates=True)]
+
+
 def left_out(group: Sequence[Row]) -> list[tuple[list[str], str, str]]:
     """Retrievers without numbers, grouped by reason: names, status, reason."""
     found: dict[tuple[str, str], list[str]] = {}

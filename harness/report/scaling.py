@@ -1,19 +1,22 @@
 """How the rate of a search falls as the gallery grows, where it was asked in several sizes, and who overtakes whom.
 
 Two retrievers are compared within one contest, round by round; between the sizes that were measured their ratio is
-taken to follow a power of the size, and the rounds are resampled to see how sure that is.
+taken to follow a power of the size, and the rounds are resampled to see how sure that is. At each size both must have
+been timed in one session; from size to size sessions may differ, but not the machine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, dropwhile, takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from harness.machine.escaping import row as table_row
+from harness.report.notes import not_compared
+from harness.report.validity import comparable
 from harness.report.words import quantity, size
 from harness.results.rows import Row, rounds_of, search_only
 from harness.score.rates import interval, log_ratios
@@ -26,8 +29,11 @@ FOOT = (
     "other: the right answers, and then more candidates of the same kind. ≈: not measured but extrapolated from the "
     "largest size that was, for a retriever that counts a pair for every query and candidate and so costs in "
     "proportion to their number. Brackets in sentences: 95 % interval, rounds resampled. Rates compare within a "
-    "column, whose contest took turns; along a row they come from contests one after the other."
+    "column, where those of one session took turns; along a row they come from contests one after the other. Sentences "
+    "are of valid rates alone: of one session at each size, and from size to size of one machine with as many threads; "
+    "how a rate falls is told within one session."
 )
+MACHINE = ("machine", "processor", "device", "threads")  # of the environment
 
 
 class Rate(NamedTuple):
@@ -131,13 +137,53 @@ def _counted(offline: Any) -> int | None:
     return len(offline["qps"]["rounds"]) * offline["round_queries"]
 
 
+# -- what compares -----------------------------------------------------------------------------------------------------
+
+
+def compared(one: Series, other: Series) -> list[int]:
+    """The sizes at which the rates of both compare, as far as one machine timed them; ascending."""
+    sizes = [each for each in one.rows if each in other.rows and comparable(one.rows[each], other.rows[each])]
+    return _most(sizes, lambda each: _machine(one.rows[each]))
+
+
+def _most(sizes: Sequence[int], key: Callable[[int], Any]) -> list[int]:
+    """Those that share a key with the most others; of as many, the larger ones."""
+    groups: dict[Any, list[int]] = {}
+    for each in sizes:
+        groups.setdefault(key(each), []).append(each)
+    return max(groups.values(), key=lambda group: (len(group), group[-1]), default=[])
+
+
+def _machine(row: Row) -> tuple[Any, ...]:
+    return tuple(row.records[0]["environment"].get(name) for name in MACHINE)
+
+
+def left_out(group: Sequence[Series]) -> Iterator[str]:
+    """Below the tables: which rates are not compared, and why."""
+    reasons: dict[str, list[str]] = {}
+    for count in _sizes(group):
+        for reason in not_compared([each.rows[count] for each in group if count in each.rows]):
+            reasons.setdefault(reason, []).append(f"{count:,}")
+    yield from (f"with {', '.join(counts)} candidates {reason}" for reason, counts in reasons.items())
+    if any(len({row.sessions for row in each.rows.values()}) > 1 for each in group):
+        yield "not all sizes were timed in one session: how a rate falls is told of sizes of the same one"
+    if len({_machine(row) for each in group for row in each.rows.values()}) > 1:
+        yield (
+            "not all sizes were timed on one machine with as many threads: who is faster is told of those that were "
+            "timed alike"
+        )
+
+
+def _sizes(group: Sequence[Series]) -> list[int]:
+    return sorted({count for each in group for count in each.rates})
+
+
 # -- who overtakes whom ------------------------------------------------------------------------------------------------
 
 
 def crossovers(first: Series, second: Series) -> Iterator[Crossover]:
-    """Where the second overtakes the first, or the other way round, at sizes at which both were measured."""
-    sizes = [each for each in first.rates if each in second.rates and first.rates[each].measured]
-    sizes = [each for each in sizes if second.rates[each].measured]
+    """Where the second overtakes the first, or the other way round, at sizes at which their rates compare."""
+    sizes = compared(first, second)
     if len(sizes) < 2:
         return
     logs = np.stack([log_ratios(first.rates[each].rounds, second.rates[each].rounds) for each in sizes])
@@ -161,31 +207,53 @@ def last_crossover(first: Series, second: Series) -> Crossover | None:
 
 def sentences(group: Sequence[Series]) -> list[str]:
     """Above the table: what grows and what doesn't, who overtakes whom, and what generation never overtakes."""
-    found = [_growth(each) for each in group if len(each.rows) > 1]
+    found = [text for each in group for text in _growth(each)]
     for one, other in combinations(group, 2):
         crossing = last_crossover(one, other)
         found += [crossing.words] if crossing else []
-        shared = [size for size in one.rows if size in other.rows]
+        shared = compared(one, other)
         if not crossing and shared and {one.paradigm, other.paradigm} > {"generative"}:
             found.append(_never(one, other, shared))
     return found
 
 
-def _growth(each: Series) -> str:
-    least, most = min(each.rows), max(each.rows)
+def _growth(each: Series) -> Iterator[str]:
+    sizes = _most([size for size, row in each.rows.items() if comparable(row)], lambda size: each.rows[size].sessions)
+    if len(sizes) < 2:
+        return
+    least, most = sizes[0], sizes[-1]
     logs = log_ratios(each.rates[least].rounds, each.rates[most].rounds, together=False)
     many = f"{times(logs)} times as many queries a second"
-    return f"{each.retriever} answers {many} with {most:,} candidates as with {least:,}"
+    yield f"{each.retriever} answers {many} with {most:,} candidates as with {least:,}"
 
 
-def _never(one: Series, other: Series, shared: Sequence[int]) -> str:
-    """The faster one first."""
-    most = max(shared)
-    if other.rates[most].value > one.rates[most].value:
+def _never(one: Series, other: Series, sizes: Sequence[int]) -> str:
+    """The faster one first, with the last sizes in a row at which that is certain."""
+    side = {each: _side(log_ratios(other.rates[each].rounds, one.rates[each].rounds)) for each in sizes}
+    measured = [each for each in one.rows if each in other.rows]
+    certain = list(dropwhile(lambda each: not side[each], reversed(sizes)))
+    if not certain:
+        return f"neither {one.retriever} nor {other.retriever} is certainly faster {_span(sizes, measured)}"
+    told = list(takewhile(lambda each: side[each] == side[certain[0]], certain))[::-1]
+    if side[told[-1]] < 0:
         one, other = other, one
-    logs = log_ratios(other.rates[most].rounds, one.rates[most].rounds)
-    ends = f"from {min(shared):,} to {most:,}" if len(shared) > 1 else f"with {most:,}"
-    return f"{one.retriever} is faster than {other.retriever} {ends} candidates, at the end {times(logs)} times"
+    logs = log_ratios(other.rates[told[-1]].rounds, one.rates[told[-1]].rounds)
+    end = "at the end " if len(told) > 1 else ""
+    beyond = f"; with {sizes[-1]:,} neither is certainly faster" if told[-1] < sizes[-1] else ""
+    return f"{one.retriever} is faster than {other.retriever} {_span(told, measured)}, {end}{times(logs)} times{beyond}"
+
+
+def _side(logs: np.ndarray) -> int:
+    """The sign of all of a ratio's interval; 0 where that has both."""
+    low, high = interval(logs[1:])
+    return int(low > 0) - int(high < 0)
+
+
+def _span(sizes: Sequence[int], measured: Sequence[int]) -> str:
+    """From the first to the last of them, unless another that was measured lies between them."""
+    if len(sizes) > 1 and sum(sizes[0] <= each <= sizes[-1] for each in measured) == len(sizes):
+        return f"from {sizes[0]:,} to {sizes[-1]:,} candidates"
+    return f"with {', '.join(f'{each:,}' for each in sizes)} candidates"
 
 
 def times(logs: np.ndarray) -> str:
@@ -206,7 +274,7 @@ def _about(count: float) -> str:
 def markdown(found: dict[str, list[Series]]) -> str:
     lines = ["# Rates by the size of the gallery", ""]
     for task, group in found.items():
-        sizes = sorted({count for each in group for count in each.rates})
+        sizes = _sizes(group)
         lines += [f"## {task}", "", *(f"- {each}." for each in sentences(group)), ""]
         for title, cell in CELLS.items():
             lines += [f"**{title}**", "", table_row(["retriever", "paradigm", *(f"{count:,}" for count in sizes)])]
@@ -215,6 +283,8 @@ def markdown(found: dict[str, list[Series]]) -> str:
                 shown = [cell(each, count) if count in each.rates else "–" for count in sizes]
                 lines.append(table_row([each.retriever, each.paradigm, *shown]))
             lines.append("")
+        if said := [f"- {each}." for each in left_out(group)]:
+            lines += ["Not compared:", "", *said, ""]
     return "\n".join([*lines, FOOT, ""])
 
 

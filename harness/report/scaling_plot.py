@@ -31,7 +31,7 @@ def rate_against_size(found: Mapping[str, Sequence[Series]], folder: Path) -> li
 
 
 def alt(found: Mapping[str, Sequence[Series]]) -> str:
-    said = [f"{task}: {'; '.join(sentences(group)[:4])}." for task, group in found.items()]
+    said = [f"{task}: {'; '.join(told[:4])}." for task, group in found.items() if (told := sentences(group))]
     return "Queries a second against the number of candidates, a line a contestant. " + " ".join(said[:3])
 
 

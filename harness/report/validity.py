@@ -8,6 +8,8 @@ from harness.results.rows import Row, doubts
 from harness.score.scoring import blind
 from harness.score.validity import Problem
 
+LATENCIES = frozenset({"few queries", "stall"})  # they concern the slowest answers, and no rate
+
 
 def common(group: Sequence[Row]) -> set[str]:
     """The kinds that all contestants of a table share, where there are several: said once, below it."""
@@ -21,12 +23,23 @@ def note(row: Row, shared: Collection[str]) -> list[str]:
     return [*([f"INVALID: {invalid}"] if invalid else []), *(each.kind for each in own if not each.invalid)]
 
 
-def lines(group: Sequence[Row]) -> list[str]:
-    """Who has a problem, what was found where it is worst, and what to do."""
+def comparable(*group: Row) -> bool:
+    """Whether their rates may be compared: taken in one session, and none of them invalid."""
+    sessions = {session for row in group for session in row.sessions}
+    return len(sessions) == 1 and not any(_spoils_rates(each) for row in group for each in doubts(row).values())
+
+
+def _spoils_rates(problem: Problem) -> bool:
+    return problem.invalid and problem.kind not in LATENCIES
+
+
+def lines(group: Sequence[Row], rates: bool = False) -> list[str]:
+    """Who has a problem, what was found where it is worst, and what to do. `rates`: only what makes these invalid."""
     by_kind: dict[str, list[tuple[str, Problem]]] = {}
     for row in group:
         for kind, problem in doubts(row).items():
-            by_kind.setdefault(kind, []).append((row.retriever, problem))
+            if not rates or _spoils_rates(problem):
+                by_kind.setdefault(kind, []).append((row.retriever, problem))
     shared, texts = common(group), list[str]()
     for kind, members in by_kind.items():
         name, most = max(members, key=lambda each: each[1].size)

@@ -30,7 +30,15 @@ def folder(tmp_path: Path) -> RunFolder:
     return made
 
 
-def add(folder: RunFolder, retriever: str, right: np.ndarray, rate: float, **config: Any) -> None:
+def add(
+    folder: RunFolder,
+    retriever: str,
+    right: np.ndarray,
+    rate: float,
+    session: str = "monday",
+    noisy: bool = False,
+    **config: Any,
+) -> None:
     """Right bool [queries]: whether each query's first answer is; rates differ a little from round to round."""
     item = np.repeat(np.arange(ITEMS), EACH)
     ids = np.where(right, item, (item + 1) % ITEMS)[:, None]
@@ -39,6 +47,7 @@ def add(folder: RunFolder, retriever: str, right: np.ndarray, rate: float, **con
     found |= {"task": TASK, "retriever": retriever, "seed": 0, "paradigm": "dual-tower"}
     found["config"] = {**found["config"], "retriever": {"kind": "dual_tower", "index": "HNSW", **config}}
     found["data"] |= {"digest": "these", "items": ITEMS, "queries": len(item)}
+    found["speed"] |= {"session": session, "noise": {"noisy": noisy, "others": 0.6}}
     found["metrics"] = {"hit@1": {"value": float(right.mean()), "low": 0.0, "high": 1.0}}
     rounds = (rate * np.array([0.98, 0.99, 1.0, 1.01, 1.02])).tolist()
     found["speed"]["offline"]["qps"] = {"median": rate, "q25": rounds[1], "q75": rounds[3], "rounds": rounds}
@@ -87,9 +96,45 @@ def test_the_table_names_the_setting_and_who_never_finds_enough(folder: RunFolde
     page = equal_recall.markdown({TASK: members})
     lines = [each for each in page.splitlines() if each.startswith("| hnsw")]
     assert len(lines) == 3 and "efSearch=2" in lines[0] and "20 [" in lines[0] and "efSearch=4" in lines[2]
-    poor = equal_recall.Family(TASK, "poor", "generative", members[0].settings[:1])
+    poor = equal_recall.Family(TASK, "poor", "generative", members[0].settings[:1], members[0].exact)
     page = equal_recall.markdown({TASK: [poor]})
     assert page.count("at most 7") + page.count("at most 8") == 3 and page.count("| – |") == 3
+
+
+def families(folder: RunFolder) -> dict[str, list[equal_recall.Family]]:
+    return equal_recall.families(folder, results.rows(folder, folder.records()))
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        ({"session": "tuesday"}, "- rates come from 2 sessions (monday, tuesday): don't compare them with each other."),
+        ({"noisy": True}, "- INVALID: noise (hnsw@ef=1): other processes took 60 % of the machine"),
+    ],
+)
+def test_a_setting_whose_rate_does_not_compare_is_not_chosen(folder: RunFolder, harm: Any, reason: str) -> None:
+    right = np.ones(ITEMS * EACH, bool)
+    add(folder, "exact", right, 100, index="exact")
+    add(folder, "hnsw@ef=1", right, 4000, **harm)
+    add(folder, "hnsw@ef=2", right, 200)
+    found = families(folder)
+    best = found[TASK][0].fastest(0.99)
+    assert best is not None and best.name == "ef=2"
+    page = equal_recall.markdown(found)
+    assert "- not compared with exact search: hnsw@ef=1.\n" in page and reason in page
+    add(folder, "hnsw@ef=2", right, 200, **harm)
+    page = equal_recall.markdown(families(folder))
+    assert page.count("| – |  |  | not compared |") == 3 and "- not compared with exact search: all." in page
+
+
+def test_without_valid_rates_of_exact_search_nothing_is_compared(folder: RunFolder, tmp_path: Path) -> None:
+    right = np.ones(ITEMS * EACH, bool)
+    add(folder, "exact", right, 100, index="exact", noisy=True)
+    add(folder, "hnsw@ef=1", right, 4000)
+    found = families(folder)
+    assert found[TASK][0].fastest(0.9) is None
+    assert "INVALID: noise (exact)" in equal_recall.markdown(found)
+    assert equal_recall_plot.recall_against_speedup(found, tmp_path) == []
 
 
 def test_without_settings_or_exact_search_there_is_no_such_table(folder: RunFolder) -> None:
