@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +17,10 @@ from harness.store.run_folder import RunFolder
 
 HEAD = ("retriever", "starts from", "hit@1 %", "hit@10 %", "hit@1, share %", "hit@1, points", "hit@10, share %")
 FOOT = (
-    "Share: of what the retriever finds that it starts from, on the same queries, with its 95 % interval, items "
-    "resampled. Points: the first minus the second."
+    "Share: of what the retriever finds that it starts from, on the same queries, with its 95 % interval, the shares "
+    "that a test does not reject, clustered by item. Points: the first minus the second."
 )
+INSTRUMENTS = ("encoder", "captioner")
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,12 @@ def kept(folder: RunFolder, rows: Sequence[Row]) -> dict[str, list[Kept]]:
     """By task, of those whose start took part."""
     found: dict[str, list[Kept]] = {}
     for task, group in by_task(rows).items():
-        fine = {_config(each): each for each in group if each.status == "ok" and not each.folds}
-        pairs = [(row, start) for row in fine.values() if (start := fine.get(_start(row))) is not None]
+        fine = [each for each in group if each.status == "ok" and not each.folds]
+        pairs = [(row, start) for row in fine for start in fine if _starts_from(row, start)]
         if pairs:
             right = Right.read(folder, task)
-            read = {each.retriever: hits(folder, each, right) for pair in pairs for each in pair}
+            named = {each.retriever: each for pair in pairs for each in pair}
+            read = {name: hits(folder, each, right) for name, each in named.items()}
             found[task] = [
                 each
                 for row, start in pairs
@@ -49,17 +50,16 @@ def kept(folder: RunFolder, rows: Sequence[Row]) -> dict[str, list[Kept]]:
     return {task: members for task, members in found.items() if members}
 
 
-def _config(row: Row) -> str:
-    return _key(row.records[0]["config"].get("retriever"))
-
-
-def _start(row: Row) -> str:
-    config: Any = row.records[0]["config"].get("retriever")
-    return _key(config.get("start")) if config else ""
-
-
-def _key(config: Any) -> str:
-    return json.dumps(config, sort_keys=True) if config else ""
+def _starts_from(row: Row, start: Row) -> bool:
+    """Whether the start has the settings that stand inside the row's, and the instruments that they are used with."""
+    mine, its = (each.records[0]["config"] for each in (row, start))
+    inside: Any = (mine.get("retriever") or {}).get("start")
+    if not inside:
+        return False
+    settings = {key: value for key, value in (its.get("retriever") or {}).items() if key != "queries"}
+    own = {name: inside[name] for name in INSTRUMENTS if name in inside and name not in settings}
+    used = {**mine, **own}  # its own, or else those of the row
+    return inside == {**settings, **own} and all(used.get(name) == its[name] for name in INSTRUMENTS if name in its)
 
 
 def _kept(row: Row, start: Row, mine: Hits, its: Hits, cluster: np.ndarray) -> Iterator[Kept]:
