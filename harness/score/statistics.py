@@ -255,20 +255,79 @@ def paired_difference(
     return Difference(value, max(bounds[0], float(low)), min(bounds[1], float(high)), p)
 
 
-def ratio_interval(
-    a: np.ndarray, b: np.ndarray, cluster: np.ndarray, level: float = 0.95, draws: int = 4000, seed: int = 0
-) -> Interval:
-    """The mean of a as a share of the mean of b, on the same queries, [Q] or [seeds, Q] each; items are resampled."""
-    one, cluster, clusters = _checked(a, cluster, level)
+class _Hits(NamedTuple):
+    """What the hits of a and b tell of their ratio: means over seeds."""
+
+    both: float  # hits that they share
+    lost: float  # those of b alone
+    gained: float  # those of a alone
+    sums: np.ndarray  # float64 [clusters, 2]: hits of a and of b in each
+    of_seeds: np.ndarray  # float64 [2, 2]: covariance of their totals between seeds; 0 where seeds are few
+
+    def of_items(self, ratio: float) -> float:
+        """The variance of the total of a - ratio * b between clusters, if `ratio` is the true one.
+
+        It is taken around 0, as in `paired_difference`, and scaled by what the hits of either alone would be then: a
+        ratio other than the one found needs some, though none may have been found.
+        """
+        found = self.both * (1 - ratio) ** 2 + self.gained + self.lost * ratio**2
+        clustered = float(((self.sums @ [1, -ratio]) ** 2).sum())
+        return clustered * self._single(ratio) / found if found > 0 else 0.0
+
+    def _single(self, ratio: float) -> float:
+        """The same if queries were independent, at the likeliest hits that have this ratio (Nam, Blackwelder 2002)."""
+        hits = self.both + self.lost + self.gained
+        middle = (self.both + self.lost) * (1 - ratio**2) + self.lost + self.gained
+        root = float(np.sqrt(max(0.0, middle**2 - 4 * (1 - ratio**2) * hits * self.lost)))
+        return max(0.0, (middle + root) / 2 - hits * (1 - ratio))
+
+    def between_seeds(self, ratio: float) -> float:
+        return max(0.0, float(np.array([1, -ratio]) @ self.of_seeds @ [1, -ratio]))
+
+    def rejects(self, ratio: float, limit: float) -> bool:
+        one, other = self.sums.sum(axis=0)
+        return bool((one - ratio * other) ** 2 > limit**2 * (self.of_items(ratio) + self.between_seeds(ratio)))
+
+    def farthest(self, limit: float, kept: float, rejected: float) -> float:
+        """The last ratio that isn't rejected, found by halving; both are given as shares, a / (a + b)."""
+        for _ in range(40):
+            middle = (kept + rejected) / 2
+            kept, rejected = (kept, middle) if self.rejects(middle / (1 - middle), limit) else (middle, rejected)
+        return kept / (1 - kept) if rejected < 1 else np.inf
+
+
+def ratio_interval(a: np.ndarray, b: np.ndarray, cluster: np.ndarray, level: float = 0.95) -> Interval:
+    """The hits of a as a share of those of b, on the same queries, [Q] or [seeds, Q] each.
+
+    The interval holds the ratios r at which a test like that of `paired_difference` doesn't reject that a - r * b is 0
+    on average (Fieller); at r = 1 it is the same test. But its variance is the one expected at r. Where two agree on
+    nearly all queries, what was found would be too small, and the interval would claim to be certain.
+
+    No hits of b, or a single cluster: nan.
+    """
+    if np.shape(a) != np.shape(b):
+        found = f"a is {list(np.shape(a))}, b {list(np.shape(b))}"
+        raise ValueError(f"{found}: compare on shared queries (and seeds) only")
+    one, numbered, clusters = _checked(a, cluster, level)
     other, _, _ = _checked(b, cluster, level)
-    table = np.stack([np.bincount(cluster, each.mean(axis=0)) for each in (one, other)], axis=1)
-    if clusters == 1 or not table[:, 1].sum():
-        return Interval(float(table[:, 0].sum() / table[:, 1].sum()) if table[:, 1].sum() else np.nan, np.nan, np.nan)
-    sums = _resampled_sums(table, draws, np.random.default_rng(seed))
-    some = sums[:, 1] > 0  # of resamplings in which the second found nothing there is no share
-    shares = sums[some, 0] / sums[some, 1]
-    low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(table[:, 0].sum() / table[:, 1].sum()), float(low), float(high))
+    for values in (one, other):
+        _check_bounds(values, (0.0, 1.0))
+    seeds, totals = len(one), np.stack([one.sum(axis=1), other.sum(axis=1)])
+    mine, its = totals.mean(axis=1).tolist()
+    if clusters == 1 or not its:
+        return Interval(mine / its if its else np.nan, np.nan, np.nan)
+    hits = _Hits(
+        both=float(np.minimum(one, other).sum()) / seeds,
+        lost=float(np.maximum(other - one, 0).sum()) / seeds,
+        gained=float(np.maximum(one - other, 0).sum()) / seeds,
+        sums=np.stack([np.bincount(numbered, each.mean(axis=0)) for each in (one, other)], axis=1),
+        of_seeds=np.cov(totals) / seeds if seeds >= _SEEDS_TO_RESAMPLE else np.zeros((2, 2)),
+    )
+    value, of_seeds = mine / its, hits.between_seeds(mine / its)
+    freedom = (seeds - 1) * (1 + hits.of_items(value) / of_seeds) ** 2 if of_seeds > 0 else np.inf
+    limit = float(special.stdtrit(freedom, (1 + level) / 2))
+    low, high = (hits.farthest(limit, mine / (mine + its), end) for end in (0.0, 1.0))
+    return Interval(value, low, high)
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.score.statistics import holm, mean_interval, median_interval, paired_difference
+from harness.score.statistics import holm, mean_interval, median_interval, paired_difference, ratio_interval
 
 P = 0.4
 
@@ -292,6 +292,103 @@ def test_a_real_difference_is_seen_and_its_sign_is_right() -> None:
     three = paired_difference(np.stack([a, a, b]), np.stack([b, b, a]), cluster)  # two seeds for, one against
     assert three.low < 0 < three.high
     assert three.p > 0.2
+
+
+def kept_hits(
+    rng: np.random.Generator, clusters: int, size: int, share: float, how: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """b finds half of the queries, a a share of those: single ones are lost, or all of an item, or some are gained."""
+    cluster = np.repeat(np.arange(clusters), size)
+    b = rng.random(len(cluster)) < 0.5
+    if how == "items":
+        return b & (rng.random(clusters) < share)[cluster], b, cluster
+    lost = 1 - share if how == "single" else 2 * (1 - share)
+    gained = ~b & (rng.random(len(cluster)) < lost - (1 - share))
+    return (b & (rng.random(len(cluster)) >= lost)) | gained, b, cluster
+
+
+@pytest.mark.parametrize("share", [0.995, 0.98, 0.9])
+@pytest.mark.parametrize(
+    ("clusters", "size", "how"),
+    [
+        *((queries, 1, how) for queries in (60, 250, 500) for how in ("single", "gained")),
+        *((queries // 5, 5, how) for queries in (60, 250, 500) for how in ("single", "items")),
+    ],
+)
+def test_95_percent_of_shares_are_covered(clusters: int, size: int, how: str, share: float) -> None:
+    rng, covered = np.random.default_rng(17), 0
+    for _ in range(100):
+        found = ratio_interval(*kept_hits(rng, clusters, size, share, how))
+        covered += found.low <= share <= found.high
+        assert found.low < found.high
+    assert covered >= 89  # of 100 where 95 % hold it: below once in 250 times
+
+
+def test_the_interval_of_a_share_is_no_wider_than_it_has_to_be() -> None:
+    """Where it is well known the delta method is right."""
+    a, b, cluster = kept_hits(np.random.default_rng(18), 10_000, 1, 0.9, "single")
+    found = ratio_interval(a, b, cluster)
+    error = np.sqrt(found.value * (1 - found.value) / b.sum())
+    np.testing.assert_allclose(found[1:], found.value + 1.96 * error * np.array([-1, 1]), atol=0.1 * error)
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_agreement_on_all_queries_is_not_certainty(size: int) -> None:
+    """Of 50 items that both find, as many as Wilson's interval says may yet be lost; as many gained, seen from a."""
+    ones, cluster = np.ones(50 * size), np.repeat(np.arange(50), size)
+    wilson = stats.binomtest(50, 50).proportion_ci(0.95, method="wilson")
+    np.testing.assert_allclose(ratio_interval(ones, ones, cluster), [1, wilson.low, 1 / wilson.low])
+    value, low, high = ratio_interval(np.zeros(50 * size), ones, cluster)
+    assert (value, low) == (0, 0) and 0.07 < high < 0.08
+
+
+def test_limits_of_a_share_are_those_of_nam_and_blackwelder() -> None:
+    """Of single queries, with the likeliest numbers under each ratio found by brute force."""
+    both, lost, gained = 70, 9, 3
+    a, b = np.repeat([1, 0, 1, 0], [both, lost, gained, 50]), np.repeat([1, 1, 0, 0], [both, lost, gained, 50])
+    value, low, high = ratio_interval(a, b, np.arange(len(a)))
+    assert value == pytest.approx((both + gained) / (both + lost))
+    only_b = np.linspace(0, 1, 2_000_001)[1:-1]  # of all hits; the other two follow from it and the ratio
+    for ratio in (low, high):
+        only_a = (ratio - 1 + only_b) / ratio
+        shared = 1 - only_a - only_b
+        possible = (only_a > 0) & (shared > 0)
+        fits = both * np.log(shared[possible]) + gained * np.log(only_a[possible]) + lost * np.log(only_b[possible])
+        best = np.flatnonzero(possible)[fits.argmax()]
+        variance = (both + lost + gained) * ratio * (only_a[best] + only_b[best])
+        assert abs(a.sum() - ratio * b.sum()) / np.sqrt(variance) == pytest.approx(stats.norm.ppf(0.975), rel=1e-3)
+
+
+def test_a_share_leaves_out_one_where_a_difference_is_found() -> None:
+    rng = np.random.default_rng(19)
+    for _ in range(300):
+        a, b, cluster = two_retrievers(rng, int(rng.integers(20, 80)), None, (0.5, 0.4), 0.8)
+        share, difference = ratio_interval(a, b, cluster), paired_difference(a, b, cluster)
+        assert (difference.p < 0.05) == (not share.low <= 1 <= share.high)
+        mirrored = ratio_interval(b, a, cluster)
+        np.testing.assert_allclose([share.low * mirrored.high, share.high * mirrored.low], 1)
+
+
+def test_seeds_that_differ_widen_a_share_from_three_on() -> None:
+    rng, cluster = np.random.default_rng(20), np.repeat(np.arange(200), 5)
+    b = np.tile(rng.random(1000) < 0.5, (3, 1))
+    a = b & (rng.random((3, 1000)) < np.array([[0.7], [0.8], [0.9]]))
+    two, three = ratio_interval(a[::2], b[::2], cluster), ratio_interval(a, b, cluster)
+    assert two.high - two.low < 0.1 < 0.3 < three.high - three.low
+    nothing, all_of_it = np.zeros(1000), b[0]
+    unknown = ratio_interval(np.stack([nothing, nothing, all_of_it]), b, cluster)
+    assert unknown.low == pytest.approx(0, abs=1e-9) and unknown.high > 1
+    wild = ratio_interval(b, np.stack([nothing, nothing, all_of_it]), cluster)
+    assert wild.high == np.inf
+
+
+def test_a_share_of_nothing_and_of_one_cluster() -> None:
+    some = np.array([1, 0, 1, 1])
+    assert np.isnan(ratio_interval(some, np.zeros(4), np.arange(4))).all()
+    value, low, high = ratio_interval(np.array([1, 0, 0, 1]), some, np.zeros(4))
+    assert value == pytest.approx(2 / 3) and np.isnan([low, high]).all()
+    with pytest.raises(ValueError, match=r"a is \[4\], b \[3\]: compare on shared queries"):
+        ratio_interval(some, some[:3], np.arange(4))
 
 
 def test_holm_by_hand() -> None:
