@@ -76,17 +76,19 @@ class FaissIndex:
         self._place()
 
     def begin(self, dim: int, count: int) -> None:
-        """An empty index for so many vectors. By inner product, or by L2 distance where FAISS knows no other: of unit
-        vectors both give the same order."""
+        """An empty index for so many vectors. By inner product, or by L2 distance where FAISS knows no other or a PCA
+        subtracts a mean: of unit vectors both give the same order."""
         faiss = compute.faiss()
         for metric in (faiss.METRIC_INNER_PRODUCT, faiss.METRIC_L2):
             try:
                 self.index = faiss.index_factory(dim, for_gallery(self.factory, count), metric)
+            except FAULTS as error:
+                problem = error
+                continue
+            if metric == faiss.METRIC_L2 or not _centres(self.index):
                 if "ht" not in self.settings:
                     _leave_unsorted(self.index)
                 return
-            except FAULTS as error:
-                problem = error
         raise ValueError(
             f"index {self.factory!r}: FAISS knows no such factory string for vectors of dimension {dim}"
             f"{words(problem)}{_meant(self.factory)}; write `exact`, `Flat`, `HNSW32,Flat` or `IVF64,Flat`, say"
@@ -218,7 +220,9 @@ def _inside(index: Any) -> Any:
 
 
 def _similarity(index: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """From an index's distances of unit vectors to cosines; LSH has only the number of bits that differ."""
+    """From an index's distances of unit vectors to cosines. Some are no cosines, yet in order: PCAW measures in scaled
+    directions, and LSH has only the number of bits that differ.
+    """
     faiss, inner = compute.faiss(), _inside(index)
     if inner.metric_type == faiss.METRIC_INNER_PRODUCT:
         return np.asarray
@@ -229,9 +233,25 @@ def _parts(index: Any) -> Iterator[Any]:
     """An index and those that it is made of, each as what it is."""
     index = compute.faiss().downcast_index(index)
     yield index
-    for name in ("index", "storage", "base_index"):
+    for name in ("index", "storage", "base_index", "refine_index"):
         if getattr(index, name, None) is not None:
             yield from _parts(getattr(index, name))
+
+
+def _transforms(index: Any) -> Iterator[Any]:
+    """Those of vectors, wherever in the index they stand."""
+    faiss = compute.faiss()
+    for part in _parts(index):
+        if isinstance(part, faiss.IndexPreTransform):
+            yield from (faiss.downcast_VectorTransform(part.chain.at(place)) for place in range(part.chain.size()))
+
+
+def _centres(index: Any) -> bool:
+    """Whether a PCA subtracts the candidates' mean, from queries too: distances stay, inner products don't.
+
+    In a quantiser it only chooses cells: that is let be.
+    """
+    return any(isinstance(each, compute.faiss().PCAMatrix) for each in _transforms(index))
 
 
 def _leave_unsorted(index: Any) -> None:
@@ -245,12 +265,10 @@ def _hurry(index: Any) -> None:
     """Leave out most of what takes OPQ, PQ and LSQ minutes."""
     faiss = compute.faiss()
     _leave_unsorted(index)
+    for transform in _transforms(index):
+        if isinstance(transform, faiss.OPQMatrix):
+            transform.niter = transform.niter_pq = transform.niter_pq_0 = 1
     for part in _parts(index):
-        if isinstance(part, faiss.IndexPreTransform):
-            for place in range(part.chain.size()):
-                transform = faiss.downcast_VectorTransform(part.chain.at(place))
-                if isinstance(transform, faiss.OPQMatrix):
-                    transform.niter = transform.niter_pq = transform.niter_pq_0 = 1
         quantizer = getattr(part, "lsq", None)
         if quantizer is not None:
             quantizer.train_iters = quantizer.train_ils_iters = quantizer.encode_ils_iters = 1

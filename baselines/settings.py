@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -34,6 +34,11 @@ class DualTowerSettings(Settings):
 
     def wants(self) -> Mapping[str, str]:
         return {"start": TUNED}
+
+    @classmethod
+    def raised(cls, given: Mapping[str, Any]) -> int:
+        """Indexes with a PCA once went by inner product."""
+        return int("PCA" in given["index"])
 
 
 DUAL_TOWER = Entry(

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from baselines import faiss_index, indexes
+from baselines.index_tuning import overlap
 from harness.contract.retriever import Unsupported
 from harness.machine import compute
 from harness.score.metrics import check_ranking
@@ -118,7 +119,7 @@ def test_any_factory_string_finds_most_of_what_is_asked_for_by_name(factory):
     assert np.mean((found.ids == np.arange(100)[:, None]).any(axis=1)) > 0.8
 
 
-@pytest.mark.parametrize("factory", ["Flat", "IMI2x2,Flat", "LSH,RFlat"])
+@pytest.mark.parametrize("factory", ["Flat", "IMI2x2,Flat", "LSH,RFlat", "PCA16,Flat", "PCAR16,HNSW16,Flat"])
 def test_scores_are_cosines_whatever_the_index_measures(factory, tmp_path):
     vectors, queries = unit(SIZE, 0), unit(50, 1)
     index = built(factory, vectors)
@@ -128,6 +129,29 @@ def test_scores_are_cosines_whatever_the_index_measures(factory, tmp_path):
     for each in (index, loaded):
         found = each.search(queries, 3)
         assert np.allclose(found.scores, np.einsum("qd,qkd->qk", queries, vectors[found.ids]), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("factory", "settings", "least"),
+    [
+        *[(factory, {}, 0.99) for factory in ("PCA16,Flat", "PCAR16,Flat", "OPQ4,PCA16,Flat")],
+        ("PCA16,IVF8,Flat", {"nprobe": 8}, 0.99),
+        ("PCA16,HNSW16,Flat", {"efSearch": SIZE}, 0.99),
+        ("PCA8,Flat", {}, 0.7),
+        ("PCA8,Flat,RFlat", {"k_factor_rf": 8}, 0.98),
+        ("SQ8,Refine(PCA16,Flat)", {"k_factor_rf": 2}, 0.99),
+    ],
+)
+def test_a_pca_finds_the_same_where_queries_lie_apart_from_candidates(factory, settings, least):
+    """As vectors of texts do from those of media: what is subtracted is the mean of candidates alone."""
+    about = 3 * unit(SIZE, 0) / np.arange(1, DIM + 1, dtype=np.float32)
+    cones = about + unit(1, 1), about[:100] + unit(1, 2)
+    vectors, queries = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in cones)
+    index, exact = built(factory, vectors, **settings), built("exact", vectors).search(queries, K)
+    found = index.search(queries, K)
+    assert overlap(found.ids, exact.ids) >= least
+    if "PCA8" not in factory:
+        np.testing.assert_allclose(found.scores, exact.scores, atol=1e-5)
 
 
 def test_warnings_of_faiss_become_one_line(capfd, monkeypatch):

@@ -21,6 +21,7 @@ RETRIEVERS = {
     "{kind: dual_tower, index: 'HNSW32,Flat', search: {efSearch: 16}}": (
         "779adfbe847544ba4aa0cd2e90f8980f04193ae8f021619340b9"
     ),
+    "{kind: dual_tower, index: 'PCA64,Flat'}": "2931a11fbbca0fd0c0d5709914179dfe9f459e874196226816452df3d77586e1",
     "{kind: match}": "1bcfb22afcdca279c4ee66e31efc71072014c337478a1eb35333",
     "{kind: lexical}": "c6698e6e131c684b9681da9940b7af2cde73fb2ce0b689527f770c034aa40dd0",
     "{kind: rerank, first: {kind: dual_tower, index: 'HNSW32,Flat', tune: {recall: 0.99}}}": (
