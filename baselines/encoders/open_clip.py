@@ -1,7 +1,7 @@
 """The `open_clip` encoder: any architecture of open_clip with one of its pretrained tags or a file of weights.
 
 `pretrained` may also be a folder with open_clip_config.json and weights beside it, or hf-hub:org/name; then no
-architecture is named.
+architecture is named. These and tags say how pictures are prepared; for a file of weights it is as for OpenAI's.
 """
 
 from __future__ import annotations
@@ -40,10 +40,17 @@ class OpenClipEncoder(PretrainedEncoder):
         library = _library()
         from open_clip import transform
 
-        name, weights, quick = self._found(library)
+        name, weights, known = self._found(library)
+        quick = bool(known.get("quick_gelu", False))
         try:
             with _silence():  # it says that it loads no weights: we do
-                model = library.create_model(name, load_weights=False, pretrained_text=False, force_quick_gelu=quick)
+                model = library.create_model(
+                    name,
+                    load_weights=False,
+                    pretrained_text=False,
+                    force_quick_gelu=quick,
+                    force_preprocess_cfg=known,  # its mean, std, interpolation and resize mode
+                )
             tokenizer = library.get_tokenizer(name)
         except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
             raise BadInput(f"open_clip can't make {name} ({_first_line(error)}); correct its config") from error
@@ -63,30 +70,32 @@ class OpenClipEncoder(PretrainedEncoder):
 
         return Towers(dim, parameters, text.tokens, text, media)
 
-    def _found(self, library: Any) -> tuple[str, Path, bool]:
-        """The model's name for the library, the file of its weights, and whether these want OpenAI's quick GELU."""
+    def _found(self, library: Any) -> tuple[str, Path, dict[str, Any]]:
+        """The model's name for the library, the file of its weights, and what the library knows of a tag: how pictures
+        are prepared, and whether the weights want OpenAI's quick GELU.
+        """
         place = self.pretrained
         if place.is_dir():
             inside = [path for pattern in WEIGHTS for path in sorted(place.glob(pattern))]
             if not inside or not (place / "open_clip_config.json").is_file():
                 raise Unavailable(f"open_clip: {place} lacks open_clip_config.json or {WEIGHTS[0]}; fetch both")
-            return f"local-dir:{place}", inside[0], False
+            return f"local-dir:{place}", inside[0], {}
         if str(place).startswith("hf-hub:"):
-            return str(place), self._fetched({"hf_hub": str(place).removeprefix("hf-hub:") + "/"}), False
+            return str(place), self._fetched({"hf_hub": str(place).removeprefix("hf-hub:") + "/"}), {}
         if self.architecture is None or self.architecture not in library.list_models():
             raise BadInput(
                 f"open_clip knows no architecture {self.architecture!r}; name the one that the weights {place} are of, "
                 "ViT-B-32 say: open_clip.list_models() has them all"
             )
         if place.is_file():
-            return self.architecture, place, False
+            return self.architecture, place, {}
         from open_clip import pretrained
 
         known = pretrained.get_pretrained_cfg(self.architecture, str(place))
         if not known:
             tags = ", ".join(library.list_pretrained_tags_by_model(self.architecture)) or "none"
             raise Unavailable(f"open_clip: {place} is no file and no tag of {self.architecture}; its tags: {tags}")
-        return self.architecture, self._fetched(known), bool(known.get("quick_gelu", False))
+        return self.architecture, self._fetched(known), known
 
     def _fetched(self, known: dict[str, Any]) -> Path:
         """The file of weights, from the hub's cache or the hub."""

@@ -59,6 +59,7 @@ OPEN_CLIP = Entry(
     "baselines.encoders.open_clip:OpenClipEncoder",
     OpenClipSettings,
     about="any architecture of open_clip: a pretrained tag, a file of weights, a folder, or hf-hub:org/name",
+    version=2,
     modalities=("image", "video"),
     seeded=False,
     requires=("open_clip", "torchvision"),

@@ -84,6 +84,37 @@ def test_a_video_is_the_mean_of_its_frames(plain: Path) -> None:
     np.testing.assert_allclose(found, each / np.linalg.norm(each), atol=2e-6)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "tag"),
+    [
+        ("ViT-B-32", "laion2b_s34b_b79k"),
+        ("ViT-L-14", "laion2b_s32b_b82k"),
+        ("ViT-B-16-SigLIP", "webli"),
+        ("ViT-H-14-CLIPA", "datacomp1b"),
+        ("ViT-H-14-quickgelu", "dfn5b"),
+    ],
+)
+def test_a_tag_says_how_pictures_are_prepared(
+    plain: Path, architecture: str, tag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the library knows of real tags, with weights that are tiny."""
+    from open_clip import factory, pretrained
+
+    weights, config = plain / "open_clip_model.safetensors", json.loads((plain / "open_clip_config.json").read_text())
+    known = pretrained.get_pretrained_cfg(architecture, tag)
+    monkeypatch.setitem(factory._MODEL_CONFIGS, "tiny", config["model_cfg"])
+    monkeypatch.setitem(pretrained._PRETRAINED, "tiny", {tag: known})
+    for module in (factory, pretrained):
+        monkeypatch.setattr(module, "download_pretrained", lambda known, cache_dir=None: str(weights))
+    quick = bool(known.get("quick_gelu"))
+    model, _, see = open_clip.create_model_and_transforms("tiny", pretrained=tag, force_quick_gelu=quick)
+    with torch.inference_mode():
+        pixels = torch.stack([see(Image.fromarray(image)) for image in pictures()])
+        seen = model.eval().encode_image(pixels, normalize=True)
+    encoder = made(OpenClipEncoder(OpenClipSettings(pretrained=Path(tag), architecture="tiny")))
+    np.testing.assert_allclose(encoder.encode(pictures()), seen, atol=2e-6)
+
+
 @pytest.mark.parametrize("ending", [".safetensors", ".pt"])
 def test_a_file_of_weights_with_its_architecture(plain: Path, tmp_path: Path, ending: str) -> None:
     """As `training` leaves it: inside `state_dict`, every name behind `module.`, numbers of numpy beside it."""
