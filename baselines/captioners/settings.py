@@ -48,7 +48,7 @@ SMALL = Entry(
     "baselines.captioners.small:SmallCaptioner",
     SmallCaptionerSettings,
     about="describes what a small encoder perceives; trained here, on what the encoder was trained on",
-    version=2,
+    version=3,
     needs=("encoder", "seed"),
     offers=(LIKELIHOOD, TEXT_SIDE),
 )
@@ -65,6 +65,7 @@ PREFIX = Entry(
     "baselines.captioners.prefix:PrefixCaptioner",
     PrefixCaptionerSettings,
     about="describes the vectors of any encoder; a small decoder is trained here",
+    version=2,
     needs=("encoder", "seed"),
     offers=(LIKELIHOOD, TEXT_SIDE),
 )

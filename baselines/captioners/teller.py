@@ -31,7 +31,7 @@ from harness.machine.progress import track
 from harness.nn.batching import by_length, lengths
 from harness.nn.layers import below, parameter_count
 from harness.nn.learning import Learner
-from harness.nn.words import PAD, START, UNKNOWN, Vocabulary, pad
+from harness.nn.words import PAD, START, UNKNOWN, Vocabulary
 
 STORED = "teller"  # the decoder's name in stored files
 ITEMS_AT_ONCE, TEXTS_AT_ONCE, PAIRS_AT_ONCE = 128, 4096, 256  # the first two decide what is drawn: never the machine
@@ -68,7 +68,7 @@ class Teller(Captioner):
         device = compute.current().device
         self.media.to(device)
         self.decoder.to(device)
-        rows = pad([self.vocabulary.tokens(text) for text in train.queries])
+        rows = F.pad(self.vocabulary.batch(train.queries), (0, 1), value=END)
         self._learn(rows, self._inputs(train.candidates), captions_of(train))
         self._finish()
 

@@ -10,10 +10,12 @@ import pytest
 import torch
 from kit import Kit
 
+from baselines.captioners.decoder import END
 from baselines.captioners.prefix import PrefixCaptioner
 from baselines.captioners.settings import PrefixCaptionerSettings
-from harness.contract.dataset import Contents, Links, Pairs
+from harness.contract.dataset import Contents, Links, Pairs, texts
 from harness.contract.instruments import Encoder
+from harness.nn.words import LONGEST
 
 
 class Known(Encoder):
@@ -63,8 +65,8 @@ def test_is_kept_with_all_that_it_has_learnt(captioner: PrefixCaptioner, train: 
     few = train.candidates[:5]
     assert again.describe(few) == captioner.describe(few)
     pairs = np.array([[0, 0], [1, 0], [0, 4]])
-    texts = list(train.queries[:2])
-    likely = [each.likelihood(texts, each.prepare(few), pairs) for each in (captioner, again)]
+    said = list(train.queries[:2])
+    likely = [each.likelihood(said, each.prepare(few), pairs) for each in (captioner, again)]
     assert np.array_equal(*likely) and captioner.parameters == again.parameters > 0
 
 
@@ -78,6 +80,18 @@ def test_learns_which_words_belong_to_a_vector(train: Pairs) -> None:
     asked = np.array([[text, item] for text in range(len(told)) for item in range(8)])
     found = captioner.likelihood(list(few.queries), captioner.prepare(few.candidates), asked).reshape(-1, 8)
     assert len(told) == 40 and (found.argmax(1) == own).mean() > 0.8
+
+
+@pytest.mark.parametrize("length", [1, LONGEST - 1, LONGEST + 9])
+def test_learns_where_texts_end_even_if_all_are_of_a_length(train: Pairs, length: int) -> None:
+    count = len(train.candidates)
+    said = texts([" ".join([("dog", "rain", "horn")[place % 3]] * length) for place in range(count)])
+    pairs = Pairs(said, train.candidates, Links.paired(np.arange(count), np.arange(count), count))
+    captioner = made(steps=60)
+    captioner.fit(pairs, pairs)
+    kept = min(length, LONGEST - 1)
+    ends = captioner._sample(captioner.prepare(train.candidates[:6]), 4, torch.Generator().manual_seed(0)) == END
+    assert (ends.sum(1) == LONGEST - kept).float().mean() > 0.8
 
 
 def test_a_prefix_is_a_few_states_of_each_vector(captioner: PrefixCaptioner, train: Pairs) -> None:

@@ -49,7 +49,7 @@ def test_retrievers_and_what_they_are_handed(written: str, tmp_path: Path) -> No
     assert cell.retriever.component.digest.startswith(RETRIEVERS[written]), json.dumps(cell.retriever.component.config)
     for used, digest in (
         (cell.task.encoder, "d07605f853e9fe9969528cebeff1de47a23bfe1edd4fc5428893a03cce0f78c4"),
-        (cell.task.captioner, "be17be032bd8f3fedf540128bab5f597760d2dd91fca12dceb2ae73987e4e401"),
+        (cell.task.captioner, "aca6e79afb642b7b815bbc4cc19624ede874482d41bc28445f353f00ee920176"),
     ):
         assert used is not None and used.digest == digest
 
