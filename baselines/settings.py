@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -35,16 +35,12 @@ class DualTowerSettings(Settings):
     def wants(self) -> Mapping[str, str]:
         return {"start": TUNED}
 
-    @classmethod
-    def raised(cls, given: Mapping[str, Any]) -> int:
-        """Indexes with a PCA once went by inner product."""
-        return int("PCA" in given["index"])
-
 
 DUAL_TOWER = Entry(
     "baselines.dual_tower:DualTower",
     DualTowerSettings,
     about="encodes query and candidates apart and looks up the nearest: exact, or any FAISS factory string",
+    version=2,  # PCA by L2 distance
     paradigm="dual-tower",
     needs=("encoder", "start", "seed"),
     check="baselines.index_trial:problem",

@@ -34,9 +34,7 @@ class Entry:
     target: str  # package.module:Class, imported when the first one is built; empty: this version can't build it
     settings: type[Settings] = Settings
     about: str = ""
-    # Raise it whenever the same configuration gives other results: what was made before is made anew. `Settings.raised`
-    # raises it for some configurations alone.
-    version: int = 1
+    version: int = 1  # raise it whenever the same configuration gives other results: what was made before is made anew
     seeded: bool = True  # false: the seed changes nothing, so that all seeds share one
     modalities: tuple[str, ...] = ("image", "audio", "video")  # the media it can handle
     # What its constructor takes by name, besides its settings. Where the settings have a field of that name, the

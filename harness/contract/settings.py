@@ -41,11 +41,6 @@ class Settings(BaseModel):
         fields = cls.model_fields
         return {key: value for key, value in given.items() if key not in cls.later or value != fields[key].default}
 
-    @classmethod
-    def raised(cls, given: Mapping[str, Any]) -> int:
-        """What is added to `Entry.version`: not 0 where these settings give other results now, and others don't."""
-        return 0
-
     def wants(self) -> Mapping[str, str]:
         """What each of `Entry.needs` must offer, by name."""
         return {}

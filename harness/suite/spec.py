@@ -68,8 +68,7 @@ class Component:
         arguments = {key: _digested(value) for key, value in self.entry.settings.digested(given).items()}
         instruments = {key: value.digest for key, value in self.instruments.items()}
         own = [dict(self.sources)] if self.kind == "python" else []
-        version = self.entry.version + self.entry.settings.raised(self.arguments)
-        return _sha256([self.section, self.kind, target, version, arguments, instruments, *own])
+        return _sha256([self.section, self.kind, target, self.entry.version, arguments, instruments, *own])
 
     @cached_property
     def settings(self) -> Settings:

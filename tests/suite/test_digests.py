@@ -19,13 +19,12 @@ RETRIEVERS = {
     "{kind: cart}": "1632d242abbaa12741cdf5c809b99ff92891f03a6a07f5d0a0788",
     "{kind: dual_tuned, text: captioner, teacher: likelihood}": "66b79c7746864f5978a8e13bffc7c06dceb1b7ac5555202e644d",
     "{kind: dual_tower, index: 'HNSW32,Flat', search: {efSearch: 16}}": (
-        "779adfbe847544ba4aa0cd2e90f8980f04193ae8f021619340b9"
+        "8e70b6443b3314c50725f4da0cf85b8b80543b36877bdb604be3"
     ),
-    "{kind: dual_tower, index: 'PCA64,Flat'}": "2931a11fbbca0fd0c0d5709914179dfe9f459e874196226816452df3d77586e1",
     "{kind: match}": "1bcfb22afcdca279c4ee66e31efc71072014c337478a1eb35333",
     "{kind: lexical}": "c6698e6e131c684b9681da9940b7af2cde73fb2ce0b689527f770c034aa40dd0",
     "{kind: rerank, first: {kind: dual_tower, index: 'HNSW32,Flat', tune: {recall: 0.99}}}": (
-        "ae0704f8fb35ea544414e6efa7cbcdd07b47359f13dbd07bcfaa"
+        "9da2a6d56dd28977d803cbb4e81d9510ff8a53361c2781863e86"
     ),
     "{kind: likelihood}": "1ebb31bf9e024a5edbdf8f78a13e6f4f98809223f14f491ad476d418a4a8c5ef",
     "{kind: random}": "27d7e3f8264b46f63a66e52d328e5075d39d518729ea0ce451f86fd42d8a8afd",
