@@ -345,6 +345,8 @@ class CartRetriever(Retriever):
         learnt = json.loads(path.read_text()) if path.exists() else {}
         self.first_token, self.words = learnt.get("first_token"), learnt.get("words", [])
         self.tried = learnt.get("tried", [])
+        if self.tries and self.tried:
+            self._take(self.tried)
         self.model = self._model(np.zeros((len(self.named), dim), np.float32))
         known, own = self.model.state_dict(), self._own()
         others = {name: tensor for name, tensor in known.items() if name not in own}

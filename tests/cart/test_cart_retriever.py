@@ -217,6 +217,17 @@ def test_what_is_added_can_be_learnt_too(kit: Kit, monkeypatch: pytest.MonkeyPat
     assert set(found[0].tolist()) == set(range(len(gallery)))
 
 
+def test_loaded_it_goes_on_with_the_settings_that_it_chose(kit: Kit, tmp_path: Path) -> None:
+    settings = CartSettings(**{**TINY, "steps": 2}, tune={"lr": [0.003], "temperature": [4.0]})
+    retriever, loaded = (CartRetriever(settings, kit.encoder, kit.captioner, seed=0) for _ in range(2))
+    retriever.fit(*kit.training("text-audio"))
+    retriever.index(kit.test("text-audio").candidates[:20])
+    retriever.save(tmp_path)
+    loaded.load(tmp_path)
+    assert loaded.plan == retriever.plan and loaded.plan.lr == 0.003
+    assert loaded.temperature == retriever.temperature == 4.0
+
+
 def test_tables_of_nodes_take_no_more_candidates(kit: Kit) -> None:
     gallery = kit.test("text-audio").candidates
     retriever = CartRetriever(
