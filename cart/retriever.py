@@ -56,12 +56,12 @@ from cart.settings import HEADS, CartSettings
 from cart.text import Pretrained, Scratch, Text, Tower, Vector
 from cart.training import Plan, train
 from cart.trie import Trie
-from harness.contract.dataset import Contents, Pairs
+from harness.contract.dataset import Contents, Pairs, texts
 from harness.contract.instruments import Captioner, Encoder, TextTower
 from harness.contract.problems import BadInput
 from harness.contract.retriever import Footprint, Ranking, Retriever, Unsupported, in_blocks, padded
 from harness.contract.store import Store
-from harness.machine import compute
+from harness.machine import compute, files
 from harness.machine.compute import stage
 from harness.nn import choosing, distillation
 from harness.nn.batching import trim
@@ -71,6 +71,7 @@ from harness.nn.text_side import Vectors, parameters, text_side
 from harness.nn.words import Vocabulary
 
 QUERIES_AT_ONCE = 128
+TRAIN_TEXTS = "train_texts.json.gz"  # kept for the lessons of `add_steps`
 CHECKED = 512  # candidates whose captions are searched after training, to see whether the first token is right
 
 
@@ -299,26 +300,48 @@ class CartRetriever(Retriever):
     # -- later candidates ---------------------------------------------------------------------------------------------
 
     def add(self, contents: Contents) -> None:
-        """Identifiers from the codebooks as they are, and a larger tree; then `add_steps` of training, if any."""
+        """Identifiers from the codebooks as they are, and a larger tree; then `add_steps` of training, if any. The dual
+        tower that it starts from grows along, in a copy: others share it.
+        """
         if self.geometry not in ("none", "codebook"):
             raise Unsupported(f"geometry {self.geometry} holds vectors of the old candidates: index the gallery again")
         if not len(contents):
             return
-        vectors = self.start.place(contents) if self.start is not None else self.encoder.embed(contents)
+        if self.add_steps:
+            self._refuse_half_a_lesson()
+        if self.start is not None:
+            self.start = self.start.with_added(contents)
+            vectors = self.start.vectors[-len(contents) :]
+        else:
+            vectors = self.encoder.embed(contents)
         self.named = self.scheme.extend(self.named, np.array(vectors, np.float32))
         self.tree = trie.build(self.named.tokens, self.named.sizes)
         self.model.grow(self.named.sizes)
-        if self.add_steps and self.start is not None:
-            self._learn_added(contents, self.start.with_added(contents))
+        if self.add_steps:
+            self._learn_added(contents)
         self._ready()
 
-    def _learn_added(self, contents: Contents, judge: Tuned) -> None:
+    def _refuse_half_a_lesson(self) -> None:
+        assert self.start is not None  # `add_steps` goes with `teacher: start`
+        if self.train_texts is None:
+            raise Unsupported(
+                "add_steps learns from texts of the train split too, and this index was saved without them: index the "
+                "gallery again"
+            )
+        judged, known = len(self.start.vectors), len(self.named)
+        if judged != known:
+            raise Unsupported(
+                f"add_steps: the dual tower that judges texts has {judged:,} candidates and CART {known:,}, as after "
+                "loading an index that was added to: index the whole gallery again"
+            )
+
+    def _learn_added(self, contents: Contents) -> None:
         """From the added candidates' captions, and as many texts of the train split, lest the others be forgotten."""
+        assert self.start is not None and self.train_texts is not None
         chosen = [text for each in self.captioner.captions(contents) for text in each]
-        if self.train_texts is not None and len(self.train_texts):
-            rows = np.random.default_rng(self.seed).permutation(len(self.train_texts))[: len(chosen)]
-            chosen += self.train_texts[rows]
-        train(self.model, self.tree, self._judged(chosen, judge), replace(self.plan, steps=self.add_steps))
+        rows = np.random.default_rng(self.seed).permutation(len(self.train_texts))[: len(chosen)]
+        chosen += self.train_texts[rows]
+        train(self.model, self.tree, self._judged(chosen, self.start), replace(self.plan, steps=self.add_steps))
 
     def _judged(self, chosen: Sequence[str], judge: Tuned) -> Draw:
         """Texts with the scores of a tuned dual tower; with `blend`, what lies between two of them."""
@@ -336,6 +359,8 @@ class CartRetriever(Retriever):
         save_file(own, folder / "model.safetensors")
         learnt = {"first_token": self.first_token, "words": self.words, "tried": self.tried}
         (folder / "learnt.json").write_text(json.dumps(learnt))
+        if self.add_steps and self.train_texts is not None:
+            (folder / TRAIN_TEXTS).write_bytes(files.pack_json(list(self.train_texts)))
 
     def load(self, folder: Path) -> None:
         self.scheme, self.named = identifiers.load(folder)
@@ -347,6 +372,8 @@ class CartRetriever(Retriever):
         self.tried = learnt.get("tried", [])
         if self.tries and self.tried:
             self._take(self.tried)
+        path = folder / TRAIN_TEXTS
+        self.train_texts = texts(files.unpack_json(path.read_bytes())) if path.exists() else None
         self.model = self._model(np.zeros((len(self.named), dim), np.float32))
         known, own = self.model.state_dict(), self._own()
         others = {name: tensor for name, tensor in known.items() if name not in own}

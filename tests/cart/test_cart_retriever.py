@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +217,58 @@ def test_what_is_added_can_be_learnt_too(kit: Kit, monkeypatch: pytest.MonkeyPat
     assert set(found[0].tolist()) == set(range(len(gallery)))
 
 
+@pytest.fixture
+def teaching(kit: Kit) -> Callable[[], CartRetriever]:
+    """Makes retrievers that learn what is added, and start from one dual tower of 20 candidates."""
+    start = DualTuned(DualTunedSettings(steps=3, batch=16), encoder=kit.encoder, captioner=kit.captioner, seed=0)
+    start.index(kit.test("text-audio").candidates[:20])
+    settings = CartSettings(start="tuned", teacher="start", teacher_texts=60, add_steps=5, **TINY)
+    return lambda: CartRetriever(settings, kit.encoder, kit.captioner, 0, start=start)
+
+
+def test_each_lesson_is_about_the_candidates_that_were_added(
+    kit: Kit, teaching: Callable[[], CartRetriever], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery, judges = kit.test("text-audio").candidates, list[Any]()
+
+    def remember(self: CartRetriever, chosen: Sequence[str], judge: Any) -> Draw:
+        judges.append(judge)
+        return judged(self, chosen, judge)
+
+    judged = CartRetriever._judged
+    monkeypatch.setattr(CartRetriever, "_judged", remember)
+    retriever = teaching()
+    shared: Any = retriever.start
+    retriever.fit(*kit.training("text-audio"))
+    retriever.index(gallery[:20])
+    retriever.add(gallery[20:30])
+    retriever.add(gallery[30:])
+    assert [len(judge.vectors) for judge in judges] == [20, 30, 40]
+    assert np.array_equal(judges[-1].vectors[20:], shared.place(gallery[20:])), "each stands where CART has it"
+    assert len(shared.vectors) == 20, "other retrievers start from it, too"
+
+
+@pytest.mark.parametrize("lacking", ["texts", "candidates"])
+def test_a_lesson_that_lacks_something_is_refused_before_anything_has_changed(
+    kit: Kit, teaching: Callable[[], CartRetriever], tmp_path: Path, lacking: str
+) -> None:
+    pairs = kit.test("text-audio")
+    retriever, loaded = teaching(), teaching()
+    retriever.fit(*kit.training("text-audio"))
+    retriever.index(pairs.candidates[:20])
+    if lacking == "candidates":
+        retriever.add(pairs.candidates[20:30])
+    retriever.save(tmp_path)
+    if lacking == "texts":  # as those saved before these were kept
+        (tmp_path / "train_texts.json.gz").unlink()
+    loaded.load(tmp_path)
+    before = loaded.search(pairs.queries, 40)
+    with pytest.raises(Unsupported, match=r"index the (whole )?gallery again"):
+        loaded.add(pairs.candidates[30:])
+    after = loaded.search(pairs.queries, 40)
+    assert np.array_equal(before.ids, after.ids) and np.array_equal(before.scores, after.scores)
+
+
 def test_loaded_it_goes_on_with_the_settings_that_it_chose(kit: Kit, tmp_path: Path) -> None:
     settings = CartSettings(**{**TINY, "steps": 2}, tune={"lr": [0.003], "temperature": [4.0]})
     retriever, loaded = (CartRetriever(settings, kit.encoder, kit.captioner, seed=0) for _ in range(2))
@@ -226,6 +278,12 @@ def test_loaded_it_goes_on_with_the_settings_that_it_chose(kit: Kit, tmp_path: P
     loaded.load(tmp_path)
     assert loaded.plan == retriever.plan and loaded.plan.lr == 0.003
     assert loaded.temperature == retriever.temperature == 4.0
+
+
+def test_who_learns_nothing_of_what_is_added_keeps_no_texts(indexed: CartRetriever, kit: Kit, tmp_path: Path) -> None:
+    indexed.fit(*kit.training("text-audio"))
+    indexed.save(tmp_path)
+    assert not (tmp_path / "train_texts.json.gz").exists()
 
 
 def test_tables_of_nodes_take_no_more_candidates(kit: Kit) -> None:
