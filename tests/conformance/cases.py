@@ -161,6 +161,7 @@ CASES: Mapping[str, Case] = {
     "cart-started": started(),
     "cart-vector": started(**VECTOR, pca=8, balanced=True),
     "cart-blend": started(**VECTOR, blend=0.5),
+    "cart-adding": started(**VECTOR, add_steps=3),
     "cart-clap": Case(CART, encoder=lambda: foreign("clap"), learns=True),
     "cart-legal": Case(CART, {"loss": "legal", "geometry": "codebook"}, learns=True),
     "cart-taught": Case(CART, {"teacher": "likelihood", "teacher_texts": 20}, learns=True),

@@ -127,7 +127,7 @@ def test_saved_and_loaded_it_answers_the_same(bench, tmp_path):
     assert np.array_equal(before.scores, after.scores)
     assert loaded.footprint() == bench.shared.footprint()
     assert files.canonical(loaded.details()) == files.canonical(bench.shared.details()), "plain values"
-    assert _endings(tmp_path) <= {".json", ".safetensors", ".npy", ".faiss"}, "plain data, no pickled code"
+    assert _endings(tmp_path) <= {".json", ".gz", ".safetensors", ".npy", ".faiss"}, "plain data, no pickled code"
 
 
 def test_a_fit_that_is_kept_apart_stands_in_for_the_fit(bench, tmp_path):
@@ -198,6 +198,16 @@ def test_added_candidates_are_as_if_they_had_been_there(bench):
         assert agreement(whole, grown) == 1.0
 
 
+def test_added_after_loading_is_as_added_before(bench, tmp_path):
+    retriever = bench.ready(bench.gallery[:HALF])
+    retriever.save(tmp_path)
+    loaded = bench.case.build(bench.kit)
+    loaded.load(tmp_path)
+    before, after = (_added(each, bench.gallery[HALF:]) for each in (retriever, bench.told(loaded)))
+    assert before == after, "the same refusal, or none"
+    assert agreement(*(bench.ask(each, bench.queries, FEW) for each in (retriever, loaded))) == 1.0
+
+
 def test_added_to_nothing(bench):
     retriever = bench.case.build(bench.kit)
     retriever.fit(*bench.kit.training(bench.direction))
@@ -241,6 +251,15 @@ def test_counts_one_by_one_are_those_of_the_batch(bench):
             bench.ask(bench.shared, bench.queries[start : start + size])
         seen.append(dict(bench.shared.counts()))
     assert seen[0] == seen[1]
+
+
+def _added(retriever: Retriever, contents: Contents) -> str | None:
+    """Why it refuses."""
+    try:
+        retriever.add(contents)
+    except Unsupported as reason:
+        return str(reason)
+    return None
 
 
 def _endings(folder: Path) -> set[str]:
