@@ -20,7 +20,7 @@ from harness.contest.task import Task, open_task
 from harness.contract.dataset import Contents, Dataset, Pairs, Unavailable
 from harness.contract.instruments import Captioner, Encoder, Instrument
 from harness.contract.retriever import Retriever, Unsupported
-from harness.contract.store import Recipe
+from harness.contract.store import Artifact, Recipe
 from harness.data.audit import Audit, audit, leaks
 from harness.data.media.screened import Screened
 from harness.machine import files
@@ -224,7 +224,8 @@ class Builder:
         """Built unless it is in the store, inner retrievers first, and always loaded from there: resumed or not, a run
         has the same retriever.
 
-        `later` is added once the task's other candidates are indexed; inner retrievers get none of it.
+        `later` is added to what is made of the task's other candidates, an artifact of its own, which a retriever that
+        has this one inside shares; inner retrievers get none of it.
         """
         check_available(component)
         if task.queries.modality not in component.entry.asks:
@@ -248,9 +249,8 @@ class Builder:
         seed = seed if component.entry.seeded else 0
         learnt = {"component": component.made.digest, "about": component.made.config, "seed": seed} | parents
         learnt |= self._learnt_from(train, validation)
-        added = {"added": self.seals.reveal(later).digest} if len(later) else {}
-        gallery = {"gallery": self.seals.reveal(task.indexed).digest}
-        recipe = Recipe("retriever", label, learnt | gallery | added)
+        about = learnt | {"gallery": self.seals.reveal(task.indexed).digest}
+        recipe = Recipe("retriever", label, about)
 
         def build(folder: Path) -> None:
             scratch = self.store.scratch(recipe)
@@ -258,18 +258,29 @@ class Builder:
             self._fit(retriever, Recipe("fit", label, learnt), train, validation)
             with self.store.phase("index"):
                 retriever.index(task.indexed)
-            if len(later):
-                with self.store.phase("add"):
-                    self._add(retriever, later, component)
+                retriever.save(folder)
+
+        def grow(folder: Path) -> None:
+            indexed = self.store.make(recipe, build)
+            with self.store.phase("index"):
+                retriever = ready(indexed)
+            with self.store.phase("add"):
+                self._add(retriever, later, component)
             with self.store.phase("index"):
                 retriever.save(folder)
 
-        artifact = self.store.make(recipe, build)
+        def ready(artifact: Artifact) -> Retriever:
+            retriever: Retriever = self._construct(component, seed, **injected)
+            retriever.load(artifact.folder)
+            return retriever
+
+        added = about | {"added": self.seals.reveal(later).digest}
+        grown = Recipe("retriever", f"{label} +{len(later)} added", added)
+        made, how = (grown, grow) if len(later) else (recipe, build)
+        artifact = self.store.make(made, how)
         if "captioner" in injected:
             self._audit(injected["captioner"], task)
-        retriever: Retriever = self._construct(component, seed, **injected)
-        retriever.load(artifact.folder)
-        return Prepared(retriever, recipe.digest)
+        return Prepared(ready(artifact), made.digest)
 
     def _fit(self, retriever: Retriever, recipe: Recipe, train: Pairs, validation: Pairs) -> None:
         """Anew, or found where another gallery's contest has left it."""

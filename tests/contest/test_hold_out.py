@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,24 @@ def test_what_a_contestant_indexed_is_told_by_its_artifact(runs: tuple[Session, 
     assert len(set(duals.values())) == 2
     reused = run(replace(session, id="again"))
     assert reused.reused == len(session.suite.cells()) - reused.unavailable
+
+
+def test_a_start_inside_and_the_same_retriever_outside_are_trained_once(runs: tuple[Session, Outcome]) -> None:
+    session, _ = runs
+    manifests = [json.loads(path.read_bytes()) for path in (session.store.root / "retriever").glob("*/manifest.json")]
+    for seed in session.suite.seeds:
+        made = [each for each in manifests if each["config"]["seed"] == seed]
+        tuned = [each for each in made if each["config"]["about"]["kind"] == "dual_tuned"]
+        indexed, grown = sorted(tuned, key=lambda each: "added" in each["config"])
+        started = [each["config"]["start"] for each in made if "start" in each["config"]]
+        assert started == [indexed["digest"]] * 2, "before it is added to, and after"
+        cost = records(session)[f"{GROWN} tuned {seed}"]["cost"]
+        booked = [grown, *grown["used"].values()]
+        assert indexed["digest"] in grown["used"] and "index" in indexed["seconds"]
+        for phase in ("index", "add"):
+            assert cost[f"{phase}_s"] == pytest.approx(sum(each["seconds"].get(phase, 0) for each in booked))
+        for name, each in (("retriever tuned", indexed), ("retriever tuned +5 added", grown)):
+            assert cost["artifacts"][name]["digest"] == each["digest"]
 
 
 def test_tables_show_both_where_there_are_both(runs: tuple[Session, Outcome]) -> None:
