@@ -25,7 +25,7 @@ from harness.data.audit import Audit, audit, leaks
 from harness.data.media.screened import Screened
 from harness.machine import files
 from harness.machine.progress import say
-from harness.store import embeddings
+from harness.store import captions, embeddings
 from harness.store.artifacts import Store
 from harness.suite.spec import Cell, Component, TaskSpec
 
@@ -163,10 +163,13 @@ class Builder:
     def _captions(self, captioner: Captioner, contents: Contents) -> list[list[str]]:
         """The captions of contents, from the store."""
         real = self.seals.reveal(contents)
-        recipe = Recipe("captions", _label(real), {"captioner": captioner.digest, "contents": real.digest})
+        label = _label(real)
+        recipe = Recipe("captions", label, {"captioner": captioner.digest, "contents": real.digest})
 
         def build(folder: Path) -> None:
-            (folder / "captions.json.gz").write_bytes(files.pack_json(captioner.describe(contents)))
+            made = captioner.describe(contents)
+            captions.check(made, len(contents), label)
+            (folder / "captions.json.gz").write_bytes(files.pack_json(made))
 
         return files.unpack_json((self.store.make(recipe, build).folder / "captions.json.gz").read_bytes())
 
@@ -176,8 +179,8 @@ class Builder:
         if not captioner.audited or task.queries.modality != "text" or place in self.audits:
             return
         with self.store.ledger():  # their users book their cost
-            captions = self._captions(captioner, task.gallery)
-        self.audits[place] = audit(captions, list(task.queries), task.links)
+            described = self._captions(captioner, task.gallery)
+        self.audits[place] = audit(described, list(task.queries), task.links)
         say(f"    audit: {self.audits[place]}")
 
     def _stored(self, encoder: Encoder, contents: Contents) -> np.ndarray:
