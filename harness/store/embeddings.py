@@ -23,6 +23,7 @@ from harness.machine.progress import say, track
 FILE = "vectors.npy"
 BOOK = "done.sealed"
 PART = {"text": 8192, "image": 512, "audio": 512, "video": 64}  # contents encoded and written together
+OFF = 1e-2  # from 1, of a length: numbers of 16 bits are no more exact
 
 
 class Part(NamedTuple):
@@ -69,10 +70,28 @@ def write(folder: Path, scratch: Path, encoder: Encoder, contents: Contents, lab
 
 
 def check_vectors(vectors: np.ndarray, count: int, dim: int, first: int = 0) -> None:
-    """Of the right shape and finite; `first` is where they stand among all."""
+    """Of the right shape, finite, of unit length; `first` is where they stand among all.
+
+    A row of zeros may stay: a text without a known word has no direction, and matches nothing.
+    """
+    if not isinstance(vectors, np.ndarray):
+        raise TypeError(
+            f"the encoder gave a {type(vectors).__name__}; expected a numpy array, float32 [{count}, {dim}]"
+        )
     if vectors.shape != (count, dim):
         raise ValueError(f"the encoder gave vectors of shape {vectors.shape}, expected {(count, dim)}")
     finite.require(vectors, "the encoder", first)
+    lengths = np.linalg.norm(np.asarray(vectors, np.float32), axis=1)
+    wrong = np.flatnonzero((np.abs(lengths - 1) > OFF) & (lengths > 0))
+    if len(wrong):
+        row = int(wrong[0])
+        raise ValueError(
+            f"the encoder: row {first + row} has length {_rounded(lengths[row])}; expected 1; divide by its length"
+        )
+
+
+def _rounded(length: float) -> float:
+    return float(f"{length:.3g}")
 
 
 def _head(size: int, dim: int) -> bytes:

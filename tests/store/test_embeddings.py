@@ -25,7 +25,7 @@ DIM, SIZE, PART = 8, 100, 16
 
 
 class Numbers(Encoder):
-    """The vector of n is n everywhere; it counts what it encodes, and falls where it is told to."""
+    """The vector of n has the angle n / 100; it counts what it encodes, and falls where it is told to."""
 
     modalities = ("text", "image")
 
@@ -38,7 +38,10 @@ class Numbers(Encoder):
         if self.falls in asked:
             raise KeyboardInterrupt
         self.encoded += asked
-        return np.repeat(np.array(asked, np.float32)[:, None], self.dim, axis=1)
+        angles = np.array(asked, np.float32) / 100
+        vectors = np.zeros((len(asked), self.dim), np.float32)
+        vectors[:, 0], vectors[:, 1] = np.cos(angles), np.sin(angles)
+        return vectors
 
     def save(self, folder: Path) -> None: ...
     def load(self, folder: Path) -> None: ...
@@ -46,6 +49,11 @@ class Numbers(Encoder):
 
 def numbers(size: int = SIZE) -> Contents:
     return Contents("image", int, np.arange(size), "numbers")
+
+
+def numbered(vectors: np.ndarray) -> np.ndarray:
+    """The number of each vector."""
+    return np.rint(100 * np.arctan2(vectors[:, 1], vectors[:, 0]))
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +85,7 @@ def test_finished_parts_are_not_encoded_again(tmp_path: Path) -> None:
     last = Numbers()
     assert write(tmp_path, last) > 0, "and their seconds are told"
     assert last.encoded == list(range(80, 100))
-    assert np.array_equal(read(tmp_path)[:, 0], np.arange(SIZE))
+    assert np.array_equal(numbered(read(tmp_path)), np.arange(SIZE))
 
 
 @pytest.mark.parametrize("harm", ["cut", "other size", "other width", "no book", "odd book"])
@@ -98,7 +106,7 @@ def test_what_is_odd_is_begun_anew(tmp_path: Path, harm: str) -> None:
         files.write_sealed(book, b"[3]")
     write(tmp_path, encoder, numbers(size))
     assert encoder.encoded == list(range(size))
-    assert np.array_equal(read(tmp_path)[:, 0], np.arange(size))
+    assert np.array_equal(numbered(read(tmp_path)), np.arange(size))
 
 
 @pytest.mark.parametrize(("row", "kept"), [(0, 0), (17, 16), (63, 48)])
@@ -112,7 +120,7 @@ def test_a_flipped_bit_is_found_and_encoded_again_from_there(
     last = Numbers()
     write(tmp_path, last)
     assert last.encoded == list(range(kept, SIZE)), "from the last sound part"
-    assert np.array_equal(read(tmp_path)[:, 0], np.arange(SIZE))
+    assert np.array_equal(numbered(read(tmp_path)), np.arange(SIZE))
     assert f"part {kept // PART + 1} of 4 was altered" in messages[0] and f"{kept // PART} sound parts" in messages[0]
 
 
@@ -137,7 +145,7 @@ def test_what_was_written_beyond_the_book_is_dropped(tmp_path: Path) -> None:
     with (tmp_path / "scratch" / embeddings.FILE).open("ab") as stream:
         stream.write(b"half a row of a part that was cut off")
     write(tmp_path, Numbers())
-    assert np.array_equal(read(tmp_path)[:, 0], np.arange(SIZE))
+    assert np.array_equal(numbered(read(tmp_path)), np.arange(SIZE))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -145,7 +153,7 @@ def test_broken_vectors_are_named_by_their_position_and_lose_nothing(tmp_path: P
     class Broken(Numbers):
         def encode(self, contents: Contents) -> np.ndarray:
             found = super().encode(contents)
-            found[found[:, 0] == 50, 3] = value
+            found[numbered(found) == 50, 3] = value
             return found
 
     with pytest.raises(ValueError, match="1 of 16 vectors, the first at position 50: look at what stands there"):
@@ -162,6 +170,43 @@ def test_the_wrong_shape_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match=r"shape \(17, 8\), expected \(16, 8\)"):
         write(tmp_path, Wide())
+
+
+@pytest.mark.parametrize(("length", "words"), [(4.0, "4.0"), (0.5, "0.5"), (1.02, "1.02")])
+def test_rows_of_another_length_are_named(tmp_path: Path, length: float, words: str) -> None:
+    class Long(Numbers):
+        def encode(self, contents: Contents) -> np.ndarray:
+            found = super().encode(contents)
+            found[numbered(found) == 50] *= length
+            return found
+
+    with pytest.raises(ValueError, match=f"the encoder: row 50 has length {words}; expected 1; divide by its length"):
+        write(tmp_path, Long())
+
+
+@pytest.mark.parametrize("bits", [7, 10])
+def test_half_precision_and_rows_of_zeros_pass(tmp_path: Path, bits: int) -> None:
+    """bfloat16 keeps 7 bits of a number, float16 10. A text of unknown words alone has no direction."""
+
+    class Coarse(Numbers):
+        def encode(self, contents: Contents) -> np.ndarray:
+            fractions, exponents = np.frexp(super().encode(contents))
+            found = np.ldexp(np.rint(fractions * 2 ** (bits + 1)) / 2 ** (bits + 1), exponents)
+            found[numbered(found) == 50] = 0
+            return found
+
+    write(tmp_path, Coarse())
+    lengths = np.linalg.norm(read(tmp_path), axis=1)
+    assert lengths[50] == 0 and 1e-5 < np.abs(np.delete(lengths, 50) - 1).max() < 1e-2
+
+
+def test_what_is_no_array_is_told(tmp_path: Path) -> None:
+    class Listed(Numbers):
+        def encode(self, contents: Contents) -> np.ndarray:
+            return super().encode(contents).tolist()  # type: ignore[return-value]
+
+    with pytest.raises(TypeError, match=r"the encoder gave a list; expected a numpy array, float32 \[16, 8\]"):
+        write(tmp_path, Listed())
 
 
 RECIPE = Recipe("embeddings", "numbers", {"of": "numbers"})
@@ -195,7 +240,7 @@ def test_killed_in_the_store_it_goes_on_where_it_was(tmp_path: Path) -> None:
     assert not list((tmp_path / "embeddings").glob("[!.]*"))
     done = build(tmp_path, None)
     assert done["encoded"] == list(range(64, SIZE))
-    assert np.array_equal(done["vectors"][:, 0], np.arange(SIZE))
+    assert np.array_equal(numbered(done["vectors"]), np.arange(SIZE))
     spent = json.loads(json.dumps(done["manifest"]["seconds"]))
     assert spent["fit"] > 0
     assert not list((tmp_path / "unfinished").glob("*")), "nothing is left behind"
@@ -206,7 +251,7 @@ def peak(folder: Path, size: int, queue: Any) -> None:
 
     class Wide(Numbers):
         def encode(self, contents: Contents) -> np.ndarray:
-            return np.ones((len(contents), self.dim), np.float32)
+            return np.full((len(contents), self.dim), self.dim**-0.5, np.float32)
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     write(folder, Wide(dim=1024), numbers(size))
