@@ -7,6 +7,7 @@ One row a caption, or one row an item with a list or several columns of captions
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -296,15 +297,18 @@ def _whole(text: str) -> bool:
 
 
 def _assign(items: list[Item], shares: Mapping[str, float]) -> None:
-    """Splits drawn by item: by a digest of its name, so that another order of the rows changes nothing."""
+    """Splits drawn by item: by a digest of its name, so that another order of the rows changes nothing.
+
+    Where the shares of test and validation both round up, validation gets what is left.
+    """
 
     def draw(item: Item) -> bytes:
         return hashlib.sha256(f"{shares.get('seed', 0):g}\0{item.name}".encode("utf-8", "surrogatepass")).digest()
 
     drawn: Iterator[Item] = iter(sorted(items, key=draw))
     for name in ("test", "validation"):
-        for _ in range(round(shares.get(name, 0.0) * len(items))):
-            next(drawn).split = name
+        for item in itertools.islice(drawn, round(shares.get(name, 0.0) * len(items))):
+            item.split = name
     for item in drawn:
         item.split = "train"
 

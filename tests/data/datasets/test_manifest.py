@@ -89,6 +89,14 @@ def test_shares_are_drawn_by_item_and_do_not_depend_on_the_order(tmp_path: Path)
     assert set(seeded.split("test").item_names) != drawn["test"]
 
 
+@pytest.mark.parametrize("count", [3, 7, 11])
+def test_shares_that_both_round_up_take_no_more_than_there_is(tmp_path: Path, count: int) -> None:
+    rows = "\n".join(["path,caption", *(f"{number}.png,thing" for number in range(count))])
+    data = manifest(tmp_path, rows, split={"test": 0.5, "validation": 0.5})
+    sizes = {name: len(data.split(name).items) for name in ("test", "validation", "train")}
+    assert sizes == {"test": round(count / 2), "validation": count - round(count / 2), "train": 0}
+
+
 def test_rows_of_vectors_in_place_of_files(tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", np.zeros((4, 2), np.float32))
     data = manifest(tmp_path, "row,caption\n3,three\n1,one\n3,again\n", vectors=tmp_path / "vectors.npy")
