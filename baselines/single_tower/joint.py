@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.encoders.small import WordTower
-from baselines.encoders.towers import MediaTower
+from baselines.encoders.towers import MediaTower, heads
 from harness.nn.layers import Attention, masked_mean
 
 
@@ -47,7 +47,7 @@ class Joint(nn.Module):
     def __init__(self, text: WordTower, media: MediaTower, layers: int) -> None:
         super().__init__()
         self.text, self.media, width = text, media, media.width
-        self.layers = nn.ModuleList(CrossLayer(width, width // 48, first=number == 0) for number in range(layers))
+        self.layers = nn.ModuleList(CrossLayer(width, heads(width), first=number == 0) for number in range(layers))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
         self.guess = nn.Linear(width, len(text.vocabulary))  # which word was hidden

@@ -10,11 +10,15 @@ import torch
 from kit import Kit
 
 from baselines.dual_tower import DualTower
+from baselines.encoders.features import Shape
+from baselines.encoders.towers import MediaTower, TextTower
 from baselines.settings import DualTowerSettings
 from baselines.single_tower import match as module
+from baselines.single_tower.joint import Joint
 from baselines.single_tower.match import Match, drawn
 from baselines.single_tower.settings import MatchSettings
 from harness.contract.dataset import Pairs, Unavailable
+from harness.nn.words import Vocabulary
 
 NOTHING = Pairs.empty("text", "audio")
 
@@ -96,6 +100,16 @@ def test_negatives_are_those_the_dual_tower_finds_alike() -> None:
     assert drawn(similar, 50, np.random.default_rng(0)).shape == (12, 12)
     often = np.bincount(drawn(torch.zeros(2000, 12)[:12].clone(), 1, np.random.default_rng(1))[:, 1], minlength=12)
     assert often.max() < 6, "all alike: none is preferred"
+
+
+@pytest.mark.parametrize(("width", "heads"), [(24, 1), (48, 1), (96, 2)])
+def test_narrow_towers_have_one_head_at_least(width: int, heads: int) -> None:
+    text = TextTower(9, 5, 16, width)
+    text.vocabulary = Vocabulary(tuple("abcdef"), 5)  # type: ignore[assignment]
+    joint = Joint(text, MediaTower(Shape("image", 3, 24, 24), 16, width), layers=1)  # type: ignore[arg-type]
+    keyvalue = joint.patches(torch.rand(2, 3, 24, 24))[:, 0]
+    states = joint.layers[0].cross(torch.rand(2, 5, width), torch.ones(2, 5, dtype=torch.bool), keyvalue)
+    assert states.shape == (2, 5, width) and joint.layers[0].heads == heads
 
 
 def test_another_encoder_is_refused() -> None:
