@@ -86,12 +86,17 @@ def work(job: Job) -> Outcome:
 
 def _try_out(retriever: Any, task: Any, k: int) -> None:
     """One by one and in a batch, and all other calls between the timed rounds."""
+    from harness.contest.answers import checked
     from harness.contest.asking import in_memory
-    from harness.score.metrics import check_ranking
 
     queries = in_memory(task.queries[:TRIED])
     retriever.reset_counts()
     for asked in [queries[place : place + 1] for place in range(len(queries))] + [queries]:
-        ranking = retriever.search(asked, k)
-        check_ranking(ranking.ids, ranking.scores, task.items, (len(asked), k))
-    retriever.footprint(), retriever.counts(), retriever.details()
+        checked(retriever.search(asked, k), task.items, (len(asked), k))
+    footprint = retriever.footprint()
+    if not isinstance(footprint, tuple):
+        raise TypeError(
+            f"the footprint is of type {type(footprint).__name__}: expected harness.contract.Footprint; return "
+            "Footprint(index_bytes=…, parameters=…)"
+        )
+    retriever.counts(), retriever.details()

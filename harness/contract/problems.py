@@ -12,6 +12,7 @@ from harness.machine.escaping import line
 
 MOST_PROBLEMS = 100  # in one message
 MOST_WORDS = 300  # among which a misspelt one is looked for
+TRACEBACK = "Traceback (most recent call last):"
 
 
 class Problem(NamedTuple):
@@ -67,8 +68,14 @@ def some(names: Sequence[Any], most: int = 3) -> str:
 
 
 def last_line(text: str) -> str:
-    """Of a traceback: what went wrong."""
-    return text.strip().rpartition("\n")[2]
+    """In short what went wrong: of a traceback the line on which its exception begins, else the last line."""
+    text = text.strip()
+    if not text.startswith(TRACEBACK):
+        return text.rpartition("\n")[2]
+    below = text.rpartition(TRACEBACK)[2].split("\n")
+    begins = next((number for number, line in enumerate(below) if line[:1].strip()), len(below) - 1)
+    first, more = below[begins].strip(), [line.strip() for line in below[begins + 1 :] if line.strip()]
+    return f"{first} {more[0]}" if first.endswith(":") and more else first
 
 
 def meant(word: str, known: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.contract.dataset import Links
+from harness.contract.problems import last_line
 from harness.score.scoring import blind, score
 from harness.score.validity import Problem, gravest, problems
 from harness.store.record import Metric, Record
@@ -64,7 +65,7 @@ def _row(folder: RunFolder, task: str, retriever: str, members: list[Record]) ->
         retriever=retriever,
         paradigm=members[0]["paradigm"],
         status=worst["status"],
-        reason=((worst["reason"] or "").strip().splitlines() or [""])[-1],
+        reason=last_line(worst["reason"] or ""),
         seeds=tuple(each["seed"] for each in members),
         sessions=tuple(dict.fromkeys(each["speed"]["session"] for each in fine if each["speed"])),
         metrics=metrics,

@@ -8,15 +8,21 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 from outside_code import HEAD, write
 from runs import command, environment, harness, records
 
-from harness.contest import child
+from harness.contest import child, isolated
+from harness.contract.dataset import Contents, texts
 from harness.contract.problems import SuiteError
+from harness.contract.retriever import Footprint, Ranking, Retriever, best
 from harness.machine import interruption
 from harness.machine.disk import NoRoom
+from harness.score.metrics import BrokenRanking
 from harness.suite import load, registry, sources
 
 ENDINGS = {  # where and how → the end of what its record says
@@ -47,6 +53,30 @@ def test_code_that_exits_hangs_or_crashes_fails_alone(tmp_path: Path) -> None:
     for name, way in ((f"later-{at}", way) for at, way in LATER.items()):
         wanted = "SystemExit: 0" if way == "exit" else "KeyboardInterrupt"
         assert found[name]["reason"].strip().endswith(wanted), name
+
+
+@pytest.mark.parametrize(
+    ("answers", "size", "words"),
+    [
+        (False, Footprint(0, 0), "the answer is of type NoneType: expected harness.contract.Ranking"),
+        (True, 5, "the footprint is of type int: expected harness.contract.Footprint"),
+    ],
+)
+def test_answers_of_another_type_are_told(answers: bool, size: Any, words: str) -> None:
+    class Odd(Retriever):
+        def index(self, gallery: Contents) -> None: ...
+        def save(self, folder: Path) -> None: ...
+        def load(self, folder: Path) -> None: ...
+
+        def search(self, queries: Contents, k: int) -> Ranking:
+            found = best(np.zeros((len(queries), 5), np.float32), k)
+            return found if answers else None  # type: ignore[return-value]
+
+        def footprint(self) -> Footprint:
+            return size  # type: ignore[no-any-return]
+
+    with pytest.raises((BrokenRanking, TypeError), match=words):
+        isolated._try_out(Odd(), SimpleNamespace(queries=texts(["one", "two"]), items=5), 3)
 
 
 def test_an_interruption_ends_the_child_too(tmp_path: Path) -> None:
