@@ -22,7 +22,11 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="every dataset: licence, where from, size, whether it is here")
     check = actions.add_parser("check", help="count what is there against what should be; find what is wrong with it")
     check.add_argument("--suite", type=Path, metavar="FILE", help="NAME is a dataset of this suite")
-    check.add_argument("--decode", action="store_true", help="decode every file, too (verdicts are remembered)")
+    check.add_argument(
+        "--decode",
+        action="store_true",
+        help="decode every file, too: finds broken ones, and the same bytes in two splits (verdicts are remembered)",
+    )
     path = actions.add_parser("path", help="where a dataset lies, or should")
     get = actions.add_parser("get", help="fetch what may be copied; say where the rest is to be had")
     for action in (check, path, get):

@@ -15,7 +15,8 @@ from harness.contract.problems import some
 from harness.data.audit import leaks
 from harness.data.datasets.recorded import id_digest
 from harness.data.media import Files
-from harness.data.media.screened import verdicts_of
+from harness.data.media.job import Verdict
+from harness.data.media.screened import sound, verdicts_of
 from harness.machine.files import is_folder
 
 SHOWN = 10
@@ -59,9 +60,13 @@ def findings(dataset: Dataset, target: str, decode: bool, cache: Path) -> Iterat
         if absent:
             yield Finding(f"  {len(absent):,} files are not there: {some(absent, SHOWN)}", wrong=True)
         yield from _duplicates(split)
-        if decode:
-            yield from _undecodable(split, cache)
+        if decode and isinstance(split.items.fetch, Files):
+            verdicts = verdicts_of(split, cache)
+            yield from _undecodable(split, split.items.fetch, verdicts)
+            splits[name] = sound(split, verdicts)  # as a run has it: what is shared shows by its bytes
     yield from _shared(splits)
+    if not decode and any(isinstance(split.items.fetch, Files) for split in splits.values()):
+        yield Finding("files were not read: `--decode` finds those that are damaged, or in two splits under two names")
     for remark in getattr(dataset, "remarks", list)():
         yield Finding(remark)
     surplus: list[str] = getattr(dataset, "surplus", list)()
@@ -105,11 +110,7 @@ def _duplicates(split: Split) -> Iterator[Finding]:
         yield Finding(f"  {several:,} captions fit several items")
 
 
-def _undecodable(split: Split, cache: Path) -> Iterator[Finding]:
-    files = split.items.fetch
-    if not isinstance(files, Files):
-        return
-    verdicts = verdicts_of(split, cache)
+def _undecodable(split: Split, files: Files, verdicts: list[Verdict]) -> Iterator[Finding]:
     places = split.items.positions.tolist()
     for place, verdict in zip(places, verdicts, strict=True):
         if verdict.why is not None and verdict.cause != "missing":  # those were counted before

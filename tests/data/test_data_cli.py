@@ -131,6 +131,25 @@ def test_check_finds_what_is_wrong_with_a_manifest(tmp_path: Path) -> None:
     assert "8 of 10 files can be decoded" in decoded.stdout
 
 
+def test_a_leak_under_another_name_is_found_where_files_are_read(tmp_path: Path) -> None:
+    names, _ = collection(tmp_path, "image", 8, broken=0)
+    (tmp_path / names[1]).write_bytes((tmp_path / names[6]).read_bytes())
+    break_it(tmp_path / names[7], "truncated")
+    rows = [(name, f"thing {place}", "test" if place > 4 else "train") for place, name in enumerate(names)]
+    with (tmp_path / "mine.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "caption", "split"), *rows, (names[7], "thing 0", "test")])
+    check = ["data", "check", "mine", "--suite", suite(tmp_path, "image")]
+    done = harness(tmp_path / "cache", *check)
+    assert "leak: 1 captions of test read like one of train" in done.stdout and "items of test" not in done.stdout
+    assert (
+        "files were not read: `--decode` finds those that are damaged, or in two splits under two names" in done.stdout
+    )
+    done = harness(tmp_path / "cache", *check, "--decode")
+    assert done.returncode == 1 and "leak: 1 items of test are in train or validation too" in done.stdout
+    assert "captions of test read like" not in done.stdout, "that of a broken file is never asked"
+    assert "files were not read" not in done.stdout
+
+
 UNUSABLE = """\
 name: mine
 datasets: {{mine: {{kind: manifest, path: {path}, modality: image}}}}

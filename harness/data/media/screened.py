@@ -69,8 +69,7 @@ class Screened:
         for cause, each in named.items():
             if len(each) > MOST_SAID:
                 say(f"    {cause}: {len(each):,} files in all")
-        whole = _with_bytes(split, [verdict for verdict in verdicts if verdict.why is None])
-        return without(whole, gone) if gone.any() else whole
+        return sound(split, verdicts)
 
 
 def _sentence(named: list[str], words: str, count: int) -> str:
@@ -85,6 +84,13 @@ def verdicts_of(split: Split, cache: Path | None) -> list[Verdict]:
     assert isinstance(files, Files)
     jobs = [files.job(position) for position in split.items.positions.tolist()]
     return scan(jobs, cache, f"checking {split.name} {files.modality} files")
+
+
+def sound(split: Split, verdicts: list[Verdict]) -> Split:
+    """The split's files that can be decoded, known by their bytes."""
+    gone = np.array([verdict.why is not None for verdict in verdicts])
+    whole = _with_bytes(split, [verdict for verdict in verdicts if verdict.why is None])
+    return without(whole, gone) if gone.any() else whole
 
 
 def _with_bytes(split: Split, verdicts: list[Verdict]) -> Split:
