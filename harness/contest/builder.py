@@ -93,7 +93,7 @@ class Builder:
             return Pairs.empty(asked, answered)  # type: ignore[arg-type]
 
     def leaks(self, component: Component, split: Any) -> dict[str, int]:
-        """What a test split shares with those for training, as far as they are here."""
+        """What a split shares with those for training, as far as they are here; of train itself, all its items."""
         place = (component.digest, split)
         if place not in self._leaks:
             dataset, learned = self.dataset(component), []
@@ -101,7 +101,9 @@ class Builder:
                 if name != split.partition("/")[0]:
                     with suppress(Unavailable):
                         learned.append(dataset.split(name))
-            self._leaks[place] = leaks(dataset.split(split), learned)
+            asked = dataset.split(split)
+            itself = {"learned": len(asked.items)} if split.partition("/")[0] == "train" else {}
+            self._leaks[place] = itself | leaks(asked, learned)
         return self._leaks[place]
 
     def encoder(self, component: Component, seed: int) -> Encoder:

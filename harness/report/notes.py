@@ -47,6 +47,7 @@ def _chosen(tried: Sequence[Mapping[str, float]]) -> str:
 
 
 LEAKS = {
+    "learned": "LEAK: its {:,} items are those to learn from",
     "items": "LEAK: {:,} items are also among those to learn from",
     "captions": "{:,} captions read like one to learn from",
     "ambiguous": "{:,} captions fit several items",

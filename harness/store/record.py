@@ -24,6 +24,7 @@ class Data(TypedDict):
     positives: NotRequired[float]  # candidates that are right for a query, on average; absent: exactly one
     # Of the split that is asked: `items` that the splits to learn from have too (the same bytes, or the same name);
     # `captions` whose words stand in those splits; `ambiguous` captions, which several of its own items have.
+    # `learned`: all its items, where train itself is asked.
     leaks: NotRequired[dict[str, int]]
     dropped: int  # items that should be here and are not
     present: NotRequired[int]  # items of the split that are here

@@ -44,6 +44,7 @@ def test_labels_are_shared_by_their_nature() -> None:
     assert leaks(asked, [split("train", {"c": ["dog"]}, labels=True)]) == {"items": 0}
 
 
+TRAIN = "dataset: mine, split: train}, {dataset: mine"
 SUITE = """\
 name: leaky
 k: [1, 2]
@@ -74,3 +75,16 @@ def test_leaks_are_in_the_record_and_above_the_table(folder: Path) -> None:
     table = (folder / "out" / "tables" / "main.md").read_text()
     told = "LEAK: 1 items are also among those to learn from, 1 captions read like one to learn from, 3 captions fit"
     assert table.count(told) == 2 and told in " ".join(done.stdout.split())
+
+
+def test_a_question_from_train_is_said_to_have_been_learned(folder: Path) -> None:
+    rows = [f"{number}.png,thing {number},{'train' if number < 5 else 'test'}" for number in range(8)]
+    (folder / "mine.csv").write_text("\n".join(["path,caption,split", *rows]))
+    suite = (folder / "suite.yaml").read_text()
+    (folder / "suite.yaml").write_text(suite.replace("dataset: mine, direction: [text-image, image-text]", TRAIN))
+    done = harness(folder / "cache", "run", folder / "suite.yaml", "--out", folder / "out", "--threads", 1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name, record in records(folder / "out").items():
+        found = {"learned": 5} if "train" in name else {}
+        assert record["data"]["leaks"] == {**found, "items": 0, "captions": 0, "ambiguous": 0}
+    assert " ".join(done.stdout.split()).count("LEAK: its 5 items are those to learn from") == 1
