@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from harness.contest import child
 from harness.contest.missing import Missing, missing
-from harness.contract.problems import BadInput, Problem, last_line
+from harness.contract.problems import BadInput, Problem, last_line, shown
 from harness.suite.spec import Component, Suite
 
 PLAN_S = 60.0  # a plan waits so long for one import, or one dataset's annotations
@@ -162,6 +162,6 @@ def _media(job: Job) -> Finding | None:
     absent = [path for path in paths if not path.exists()]
     if not absent:
         return None
-    named = ", ".join(map(str, absent[:SHOWN])) + (", …" if len(absent) > SHOWN else "")
+    named = ", ".join(map(shown, absent[:SHOWN])) + (", …" if len(absent) > SHOWN else "")
     text = f"{len(absent):,} of {len(paths):,} {files.modality} files of {job.split} are not there: {named}"
     return Finding("unavailable" if len(absent) == len(paths) else "remark", f"{job.component.name}: {text}")

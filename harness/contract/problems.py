@@ -67,6 +67,11 @@ def some(names: Sequence[Any], most: int = 3) -> str:
     return ", ".join(map(repr, names[:most])) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
+def shown(path: str | Path) -> str:
+    """A path; in quotes where a name in it begins or ends with a space, which nobody would see."""
+    return repr(str(path)) if any(name != name.strip() for name in str(path).split("/")) else str(path)
+
+
 def last_line(text: str) -> str:
     """In short what went wrong: of a traceback the line on which its exception begins, else the last line."""
     text = text.strip()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.contract.dataset import Dataset, Split, Unavailable, texts
-from harness.contract.problems import some
+from harness.contract.problems import shown, some
 from harness.data.audit import leaks
 from harness.data.datasets.recorded import id_digest
 from harness.data.media import Files
@@ -114,7 +114,7 @@ def _undecodable(split: Split, files: Files, verdicts: list[Verdict]) -> Iterato
     places = split.items.positions.tolist()
     for place, verdict in zip(places, verdicts, strict=True):
         if verdict.why is not None and verdict.cause != "missing":  # those were counted before
-            yield Finding(f"  {verdict.cause}: {files.paths[place]}: {verdict.why}", wrong=True)
+            yield Finding(f"  {verdict.cause}: {shown(files.paths[place])}: {verdict.why}", wrong=True)
     whole = [verdict.digest for verdict in verdicts if verdict.why is None]
     same = len(whole) - len(set(whole))
     if same:

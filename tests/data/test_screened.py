@@ -129,6 +129,16 @@ def test_missing_files_are_no_broken_ones(tmp_path: Path, paths: list[Path], mes
     )
 
 
+def test_a_name_that_ends_with_a_space_stands_in_quotes(tmp_path: Path, paths: list[Path], messages: list[str]) -> None:
+    odd = [tmp_path / "gone.jpg ", tmp_path / " folder" / "gone.jpg", tmp_path / "in it.jpg"]
+    Screened(Folder([*paths, *odd]), tmp_path / "cache").split("test")
+    assert [line.strip() for line in messages] == [
+        f"missing: '{tmp_path}/gone.jpg '",
+        f"missing: '{tmp_path}/ folder/gone.jpg'",
+        f"missing: {tmp_path}/in it.jpg",
+    ]
+
+
 def test_of_thousands_of_missing_files_not_every_one_has_a_line(tmp_path: Path, messages: list[str]) -> None:
     there = tmp_path / "there.png"
     write_picture(there, 1)

@@ -226,6 +226,7 @@ class Manifest:
     def _file(self, name: Any, fence: Fence) -> str | Wrong:
         if not isinstance(name, str) or not _whole(name):
             return Wrong(f"path is {name!r:.80}; expected text: a media file, seen from {self.folder}; write it")
+        name = _found(self.folder, name, fence)
         objection = fence.objection(name)
         if objection:
             return Wrong(
@@ -280,6 +281,17 @@ def _value(values: Mapping[str, Any], column: str | list[str]) -> Any:
 
 class Wrong(str):
     """What is wrong with a value."""
+
+
+def _found(folder: Path, name: str, fence: Fence) -> str:
+    """The path as it is written; without the spaces around it, where something lies there alone."""
+    bare = name.strip()
+    if bare == name or fence.objection(name) or fence.objection(bare):
+        return name
+    try:
+        return bare if not (folder / name).exists() and (folder / bare).exists() else name
+    except OSError:  # such as a name that is too long
+        return name
 
 
 def _wrong_words(words: list[Any]) -> Wrong | None:

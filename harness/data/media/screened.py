@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from harness.contract.dataset import Contents, Dataset, Modality, Split
+from harness.contract.problems import shown
 from harness.data.media import Files
 from harness.data.media.errors import CAUSES, TooManyBroken
 from harness.data.media.job import Verdict
@@ -56,7 +57,7 @@ class Screened:
         named: dict[str, list[str]] = {cause: [] for cause in CAUSES}
         for place in np.flatnonzero(gone).tolist():
             path, verdict = Path(files.paths[int(split.items.positions[place])]), verdicts[place]
-            named[verdict.cause].append(f"{path}" if verdict.cause == "missing" else f"{path}: {verdict.why}")
+            named[verdict.cause].append(shown(path) if verdict.cause == "missing" else f"{shown(path)}: {verdict.why}")
             if path not in self._named and len(named[verdict.cause]) <= MOST_SAID:
                 say(f"    {verdict.cause}: {named[verdict.cause][-1]}")
             self._named.add(path)

@@ -54,6 +54,18 @@ def test_odd_names_are_left_as_they_are(tmp_path: Path) -> None:
     assert list(manifest(tmp_path, f"path,caption\n{quoted}\n").split("test").item_names) == names
 
 
+def test_spaces_around_a_path_are_left_out_where_the_file_lies_without_them(tmp_path: Path) -> None:
+    for name in ("a.png", " b.png", "b.png"):
+        write_picture(tmp_path / name, 1)
+    text = "path;caption\n  a.png ;one\n b.png;two\n c.png ;three\na.png;four\n"
+    split = manifest(tmp_path, text).split("test")
+    assert list(split.item_names) == ["a.png", " b.png", " c.png "]
+    assert list(split.captions) == ["one", "four", "two", "three"] and split.owner.tolist() == [0, 0, 1, 2]
+    (tmp_path / "inner").mkdir()
+    for name in (" ../a.png", " " + 300 * "x"):
+        assert list(manifest(tmp_path / "inner", f"path,caption\n{name},one\n").split("test").item_names) == [name]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_other_delimiters_and_other_words_for_columns(tmp_path: Path, delimiter: str) -> None:
     text = "\n".join(delimiter.join(row) for row in (("audio_file", "text", "fold"), ("a.wav", "rain", "eval")))
