@@ -20,6 +20,10 @@ def rows(path: Path, problems: Problems) -> Iterator[tuple[int, dict[str, Any]]]
     if path.suffix.lower() in JSON_LINES:
         yield from json_lines(text, problems)
         return
+    begins = text.lstrip()[:1]
+    if path.suffix.lower() == ".json" and begins in ("[", "{"):
+        what = "a JSON list" if begins == "[" else "JSON"
+        raise problems.fail(None, f"{what}; expected a CSV, or one object a line (.jsonl); write it so")
     header, found = csv_rows(text, problems)
     for line, fields in found:
         yield line, dict(zip(header, fields, strict=True))

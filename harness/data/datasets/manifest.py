@@ -101,7 +101,9 @@ class Manifest:
         self.frames, self.longest_s = settings.frames, settings.longest_s
         self.shares = dict(settings.split)
         self.columns: dict[str, str | list[str]] = {**{name: name for name in COLUMNS}, **settings.columns}
-        shaping = [settings.media, self.modality, self.shares, self.columns, self.rate, self.frames]
+        self.stated = [name for name in ("caption", "label") if name in settings.columns]  # decides where it has both
+        stated = [name for name in self.stated if settings.columns[name] == name]  # all others show in `columns`
+        shaping = [settings.media, self.modality, self.shares, self.columns, self.rate, self.frames, *stated]
         self.digest = files.digest([files.file_digest(self.path), *shaping])
         self._items: list[Item] = []
         self._count = 0  # rows of the file of vectors
@@ -202,7 +204,17 @@ class Manifest:
         for name, wanted in self.columns.items():
             if isinstance(wanted, list) and absent[name]:
                 lacking[name] = ", ".join(absent[name])
-        if len(has & {"caption", "label"}) != 1 and not lacking.keys() & {"caption", "label"}:
+        both = has >= {"caption", "label"}
+        if both and len(self.stated) == 1:
+            has = has - {"caption", "label"} | {*self.stated}
+        elif both:
+            problems.add(
+                line,
+                f"there are both a column {self.columns['caption']!r} and a column {self.columns['label']!r}; expected "
+                "one of them; remove one, or say which it is in the suite: columns: "
+                f"{{caption: {self.columns['caption']}}}",
+            )
+        elif not has & {"caption", "label"} and not lacking.keys() & {"caption", "label"}:
             lacking["caption"] = "caption or label (one of them)"
         for name, wanted in lacking.items():
             numbered = [column for column in present if re.fullmatch(rf"{name}s?[ _.-]?\d+", column, re.IGNORECASE)]

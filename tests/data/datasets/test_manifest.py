@@ -171,7 +171,8 @@ WRONG = {
     "path,caption\na.png,x\nb.png,y,z\n": "3: 3 fields; expected 2, as in the first line (path, caption)",
     "path,captoin\na.png,x\n": "expected caption or label (one of them)",
     "file,caption\na.png,x\n": "2: the columns are file, caption; expected path; name it so",
-    "path,caption,label\na.png,x,y\n": "expected caption or label (one of them)",
+    "path,caption,label\na.png,x,y\n": "2: there are both a column 'caption' and a column 'label'; expected one of "
+    "them; remove one, or say which it is in the suite: columns: {caption: caption}",
     "path,path\na.png,x\n": "1: the column 'path' twice",
     "path,caption,split\na.png,x,tset\n": "2: split is 'tset'; expected train, validation, test",
     "path,caption,id\na.png,x,1\nb.png,y,1\n": "3: the item '1' is at 'b.png', and was at 'a.png'",
@@ -233,6 +234,28 @@ WRONG_JSON = {
 def test_what_is_wrong_with_json_is_told_with_its_line(tmp_path: Path, text: str) -> None:
     told = complaint(tmp_path, text, "mine.jsonl")
     assert told.startswith(f"{tmp_path}/mine.jsonl:") and WRONG_JSON[text] in told
+
+
+def test_of_captions_and_labels_the_suite_may_say_which(tmp_path: Path) -> None:
+    text = "path,caption,label\na.png,one,loud\n"
+    captions = manifest(tmp_path, text, columns={"caption": "caption"})
+    labels = manifest(tmp_path, text, columns={"label": "label"})
+    for data, words, asks_labels in ((captions, "one", False), (labels, "loud", True)):
+        split = data.split("test")
+        assert list(split.captions) == [words] and split.labels == asks_labels
+    assert captions.digest != labels.digest
+    other = text.replace("label", "kind")
+    assert list(manifest(tmp_path, other, columns={"label": "kind"}).split("test").captions) == ["loud"]
+    both = complaint(tmp_path, text, columns={"caption": "caption", "label": "label"})
+    assert "both a column 'caption' and a column 'label'" in both
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [('\n[{"path": "a.png", "caption": "x"}]', "a JSON list"), ('{"path": "a.png"}', "JSON")]
+)
+def test_json_that_is_no_table_is_told(tmp_path: Path, text: str, found: str) -> None:
+    told = complaint(tmp_path, text, "mine.json")
+    assert told == f"{tmp_path}/mine.json: {found}; expected a CSV, or one object a line (.jsonl); write it so"
 
 
 def test_other_encodings_are_told_with_their_line(tmp_path: Path) -> None:
