@@ -142,7 +142,7 @@ def _held(options: argparse.Namespace, run: RunFolder, store: Path | None, say: 
 def _rates(options: argparse.Namespace) -> list[Verdict]:
     """Of the working tree against a revision."""
     from harness.check import rate, versions
-    from harness.check.verdict import Verdict
+    from harness.check.verdict import Verdict, named
     from harness.machine import progress
     from harness.suite.reading import read_margin
 
@@ -156,8 +156,8 @@ def _rates(options: argparse.Namespace) -> list[Verdict]:
         found, lost = versions.compare(options.what, options.base, options.pairs, _for_runs(options))
     judged = rate.judge(list(found.values()), margin)
     return [
-        *(Verdict(_name(cell), "rate", *each) for cell, each in zip(found, judged, strict=True)),
-        *(Verdict(_name(cell), "rate", "inconclusive", "not measured every time by both versions") for cell in lost),
+        *(Verdict(named(*cell), "rate", *each) for cell, each in zip(found, judged, strict=True)),
+        *(Verdict(named(*cell), "rate", "inconclusive", "not measured every time by both versions") for cell in lost),
     ]
 
 
@@ -175,8 +175,3 @@ def _as_bad_input() -> Iterator[None]:
         yield
     except versions.Failed as problem:
         raise BadInput(f"a version can't be run, so there is nothing to compare: {problem}") from problem
-
-
-def _name(cell: tuple[str, str, int]) -> str:
-    task, retriever, seed = cell
-    return f"{task} · {retriever} · seed {seed}"

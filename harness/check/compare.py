@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.check.verdict import State, Verdict
+from harness.check.verdict import State, Verdict, named
 from harness.contract.dataset import Links
 from harness.contract.problems import last_line
 from harness.contract.retriever import Ranking, taken
@@ -33,7 +33,7 @@ EXACT = ("index_bytes", "constant_bytes", "parameters")
 def compare(reference: RunFolder, run: RunFolder, margin: float = MARGIN) -> Iterator[Verdict]:
     """Verdicts on every cell that the reference has."""
     for old in reference.records():
-        name = f"{old['task']} · {old['retriever']} · seed {old['seed']}"
+        name = named(old["task"], old["retriever"], old["seed"])
         if old["status"] == "unavailable":
             continue
         if old["status"] != "ok":

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.check import frozen
+from harness.check.verdict import named
 from harness.contract.problems import BadInput, last_line
 from harness.machine import files
 from harness.store.run_folder import RunFolder
@@ -86,7 +87,7 @@ def write_reference(run: RunFolder, root: Path, store: Path | None = None, learn
 def _refuse_failed(run: RunFolder) -> None:
     """What doesn't work would be held to be right, and never asked for again."""
     failed = [
-        f"{each['task']} · {each['retriever']} · seed {each['seed']} failed: {last_line(each['reason'] or '')}"
+        f"{named(each['task'], each['retriever'], each['seed'])} failed: {last_line(each['reason'] or '')}"
         for each in run.records()
         if each["status"] == "failed"
     ]

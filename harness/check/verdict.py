@@ -23,6 +23,11 @@ class Verdict:
     words: str  # what was measured, with its interval and the margin
 
 
+def named(task: str, retriever: str, seed: int) -> str:
+    """A cell, as all that the gate says calls it."""
+    return f"{task} · {retriever} · seed {seed}"
+
+
 def exit_code(verdicts: Sequence[Verdict], inconclusive: int = INCONCLUSIVE) -> int:
     """1 where anything got worse; `inconclusive` where something can't be told, or nothing was compared at all."""
     states = {each.state for each in verdicts}

@@ -108,7 +108,7 @@ def _contest(session: Session, builder: Builder, cells: list[Cell]) -> int:
         say(f"  failed: {last_line(traceback.format_exc(limit=-1))}")
         give_up(session, cells, "failed", traceback.format_exc())
         return 0
-    if any(_other_data(session, cell, builder.contents(cell, task)) for cell in cells):
+    if any(_other_data(session, cell, builder.contents(cell, task)) for cell in cells if cell not in done):
         say("  its data changed since: run again")
     for cell in (cell for cell in cells if cell.sources and cell not in done):
         changed = sources.changed(session.folder.record(cell.file) or {}, cell.sources)
